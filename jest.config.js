@@ -1,0 +1,22 @@
+const suites = (name, moduleNameMapper) => ({
+  displayName: name,
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
+  },
+  moduleNameMapper: {
+    '^express-aam-segments$': '<rootDir>/src/index.ts',
+    '^express-aam-segments/testing$': '<rootDir>/src/testing/dcs-simulator.ts',
+    ...moduleNameMapper,
+  },
+});
+
+module.exports = {
+  projects: [suites('express5', {}), suites('express4', { '^express$': 'express4' })],
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['src/**/*.ts'],
+  coverageThreshold: { global: { branches: 95 } },
+};

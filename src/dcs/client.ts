@@ -1,0 +1,173 @@
+/**
+ * Owns: the sockets. One lookup is one call with one deadline on a kept-alive pool; its answer is bounded in size and
+ * read by reply.ts. Whatever goes wrong becomes a {@link DcsError} with a reason. Who asks, how long they wait and what
+ * is remembered is not known here.
+ */
+import dns from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import { Agent, type Dispatcher } from 'undici';
+import type { Visitor } from '../identity/visitor';
+import { DcsError } from './dcs-error';
+import type { Regions } from './regions';
+import { type DcsReply, replyFromBody } from './reply';
+import { lookupTarget, type SegmentIds } from './request';
+import { VisitorLane } from './visitor-lane';
+
+/** The resolved values that calling needs. */
+export interface DcsClientConfig {
+  readonly orgId: string;
+  /** What goes into the Host header: it tells the DCS which partner is calling. */
+  readonly partnerHost: string;
+  readonly regions: Regions;
+  readonly segmentIds: SegmentIds;
+  readonly timeoutMs: number;
+  readonly connections: number;
+  readonly minIntervalMs: number;
+  readonly noDataIntervalMs: number;
+  readonly nowMs: () => number;
+}
+
+const MAX_REPLY_BYTES = 262_144;
+/** Of an answer that will not be read: so much is drained to keep the socket, beyond it the socket goes. */
+const MAX_DRAINED_BYTES = 16_384;
+/** Well under the minute after which load balancers commonly close; a server that says less is believed. */
+const KEEP_ALIVE_MS = 20_000;
+
+export class DcsClient {
+  readonly #config: DcsClientConfig;
+  readonly #lane: VisitorLane;
+  readonly #agent: Agent;
+  readonly #target: (visitor: Visitor) => string;
+  readonly #running = new Set<AbortController>();
+  #calls = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(config: DcsClientConfig) {
+    this.#config = config;
+    this.#lane = new VisitorLane(config);
+    this.#target = lookupTarget(config.orgId, config.segmentIds);
+    this.#agent = new Agent({
+      connections: config.connections,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // The call's own deadline covers all of these; the pool's timers have a resolution of half a second.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: Math.max(1, config.timeoutMs), lookup: ipv4First },
+    });
+  }
+
+  /** Calls made since construction. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** Calls in flight. */
+  get inFlight(): number {
+    return this.#lane.size;
+  }
+
+  /** Why a lookup of this visitor would fail at once, without a call. */
+  refusal(key: string): DcsError | undefined {
+    return this.#closing === undefined ? this.#lane.refusal(key) : closedError();
+  }
+
+  /**
+   * Asks the DCS of the visitor's region, or joins the call that is already on its way for this visitor.
+   * @throws {DcsError} by rejection
+   */
+  lookup(key: string, visitor: Visitor): Promise<DcsReply> {
+    if (this.#closing !== undefined) return Promise.reject(closedError());
+    return this.#lane.lookup(key, () => this.#call(visitor));
+  }
+
+  /** Ends calls in flight with `closed` and frees sockets and timers. Can be called twice. */
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      for (const controller of this.#running) controller.abort(closedError());
+      this.#closing = this.#agent.destroy();
+    }
+    return this.#closing;
+  }
+
+  async #call(visitor: Visitor): Promise<DcsReply> {
+    this.#calls++;
+    const { timeoutMs, regions } = this.#config;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const timer = setTimeout(() => {
+      controller.abort(new DcsError('timeout', `the DCS did not answer within ${timeoutMs} ms`));
+    }, timeoutMs);
+    this.#running.add(controller);
+    try {
+      return await this.#exchange(regions.originOf(visitor.region), this.#target(visitor), signal);
+    } catch (error) {
+      if (error instanceof DcsError) throw error;
+      if (signal.aborted) throw signal.reason;
+      throw new DcsError('network', `the call to the DCS failed: ${codeOf(error)}`);
+    } finally {
+      clearTimeout(timer);
+      this.#running.delete(controller);
+    }
+  }
+
+  async #exchange(origin: URL, path: string, signal: AbortSignal): Promise<DcsReply> {
+    const options: Dispatcher.RequestOptions & { servername: string } = {
+      origin,
+      path,
+      method: 'GET',
+      // fetch() would silently send the host of the URL instead.
+      headers: { host: this.#config.partnerHost },
+      // TLS is with the data centre that we connect to; undici would take the name from the Host header.
+      servername: origin.hostname,
+      signal,
+    };
+    const { statusCode, headers, body } = await this.#agent.request(options);
+    if (statusCode !== 200) {
+      drain(body, this.#config.timeoutMs);
+      throw new DcsError(statusCode === 429 ? 'rate-limited' : 'http-status', `the DCS answered HTTP ${statusCode}`);
+    }
+    return replyFromBody(await readText(body, headers), single(headers['x-error']));
+  }
+}
+
+async function readText(body: Dispatcher.ResponseData['body'], headers: Dispatcher.ResponseData['headers']) {
+  const encoding = single(headers['content-encoding']);
+  if (encoding !== undefined && encoding !== 'identity') {
+    body.destroy();
+    throw new DcsError('bad-reply', 'the DCS answered with a content encoding that was not asked for');
+  }
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // Leaving the loop by a throw destroys the body and with it the socket.
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_REPLY_BYTES) {
+      throw new DcsError('bad-reply', `the DCS answered more than ${MAX_REPLY_BYTES} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** In the background: the status is known, nobody waits for the rest. */
+function drain(body: Dispatcher.ResponseData['body'], timeoutMs: number): void {
+  body.dump({ limit: MAX_DRAINED_BYTES, signal: AbortSignal.timeout(timeoutMs) }).catch(() => {});
+}
+
+/** The DCS sees IPv4 clients only (Audience Manager docs); IPv6 is the second choice where there is no IPv4. */
+const ipv4First: LookupFunction = (hostname, options, callback) => {
+  dns.lookup(hostname, { ...options, verbatim: false }, callback);
+};
+
+function closedError(): DcsError {
+  return new DcsError('closed', 'close() was called');
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : 'unknown error';
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value;
+}

@@ -1,0 +1,28 @@
+/**
+ * Every code that an {@link AamError} can carry. The code is the contract: compare `error.code`,
+ * not the message and not the class (two copies of the package have two classes).
+ */
+export type AamErrorCode =
+  | 'ERR_AAM_INVALID_OPTION'
+  | 'ERR_AAM_UNKNOWN_OPTION'
+  | 'ERR_AAM_MIDDLEWARE_MISSING'
+  | 'ERR_AAM_GUARD_OUTSIDE_ROUTE'
+  | 'ERR_AAM_UNKNOWN_SEGMENT'
+  | 'ERR_AAM_DCS_TIMEOUT'
+  | 'ERR_AAM_DCS_NETWORK'
+  | 'ERR_AAM_DCS_STATUS'
+  | 'ERR_AAM_DCS_REPLY'
+  | 'ERR_AAM_DCS_REJECTED'
+  | 'ERR_AAM_DCS_RATE_LIMITED'
+  | 'ERR_AAM_CLOSED';
+
+/** The only error class of this package. Its message never holds an identifier, a cookie or a body. */
+export class AamError extends Error {
+  readonly code: AamErrorCode;
+
+  constructor(code: AamErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'AamError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,19 @@
+export type { FailureReason } from './dcs/dcs-error';
+export type { Exclusion } from './dcs/error-codes';
+export type { SegmentIds } from './dcs/request';
+export { AamError, type AamErrorCode } from './errors';
+export type { Register, RegisteredName } from './express';
+export type { Visitor } from './identity/visitor';
+export { type AamSegments, type AamStats, aamSegments } from './middleware';
+export type { AamSegmentsOptions, CacheOptions, DcsOptions, IdentityOptions } from './options';
+export { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
+export {
+  routeBySegment,
+  type SegmentHandlers,
+  type SegmentRouter,
+  type SegmentRoutes,
+} from './routing/route-by-segment';
+export type { DestinationFormat } from './segments/destination-values';
+export type { SegmentId, SegmentRef } from './segments/segment-refs';
+export type { LookupOptions, VisitorId } from './visitor-lookup';
+export type { SegmentReason, SegmentStatus, VisitorSegments } from './visitor-segments';

@@ -1,0 +1,247 @@
+import { REGIONAL_ORIGINS, Regions } from './dcs/regions';
+import type { SegmentIds } from './dcs/request';
+import { AamError } from './errors';
+import { assert, count, group, isRecord, isText, ms, oneOf, optional } from './option-checks';
+import type { DestinationFormat, ResolvedDestinationFormat } from './segments/destination-values';
+import { type SegmentId, SegmentNames, type Wanted, wantedById } from './segments/segment-refs';
+
+/** What a site tells the middleware. Durations are integers in milliseconds, counts are integers from 1. */
+export interface AamSegmentsOptions<Name extends string = string> {
+  /** The organisation id, `1FD6776A524453CC0A490D44@AdobeOrg`; `@AdobeOrg` is added when there is no `@`. */
+  readonly orgId: string;
+  /** The alias that Adobe gave the company: `acme` or `acme.demdex.net`. It goes into the Host header. */
+  readonly partner: string;
+  /** Names for segments, to be used in code. @default {} */
+  readonly segments?: Readonly<Record<Name, SegmentId>> | undefined;
+  /** Cookie destinations whose values are segments, by cookie name. @default {} */
+  readonly destinations?: Readonly<Record<string, DestinationFormat>> | undefined;
+  /** The longest that one request is held for an answer that is not in the cache. 0: never. @default 150 */
+  readonly maxWaitMs?: number | undefined;
+  /**
+   * Leaves a request alone: `excluded`, reason `skipped`. Where it throws, the request is left alone too.
+   * @default nothing is skipped
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
+  readonly skip?: ((req: any) => boolean) | undefined;
+  readonly identity?: IdentityOptions | undefined;
+  readonly cache?: CacheOptions | undefined;
+  readonly dcs?: DcsOptions | undefined;
+}
+
+export interface IdentityOptions {
+  /** Read the `s_ecid` cookie, set by a CNAME tracking server, where AMCV has no id. @default true */
+  readonly sEcid?: boolean | undefined;
+}
+
+export interface CacheOptions {
+  /** Visitors remembered in this process. @default 100000 */
+  readonly maxVisitors?: number | undefined;
+  /** For so long an answer is `cached`. 0: always refreshed. @default 60000 */
+  readonly ttlMs?: number | undefined;
+  /** After that it is served at once as `stale` while one refresh runs. @default 600000 */
+  readonly staleWhileRevalidateMs?: number | undefined;
+  /**
+   * Past that window a request waits for the refresh; when it fails or is late, the old answer is served until ttl plus
+   * the larger of both windows. @default 3600000
+   */
+  readonly staleIfErrorMs?: number | undefined;
+  /** The ttl of an answer without segments: the visitor's profile may still be on its way. @default 15000 */
+  readonly emptyTtlMs?: number | undefined;
+}
+
+export interface DcsOptions {
+  /** Deadline of one call, in the background too. @default 1000 */
+  readonly timeoutMs?: number | undefined;
+  /** Region id to origin; replaces the whole table, and wants `defaultOrigin` too. @default Adobe's eight regions */
+  readonly origins?: Readonly<Record<number, string>> | undefined;
+  /** Used where the visitor's region is unknown. @default https://<partner>.demdex.net */
+  readonly defaultOrigin?: string | undefined;
+  /**
+   * `'sid'` asks for segment ids (`d_cts=2`), `'legacy'` for legacy ones (`d_cts=1`), `false` for none: cookie
+   * destinations only. Adobe has to enable ids for the account. @default 'sid'
+   */
+  readonly segmentIds?: SegmentIds | undefined;
+  /** Sockets per origin. @default 64 */
+  readonly connections?: number | undefined;
+  /** After a failed call no further one for the same visitor for so long. @default 1000 */
+  readonly minIntervalMs?: number | undefined;
+}
+
+/** Options with everything filled in and checked. */
+export interface ResolvedOptions {
+  readonly orgId: string;
+  readonly partnerHost: string;
+  readonly names: SegmentNames;
+  readonly destinations: ReadonlyMap<string, ResolvedDestinationFormat>;
+  readonly maxWaitMs: number;
+  readonly skip: ((req: unknown) => boolean) | undefined;
+  readonly identity: { readonly sEcid: boolean };
+  readonly cache: {
+    readonly maxVisitors: number;
+    readonly ttlMs: number;
+    readonly staleWhileRevalidateMs: number;
+    readonly staleIfErrorMs: number;
+    readonly emptyTtlMs: number;
+  };
+  readonly dcs: {
+    readonly timeoutMs: number;
+    readonly regions: Regions;
+    readonly segmentIds: SegmentIds;
+    readonly connections: number;
+    readonly minIntervalMs: number;
+  };
+}
+
+const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+
+/**
+ * Checks the options and fills in the defaults. Reads each option once and does not change the caller's object.
+ * @throws {AamError} `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_INVALID_OPTION`
+ */
+export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
+  const top = group<AamSegmentsOptions>('options', options, {
+    orgId: true,
+    partner: true,
+    segments: true,
+    destinations: true,
+    maxWaitMs: true,
+    skip: true,
+    identity: true,
+    cache: true,
+    dcs: true,
+  });
+  const identity = group<IdentityOptions>('options.identity', top.identity ?? {}, { sEcid: true });
+  const cache = group<CacheOptions>('options.cache', top.cache ?? {}, {
+    maxVisitors: true,
+    ttlMs: true,
+    staleWhileRevalidateMs: true,
+    staleIfErrorMs: true,
+    emptyTtlMs: true,
+  });
+  const dcs = group<DcsOptions>('options.dcs', top.dcs ?? {}, {
+    timeoutMs: true,
+    origins: true,
+    defaultOrigin: true,
+    segmentIds: true,
+    connections: true,
+    minIntervalMs: true,
+  });
+  const partnerHost = partnerHostOf(top.partner);
+  return {
+    orgId: orgIdOf(top.orgId),
+    partnerHost,
+    names: segmentNames(top.segments ?? {}),
+    destinations: destinationFormats(top.destinations ?? {}),
+    maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
+    skip: optional('options.skip', top.skip, 'a function', (value) => typeof value === 'function'),
+    identity: { sEcid: oneOf('options.identity.sEcid', identity.sEcid, [true, false], true) },
+    cache: {
+      maxVisitors: count('options.cache.maxVisitors', cache.maxVisitors, 100_000),
+      ttlMs: ms('options.cache.ttlMs', cache.ttlMs, 60_000),
+      staleWhileRevalidateMs: ms('options.cache.staleWhileRevalidateMs', cache.staleWhileRevalidateMs, 600_000),
+      staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
+      emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
+    },
+    dcs: {
+      timeoutMs: ms('options.dcs.timeoutMs', dcs.timeoutMs, 1_000),
+      regions: regionsOf(dcs, partnerHost),
+      segmentIds: oneOf('options.dcs.segmentIds', dcs.segmentIds, ['sid', 'legacy', false], 'sid'),
+      connections: count('options.dcs.connections', dcs.connections, 64),
+      minIntervalMs: ms('options.dcs.minIntervalMs', dcs.minIntervalMs, 1_000),
+    },
+  };
+}
+
+function orgIdOf(given: unknown): string {
+  const rule = "an organisation id such as '1FD6776A524453CC0A490D44@AdobeOrg'";
+  assert(typeof given === 'string', 'options.orgId', rule, given);
+  const orgId = given.includes('@') ? given : `${given}@AdobeOrg`;
+  assert(/^[\w-]+@[\w.-]+$/.test(orgId), 'options.orgId', rule, given);
+  return orgId;
+}
+
+function partnerHostOf(given: unknown): string {
+  const rule = "the partner's alias, one host label such as 'acme', or 'acme.demdex.net'";
+  assert(typeof given === 'string', 'options.partner', rule, given);
+  const label = given.replace(/\.demdex\.net$/i, '');
+  assert(HOST_LABEL.test(label), 'options.partner', rule, given);
+  return `${label}.demdex.net`;
+}
+
+function segmentNames(given: unknown): SegmentNames {
+  assert(isRecord(given), 'options.segments', 'an object of names and segment ids', given);
+  const names = new Map<string, Wanted>();
+  for (const [name, id] of Object.entries(given)) {
+    const path = `options.segments[${JSON.stringify(name)}]`;
+    if (name === '' || name === 'default' || /^\d+$/.test(name) || name in Object.prototype) {
+      const rule = "must have another name: not empty, not all digits, not 'default', nothing that every object has";
+      throw new AamError('ERR_AAM_INVALID_OPTION', `${path} ${rule}`);
+    }
+    const wanted = wantedById(id);
+    assert(wanted !== undefined, path, 'a segment id (a number or a string of digits) or { value: string }', id);
+    names.set(name, wanted);
+  }
+  return new SegmentNames(names);
+}
+
+function destinationFormats(given: unknown): Map<string, ResolvedDestinationFormat> {
+  assert(isRecord(given), 'options.destinations', 'an object of cookie names and formats', given);
+  const formats = new Map<string, ResolvedDestinationFormat>();
+  for (const [name, format] of Object.entries(given)) {
+    const path = `options.destinations[${JSON.stringify(name)}]`;
+    const { keys, keySeparator, pairSeparator, serialSeparator } = group<DestinationFormat>(path, format, {
+      keys: true,
+      keySeparator: true,
+      pairSeparator: true,
+      serialSeparator: true,
+    });
+    assert(
+      keys === undefined || (Array.isArray(keys) && keys.length > 0 && keys.every(isText)),
+      `${path}.keys`,
+      'an array of at least one key',
+      keys,
+    );
+    formats.set(name, {
+      keys: keys && new Set(keys),
+      keySeparator: optional(`${path}.keySeparator`, keySeparator, 'a string, not empty', isText) ?? '=',
+      pairSeparator: optional(`${path}.pairSeparator`, pairSeparator, 'a string, not empty', isText) ?? ',',
+      serialSeparator: optional(`${path}.serialSeparator`, serialSeparator, 'a string, not empty', isText),
+    });
+  }
+  return formats;
+}
+
+function regionsOf({ origins, defaultOrigin }: DcsOptions, partnerHost: string): Regions {
+  if (origins !== undefined) {
+    assert(isRecord(origins), 'options.dcs.origins', 'an object of region ids and origins', origins);
+    assert(
+      defaultOrigin !== undefined,
+      'options.dcs.defaultOrigin',
+      'given too where options.dcs.origins is: it replaces the whole table',
+      defaultOrigin,
+    );
+  }
+  const byRegion = new Map<number, URL>();
+  for (const [region, origin] of Object.entries(origins ?? REGIONAL_ORIGINS)) {
+    const path = `options.dcs.origins[${JSON.stringify(region)}]`;
+    assert(/^[1-9]\d{0,3}$/.test(region), path, 'under a region id, an integer from 1 to 9999', region);
+    byRegion.set(Number(region), originOf(path, origin));
+  }
+  return new Regions(byRegion, originOf('options.dcs.defaultOrigin', defaultOrigin ?? `https://${partnerHost}`));
+}
+
+function originOf(path: string, given: unknown): URL {
+  const url = typeof given === 'string' ? urlOf(given) : undefined;
+  const isOrigin =
+    url !== undefined && (url.protocol === 'https:' || url.protocol === 'http:') && url.href === `${url.origin}/`;
+  assert(isOrigin, path, "an http or https origin such as 'https://usw2.demdex.net'", given);
+  return url;
+}
+
+function urlOf(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}

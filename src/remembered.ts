@@ -1,0 +1,55 @@
+import type { Stamped } from './cache/segment-cache';
+import type { Exclusion } from './dcs/error-codes';
+import type { SegmentSet } from './segments/segment-set';
+
+/**
+ * What the cache holds for a visitor: their segments, or that the DCS will not serve them. One flat object, since there
+ * are as many of them as visitors.
+ */
+export class Remembered implements Stamped, SegmentSet {
+  readonly ids: string;
+  readonly values: readonly string[] | undefined;
+  readonly destinations: Readonly<Record<string, string>> | undefined;
+  /** The data centre that answered. */
+  readonly region: number | undefined;
+  readonly transactionId: string | undefined;
+  /** Set instead of all that: the DCS does not serve this visitor. */
+  readonly excluded: Exclusion | undefined;
+  /** The last region that the visitor's own cookies named: where to ask when they name none. */
+  cookieRegion: number | undefined;
+  readonly ttlMs: number;
+  storedAtMs = 0;
+
+  private constructor(
+    set: SegmentSet,
+    answer: Pick<Remembered, 'region' | 'transactionId' | 'excluded' | 'cookieRegion' | 'ttlMs'>,
+  ) {
+    this.ids = set.ids;
+    this.values = set.values;
+    this.destinations = set.destinations;
+    this.region = answer.region;
+    this.transactionId = answer.transactionId;
+    this.excluded = answer.excluded;
+    this.cookieRegion = answer.cookieRegion;
+    this.ttlMs = answer.ttlMs;
+  }
+
+  static segments(
+    set: SegmentSet,
+    answer: Pick<Remembered, 'region' | 'transactionId' | 'cookieRegion' | 'ttlMs'>,
+  ): Remembered {
+    return new Remembered(set, { ...answer, excluded: undefined });
+  }
+
+  static exclusion(excluded: Exclusion, cookieRegion: number | undefined, ttlMs: number): Remembered {
+    return new Remembered(NO_SEGMENTS, { region: undefined, transactionId: undefined, excluded, cookieRegion, ttlMs });
+  }
+
+  /** An exclusion ends with its ttl: nobody is kept out on old news. */
+  get keptStale(): boolean {
+    return this.excluded === undefined;
+  }
+}
+
+/** A visitor of whom nothing is known is in no segment. */
+export const NO_SEGMENTS: SegmentSet = { ids: '', values: undefined, destinations: undefined };

@@ -1,0 +1,176 @@
+/**
+ * Owns: what to serve for a visitor, from what is remembered and what the DCS says. It knows nothing of requests.
+ * Next: middleware.ts, which holds a request for as long as it may be held.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type Flight, SegmentCache } from './cache/segment-cache';
+import { DcsClient } from './dcs/client';
+import { DcsError, type FailureReason } from './dcs/dcs-error';
+import { ADVICE, type Exclusion } from './dcs/error-codes';
+import { type Visitor, visitorKey } from './identity/visitor';
+import type { ResolvedOptions } from './options';
+import { Remembered } from './remembered';
+import { segmentSetOf } from './segments/segment-set';
+import type { Verdict } from './visitor-segments';
+
+/** A call is on its way that a request may wait for. */
+export interface OnItsWay {
+  readonly flight: Flight<Remembered>;
+  /** What to serve when it fails or is late. */
+  readonly instead: Remembered | undefined;
+}
+
+const MINUTE_MS = 60_000;
+
+/**
+ * How long an exclusion holds where the DCS does not say: hours for an id or a country that will not become valid, and
+ * for a denylisted id as long as an entry can. (The visitor lane refuses that one for the life of the process anyway.)
+ */
+const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
+  'opted-out': 120 * MINUTE_MS,
+  'invalid-id': 360 * MINUTE_MS,
+  refused: 60 * MINUTE_MS,
+  denylisted: 2_147_483_647,
+};
+
+export class SegmentLookup {
+  readonly client: DcsClient;
+  readonly cache: SegmentCache<Remembered>;
+  /** The monotonic clock that everything in here goes by. */
+  readonly nowMs: () => number;
+  readonly #options: ResolvedOptions;
+  readonly #advised = new Set<number>();
+  /** A shared call must not run in the async context of the request that happened to start it. */
+  readonly #outsideOfRequests = AsyncLocalStorage.snapshot();
+
+  constructor(options: ResolvedOptions, nowMs: () => number) {
+    this.#options = options;
+    this.nowMs = nowMs;
+    this.cache = new SegmentCache({ ...options.cache, nowMs });
+    this.client = new DcsClient({
+      ...options.dcs,
+      orgId: options.orgId,
+      partnerHost: options.partnerHost,
+      noDataIntervalMs: options.cache.emptyTtlMs,
+      nowMs,
+    });
+  }
+
+  /** What can be served at once, without a promise, or the call that would have to be waited for. */
+  begin(visitor: Visitor, nowMs: number): Verdict | OnItsWay {
+    const key = visitorKey(visitor);
+    const known = this.cache.get(key);
+    if (known !== undefined) {
+      if (visitor.region !== undefined) known.cookieRegion = visitor.region;
+      switch (this.cache.freshness(known, nowMs)) {
+        case 'fresh':
+          return fromCache(known, nowMs - known.storedAtMs);
+        case 'stale': {
+          const refusal = this.client.refusal(key);
+          if (refusal !== undefined) return this.failed(refusal, known, nowMs);
+          this.#load(key, visitor, known);
+          return this.pending(known, nowMs);
+        }
+        case 'late':
+          return this.#loadOrRefuse(key, visitor, known, nowMs);
+      }
+    }
+    return this.#loadOrRefuse(key, visitor, undefined, nowMs);
+  }
+
+  /** The verdict when the call that was waited for has brought something. */
+  arrived(remembered: Remembered): Verdict {
+    if (remembered.excluded !== undefined) return excluded(remembered.excluded, remembered);
+    return { status: 'fresh', reason: undefined, remembered, ageMs: 0, failure: undefined };
+  }
+
+  /** The verdict when it was not waited for any longer. */
+  pending(known: Remembered | undefined, nowMs: number): Verdict {
+    return known === undefined ? STILL_PENDING : stale(known, nowMs, 'revalidating', undefined);
+  }
+
+  /** The verdict when it failed: a failing refresh never takes known segments away. */
+  failed(failure: DcsError, known: Remembered | undefined, nowMs: number): Verdict {
+    if (isExclusion(failure.reason)) return excluded(failure.reason, undefined);
+    if (known !== undefined) return stale(known, nowMs, failure.reason, failure);
+    return { status: 'unknown', reason: failure.reason, remembered: undefined, ageMs: undefined, failure };
+  }
+
+  #loadOrRefuse(key: string, visitor: Visitor, known: Remembered | undefined, nowMs: number): Verdict | OnItsWay {
+    const refusal = this.client.refusal(key);
+    if (refusal !== undefined) return this.failed(refusal, known, nowMs);
+    return { flight: this.#load(key, visitor, known), instead: known };
+  }
+
+  #load(key: string, visitor: Visitor, known: Remembered | undefined): Flight<Remembered> {
+    return this.#outsideOfRequests(() =>
+      this.cache.load(key, (ownKey) =>
+        this.#ask(ownKey, { ...visitor, region: visitor.region ?? known?.cookieRegion }),
+      ),
+    );
+  }
+
+  async #ask(key: string, visitor: Visitor): Promise<Remembered> {
+    const { cache, destinations } = this.#options;
+    try {
+      const reply = await this.client.lookup(key, visitor);
+      for (const code of reply.errors) this.#advise(code);
+      const set = segmentSetOf(reply, destinations);
+      const isEmpty = set.ids === '' && set.values === undefined;
+      return Remembered.segments(set, {
+        region: reply.region,
+        transactionId: reply.transactionId,
+        cookieRegion: visitor.region,
+        ttlMs: isEmpty ? cache.emptyTtlMs : cache.ttlMs,
+      });
+    } catch (error) {
+      if (!(error instanceof DcsError)) throw error;
+      if (error.dcsCode !== undefined) this.#advise(error.dcsCode);
+      if (!isExclusion(error.reason)) throw error;
+      return Remembered.exclusion(error.reason, visitor.region, error.optOutTtlMs ?? EXCLUSION_TTL_MS[error.reason]);
+    }
+  }
+
+  /** Said once: these codes come with every call until somebody does something about them. */
+  #advise(code: number): void {
+    const advice = ADVICE.get(code);
+    if (advice === undefined || this.#advised.has(code)) return;
+    this.#advised.add(code);
+    process.emitWarning(`DCS error ${code}: ${advice}`, { code: 'WRN_AAM_DCS' });
+  }
+}
+
+const STILL_PENDING: Verdict = {
+  status: 'unknown',
+  reason: 'pending',
+  remembered: undefined,
+  ageMs: undefined,
+  failure: undefined,
+};
+
+/** Nothing but a {@link DcsError} should come out of a call; what does all the same is a reply that we could not read. */
+export function asDcsError(error: unknown): DcsError {
+  return error instanceof DcsError ? error : new DcsError('bad-reply', 'the answer of the DCS could not be used');
+}
+
+function fromCache(known: Remembered, ageMs: number): Verdict {
+  if (known.excluded !== undefined) return excluded(known.excluded, known);
+  return { status: 'cached', reason: undefined, remembered: known, ageMs, failure: undefined };
+}
+
+function stale(
+  known: Remembered,
+  nowMs: number,
+  reason: FailureReason | 'revalidating',
+  failure: DcsError | undefined,
+): Verdict {
+  return { status: 'stale', reason, remembered: known, ageMs: nowMs - known.storedAtMs, failure };
+}
+
+function excluded(reason: Exclusion, remembered: Remembered | undefined): Verdict {
+  return { status: 'excluded', reason, remembered, ageMs: undefined, failure: undefined };
+}
+
+function isExclusion(reason: FailureReason | Exclusion): reason is Exclusion {
+  return reason in EXCLUSION_TTL_MS;
+}

@@ -1,0 +1,89 @@
+/**
+ * Owns: how code names a segment. Names are resolved to ids once, at construction; what a ref means never depends on
+ * the visitor, so that a misspelt one shows on the first request and not on the first visitor who is in the segment.
+ */
+import { AamError } from '../errors';
+import type { SegmentSet } from './segment-set';
+import { includesId } from './segment-set';
+
+/** A segment by its id (a number or a string of digits) or by a value of a configured cookie destination. */
+export type SegmentId = number | `${number}` | { readonly value: string };
+
+/** A segment as code names it: a configured name, an id, or `{ value }`. */
+export type SegmentRef<Name extends string = string> = Name | SegmentId;
+
+/** A ref made ready for asking: exactly one of the two is set. */
+export interface Wanted {
+  /** The id between commas. */
+  readonly needle: string | undefined;
+  readonly value: string | undefined;
+}
+
+/** The canonical id of a number or a string of digits; `undefined` for anything else. */
+export function canonicalId(id: unknown): string | undefined {
+  if (typeof id === 'number') return Number.isSafeInteger(id) && id >= 0 ? String(id) : undefined;
+  return typeof id === 'string' && /^\d{1,20}$/.test(id) ? id.replace(/^0+(?=\d)/, '') : undefined;
+}
+
+/** A ref that is no name; `undefined` when it is none either. */
+export function wantedById(ref: unknown): Wanted | undefined {
+  const id = canonicalId(ref);
+  if (id !== undefined) return { needle: `,${id},`, value: undefined };
+  if (typeof ref !== 'object' || ref === null) return undefined;
+  const { value } = ref as { value?: unknown };
+  return typeof value === 'string' && value !== '' ? { needle: undefined, value } : undefined;
+}
+
+export function isIn(set: SegmentSet, wanted: Wanted): boolean {
+  if (wanted.needle !== undefined) return includesId(set.ids, wanted.needle);
+  return set.values?.includes(wanted.value as string) ?? false;
+}
+
+/** The names that a site has given to its segments. */
+export class SegmentNames {
+  readonly #byName: ReadonlyMap<string, Wanted>;
+  readonly #warned = new Set<string>();
+
+  constructor(byName: ReadonlyMap<string, Wanted>) {
+    this.#byName = byName;
+  }
+
+  /** The names of the segments that a visitor is in, in the order of their configuration. */
+  namesIn(set: SegmentSet): string[] {
+    const names: string[] = [];
+    for (const [name, wanted] of this.#byName) {
+      if (isIn(set, wanted)) names.push(name);
+    }
+    return names;
+  }
+
+  /**
+   * Makes a ref ready for asking. An unknown one is a mistake in the site's code: it throws where a developer looks on,
+   * and in production it is nobody's segment, said once.
+   * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` where `NODE_ENV` is `development` or `test`
+   */
+  resolve(ref: unknown): Wanted | undefined {
+    const named = typeof ref === 'string' ? this.#byName.get(ref) : undefined;
+    return named ?? wantedById(ref) ?? this.#unknown(ref);
+  }
+
+  #unknown(ref: unknown): undefined {
+    const message =
+      typeof ref === 'string'
+        ? `no segment is named ${JSON.stringify(ref)}; the option 'segments' names ${this.#list()}`
+        : `a segment is a configured name, an id or { value: string }, got ${ref === null ? 'null' : typeof ref}`;
+    const { NODE_ENV } = process.env;
+    if (NODE_ENV === 'development' || NODE_ENV === 'test') throw new AamError('ERR_AAM_UNKNOWN_SEGMENT', message);
+    // Bounded: a ref built from a request must not fill the memory.
+    if (this.#warned.size < 100 && !this.#warned.has(message)) {
+      this.#warned.add(message);
+      process.emitWarning(`${message}; nobody is in it`, { code: 'WRN_AAM_UNKNOWN_SEGMENT' });
+    }
+    return undefined;
+  }
+
+  #list(): string {
+    const names = [...this.#byName.keys()];
+    return names.length === 0 ? 'none' : names.map((name) => JSON.stringify(name)).join(', ');
+  }
+}

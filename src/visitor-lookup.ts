@@ -1,0 +1,75 @@
+import { AamError } from './errors';
+import { isVisitorId, type Visitor } from './identity/visitor';
+import { group, ms } from './option-checks';
+import { asDcsError, type OnItsWay, type SegmentLookup } from './segment-lookup';
+import type { SegmentNames } from './segments/segment-refs';
+import { type Verdict, VisitorSegments } from './visitor-segments';
+
+/** A visitor by Experience Cloud ID or by Audience Manager UUID, 38 decimal digits each. */
+export type VisitorId =
+  | { readonly ecid: string; readonly region?: number | undefined }
+  | { readonly uuid: string; readonly region?: number | undefined };
+
+export interface LookupOptions {
+  /** The longest to wait for an answer that is not in the cache. @default as long as the call may take */
+  readonly maxWaitMs?: number | undefined;
+  /** Ends the waiting with its own reason. A call that is on its way goes on and is remembered. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The segments of a visitor outside of a request: what `aam.lookup()` does. */
+export async function lookupVisitor<Name extends string>(
+  lookup: SegmentLookup,
+  names: SegmentNames,
+  visitorId: VisitorId,
+  options: LookupOptions,
+): Promise<VisitorSegments<Name>> {
+  const visitor = checkedVisitor(visitorId);
+  const { maxWaitMs, signal } = group<LookupOptions>('options', options, { maxWaitMs: true, signal: true });
+  if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
+  signal?.throwIfAborted();
+  const found = lookup.begin(visitor, lookup.nowMs());
+  const verdict = 'flight' in found ? await settled(lookup, found, maxWaitMs, signal) : found;
+  if (verdict.status === 'unknown') {
+    throw verdict.failure ?? new AamError('ERR_AAM_DCS_TIMEOUT', `no answer within ${maxWaitMs} ms`);
+  }
+  return new VisitorSegments<Name>(names, visitor, verdict);
+}
+
+/** @throws {AamError} `ERR_AAM_INVALID_OPTION`; the message does not repeat the id */
+export function checkedVisitor(visitorId: unknown): Visitor {
+  const { ecid, uuid, region } = (visitorId ?? {}) as Partial<Record<'ecid' | 'uuid' | 'region', unknown>>;
+  const id = ecid ?? uuid;
+  if (!isVisitorId(id) || (ecid !== undefined && uuid !== undefined)) {
+    throw new AamError('ERR_AAM_INVALID_OPTION', 'a visitor must be { ecid } or { uuid }, a string of 38 digits');
+  }
+  if (region !== undefined && !Number.isInteger(region)) {
+    throw new AamError('ERR_AAM_INVALID_OPTION', "a visitor's region must be an integer");
+  }
+  return ecid === undefined
+    ? { ecid: undefined, uuid: id, region: region as number | undefined }
+    : { ecid: id, uuid: undefined, region: region as number | undefined };
+}
+
+function settled(
+  lookup: SegmentLookup,
+  { flight, instead }: OnItsWay,
+  maxWaitMs: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Verdict> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => resolve(lookup.pending(instead, lookup.nowMs()));
+    const timer = maxWaitMs === undefined ? undefined : setTimeout(giveUp, maxWaitMs);
+    const onAbort = () => reject(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    flight.promise
+      .then(
+        (remembered) => resolve(lookup.arrived(remembered)),
+        (error: unknown) => resolve(lookup.failed(asDcsError(error), instead, lookup.nowMs())),
+      )
+      .finally(() => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      });
+  });
+}

@@ -4,90 +4,191 @@
  *
  *     value = [digest "|"] KEY["-" expiry["s"]] "|" VALUE *( "|" KEY... "|" VALUE )
  *
- * It knows nothing of requests or precedence. Next: visitor.ts.
+ * The value is read as it travels, percent-encoded once (visitorapi) or with literal pipes (Web SDK): decoding all of
+ * it only to look at three fields costs more than reading them. It knows nothing of requests or precedence.
+ * Next: visitor.ts.
  */
+import type { CookieValue } from './cookie-header';
 
 const PIPE = 0x7c;
 const DASH = 0x2d;
-const ZERO = 0x30;
-const NINE = 0x39;
 
 /** The fields of one cookie that matter here, as written: nothing in them has been checked. */
 export interface AmcvFields {
   /** The visitor's Experience Cloud ID, or `NONE` for a visitor who opted out. */
-  id: string | undefined;
+  readonly id: string | undefined;
   /** The region that holds the visitor's profile. */
-  region: string | undefined;
+  readonly region: string | undefined;
   /** When the client will ask for the region again, in Unix seconds. A region past it is still the best hint. */
-  regionExpiresAtSec: number | undefined;
+  readonly regionExpiresAtSec: number | undefined;
   /** `NONE` (not opted out) or a list of opt-out levels such as `global`. */
-  optOut: string | undefined;
+  readonly optOut: string | undefined;
 }
 
-/** Reads a decoded cookie value. Never throws; what does not fit the grammar is left out. */
-export function parseAmcv(value: string): AmcvFields {
-  const fields: AmcvFields = { id: undefined, region: undefined, regionExpiresAtSec: undefined, optOut: undefined };
+const NOTHING: AmcvFields = { id: undefined, region: undefined, regionExpiresAtSec: undefined, optOut: undefined };
+
+/**
+ * Reads a cookie value. Never throws: a value with a malformed percent sequence counts as absent, and what does not fit
+ * the grammar is left out.
+ */
+export function parseAmcv(cookie: CookieValue): AmcvFields {
+  const { text, end } = cookie;
+  let id: string | undefined;
+  let region: string | undefined;
+  let regionExpiresAtSec: number | undefined;
+  let optOut: string | undefined;
   let docsId: string | undefined;
   let docsRegion: string | undefined;
 
-  let keyStart = afterDigest(value);
+  /** The key element whose value comes next: this part of this string. */
+  let key: string | undefined;
+  let keyStart = 0;
+  let keyEnd = 0;
+  let isFirst = true;
+  let isBeyondAscii = false;
+
+  // From separator to separator by native searches, which is faster than looking at every character.
+  let percent = placeOf('%', cookie, cookie.start);
+  let pipe = placeOf('|', cookie, cookie.start);
+  let start = cookie.start;
+  let hasEscape = false;
   for (;;) {
-    const keyEnd = value.indexOf('|', keyStart);
-    // An odd last element is the rest of a truncated cookie: dropped, as Adobe's client does.
-    if (keyEnd === -1) break;
-    let valueEnd = value.indexOf('|', keyEnd + 1);
-    if (valueEnd === -1) valueEnd = value.length;
-    if (valueEnd > keyEnd + 1) {
-      // A repeated key: the later one wins, as in Adobe's client.
-      if (isKey(value, keyStart, 'MCMID')) {
-        fields.id = value.slice(keyEnd + 1, valueEnd);
-      } else if (isKey(value, keyStart, 'MCAAMLH')) {
-        fields.region = value.slice(keyEnd + 1, valueEnd);
-        fields.regionExpiresAtSec = expiry(value, keyStart + 'MCAAMLH'.length, keyEnd);
-      } else if (isKey(value, keyStart, 'MCOPTOUT')) {
-        fields.optOut = value.slice(keyEnd + 1, valueEnd);
-      } else if (isKey(value, keyStart, 'mid')) {
-        docsId = value.slice(keyEnd + 1, valueEnd);
-      } else if (isKey(value, keyStart, 'aamlh')) {
-        docsRegion = value.slice(keyEnd + 1, valueEnd);
+    let at = pipe;
+    let next = pipe + 1;
+    if (percent < pipe) {
+      const byte = hexByte(text, percent + 1, end);
+      if (byte === -1) return NOTHING;
+      at = percent;
+      next = percent + 3;
+      percent = placeOf('%', cookie, next);
+      if (byte !== PIPE) {
+        hasEscape = true;
+        if (byte > 0x7f) isBeyondAscii = true;
+        continue;
       }
+    } else if (pipe < end) {
+      pipe = placeOf('|', cookie, next);
     }
-    keyStart = valueEnd + 1;
+
+    // An element ends here. Elements are keys and values in turn; an odd last one is the rest of a truncated cookie.
+    if (key === undefined) {
+      key = hasEscape ? decoded(text.slice(start, at)) : text;
+      keyStart = hasEscape ? 0 : start;
+      keyEnd = hasEscape ? key.length : at;
+      // The client's settings may stand first: they differ by release and say nothing to us.
+      if (isFirst && isDigest(key, keyStart, keyEnd)) key = undefined;
+      isFirst = false;
+    } else {
+      const field = at > start ? fieldOf(key, keyStart, keyEnd) : undefined;
+      if (field !== undefined) {
+        const value = hasEscape ? decoded(text.slice(start, at)) : text.slice(start, at);
+        // A repeated key: the later one wins, as in Adobe's client.
+        if (field === 'MCMID') id = value;
+        else if (field === 'MCOPTOUT') optOut = value;
+        else if (field === 'mid') docsId = value;
+        else if (field === 'aamlh') docsRegion = value;
+        else {
+          region = value;
+          regionExpiresAtSec = expiryOf(key, keyStart + field.length + 1, keyEnd);
+        }
+      }
+      key = undefined;
+    }
+    if (at === end) break;
+    start = next;
+    hasEscape = false;
   }
 
+  if (isBeyondAscii && !isWellFormed(text.slice(cookie.start, end))) return NOTHING;
   // Adobe's server-to-server pages print `mid` and `aamlh`, which no released client writes: a fallback only.
-  if (fields.id === undefined && docsId !== undefined) {
-    fields.id = docsId;
-    fields.region ??= docsRegion;
+  if (id === undefined && docsId !== undefined) {
+    return { id: docsId, region: region ?? docsRegion, regionExpiresAtSec, optOut };
   }
-  return fields;
+  return { id, region, regionExpiresAtSec, optOut };
 }
 
-/** The client's settings digest, a signed 32-bit number, may stand first. It differs by release: not for us. */
-function afterDigest(value: string): number {
-  let end = 0;
-  while (end < value.length && isDashOrDigit(value.charCodeAt(end))) end++;
-  return end > 0 && value.charCodeAt(end) === PIPE ? end + 1 : 0;
+/** Where a character stands next in a cookie's value; its end where it does not. */
+function placeOf(character: string, { text, end }: CookieValue, from: number): number {
+  const at = text.indexOf(character, from);
+  return at === -1 || at > end ? end : at;
 }
 
-function isKey(value: string, start: number, key: string): boolean {
-  if (!value.startsWith(key, start)) return false;
-  const next = value.charCodeAt(start + key.length);
-  return next === PIPE || next === DASH;
+type Field = 'MCMID' | 'MCAAMLH' | 'MCOPTOUT' | 'mid' | 'aamlh';
+
+/** The field of a key element, which is `KEY` or `KEY-expiry`. */
+function fieldOf(value: string, start: number, end: number): Field | undefined {
+  switch (value.charCodeAt(start)) {
+    case 0x4d: // M
+      switch (value.charCodeAt(start + 2)) {
+        case 0x4d: // M
+          return isKey(value, start, end, 'MCMID') ? 'MCMID' : undefined;
+        case 0x41: // A
+          return isKey(value, start, end, 'MCAAMLH') ? 'MCAAMLH' : undefined;
+        case 0x4f: // O
+          return isKey(value, start, end, 'MCOPTOUT') ? 'MCOPTOUT' : undefined;
+        default:
+          return undefined;
+      }
+    case 0x6d: // m
+      return isKey(value, start, end, 'mid') ? 'mid' : undefined;
+    case 0x61: // a
+      return isKey(value, start, end, 'aamlh') ? 'aamlh' : undefined;
+    default:
+      return undefined;
+  }
 }
 
-function expiry(value: string, dash: number, keyEnd: number): number | undefined {
+function isKey(value: string, start: number, end: number, key: string): boolean {
+  const keyEnd = start + key.length;
+  return (keyEnd === end || (keyEnd < end && value.charCodeAt(keyEnd) === DASH)) && value.startsWith(key, start);
+}
+
+/** One or more dashes and digits: a signed 32-bit number. */
+function isDigest(value: string, start: number, end: number): boolean {
+  if (end === start) return false;
+  for (let at = start; at < end; at++) {
+    const code = value.charCodeAt(at);
+    if (code !== DASH && !isDigit(code)) return false;
+  }
+  return true;
+}
+
+function expiryOf(value: string, start: number, end: number): number | undefined {
   let seconds: number | undefined;
-  for (let at = dash + 1; at < keyEnd && isDigit(value.charCodeAt(at)); at++) {
-    seconds = (seconds ?? 0) * 10 + value.charCodeAt(at) - ZERO;
+  for (let at = start; at < end && isDigit(value.charCodeAt(at)); at++) {
+    seconds = (seconds ?? 0) * 10 + value.charCodeAt(at) - 0x30;
   }
   return seconds;
 }
 
-function isDashOrDigit(code: number): boolean {
-  return code === DASH || isDigit(code);
+/** The byte of the two hex digits at a place; -1 when they are not. */
+function hexByte(text: string, at: number, end: number): number {
+  if (at + 2 > end) return -1;
+  const high = hexDigit(text.charCodeAt(at));
+  const low = hexDigit(text.charCodeAt(at + 1));
+  return high === -1 || low === -1 ? -1 : high * 16 + low;
+}
+
+function hexDigit(code: number): number {
+  if (isDigit(code)) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 function isDigit(code: number): boolean {
-  return code >= ZERO && code <= NINE;
+  return code >= 0x30 && code <= 0x39;
+}
+
+/** Malformed beyond ASCII: then the whole value is, and counts as absent. */
+function decoded(element: string): string {
+  return isWellFormed(element) ? decodeURIComponent(element) : element;
+}
+
+function isWellFormed(value: string): boolean {
+  try {
+    decodeURIComponent(value);
+    return true;
+  } catch {
+    return false;
+  }
 }

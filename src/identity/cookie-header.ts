@@ -5,40 +5,57 @@
  * name are both sent, and a parsed object keeps only one of them. Next: amcv-cookie.ts.
  */
 
-const EQUALS = 0x3d;
 const SPACE = 0x20;
 const TAB = 0x09;
 const QUOTE = 0x22;
 
-/** The decoded values found for each wanted cookie, in the order in which the browser sent them. */
-export type CookieValues = readonly (readonly string[])[];
-
-const NONE: readonly string[] = [];
+/** One cookie to look for: all the ways in which its name can be spelt, each with its `=`. */
+export type WantedCookie = readonly string[];
 
 /**
- * The spellings under which a cookie name travels. Browsers percent-encode the `@` of an organisation id; servers
- * and proxies that set the cookie themselves leave it. Both then live side by side.
+ * A cookie's value, still percent-encoded: this part of this text. No copy, because a slice of a string is slower to
+ * read, character by character, than the string itself.
  */
-export function cookieSpellings(name: string): readonly string[] {
-  const encoded = encodeURIComponent(name);
-  return encoded === name ? [name] : [encoded, name];
+export interface CookieValue {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
- * Collects the decoded values of the wanted cookies from a raw `Cookie` header: `result[i]` are the values of
- * `wanted[i]`, an array of spellings of one name. A value with a malformed percent sequence counts as absent.
+ * For each wanted cookie the values found, in the order in which the browser sent them. Most requests have none or one:
+ * hence `undefined` rather than an empty list.
  */
-export function cookiesFromHeader(header: string, wanted: readonly (readonly string[])[]): CookieValues {
-  const found: (readonly string[])[] = wanted.map(() => NONE);
+export type FoundCookies = readonly (readonly CookieValue[] | undefined)[];
+
+/**
+ * Browsers percent-encode the `@` of an organisation id in a cookie's name; servers and proxies that set the cookie
+ * themselves leave it. Both then live side by side.
+ */
+export function wantedCookie(name: string): WantedCookie {
+  return [...new Set([`${encodeURIComponent(name)}=`, `${name}=`])];
+}
+
+/** Finds the wanted cookies in a raw `Cookie` header. */
+export function cookiesFromHeader(header: string, wanted: readonly WantedCookie[]): FoundCookies {
+  const found: (CookieValue[] | undefined)[] = new Array(wanted.length);
   let start = 0;
   while (start < header.length) {
     let end = header.indexOf(';', start);
     if (end === -1) end = header.length;
     while (start < end && isBlank(header.charCodeAt(start))) start++;
-    const index = wantedAt(header, start, wanted);
-    if (index !== -1) {
-      const value = decodedValue(header.slice(header.indexOf('=', start) + 1, end));
-      if (value !== undefined) found[index] = [...(found[index] as readonly string[]), value];
+    const first = header.charCodeAt(start);
+    for (let index = 0; index < wanted.length; index++) {
+      const spellings = wanted[index] as WantedCookie;
+      // The first character alone rules out nearly every cookie; all spellings share it.
+      if ((spellings[0] as string).charCodeAt(0) !== first) continue;
+      for (const name of spellings) {
+        if (!header.startsWith(name, start)) continue;
+        const value = trimmed(header, start + name.length, end);
+        const values = found[index];
+        if (values === undefined) found[index] = [value];
+        else values.push(value);
+      }
     }
     start = end + 1;
   }
@@ -46,41 +63,42 @@ export function cookiesFromHeader(header: string, wanted: readonly (readonly str
 }
 
 /**
- * The same from an object of cookies that somebody else has parsed and decoded, as cookie-parser does. It decodes
- * values, not names, so both spellings are looked up.
+ * The same from an object of cookies that somebody else has parsed, as cookie-parser does. It has decoded the values,
+ * not the names. The values are encoded again, so that there is one grammar to read.
  */
 export function cookiesFromObject(
   cookies: Readonly<Record<string, unknown>>,
-  wanted: readonly (readonly string[])[],
-): CookieValues {
-  return wanted.map((spellings) =>
-    spellings.map((name) => cookies[name]).filter((value): value is string => typeof value === 'string'),
-  );
+  wanted: readonly WantedCookie[],
+): FoundCookies {
+  return wanted.map((spellings) => {
+    const values = spellings.map((spelling) => encoded(cookies[spelling.slice(0, -1)])).filter(isDefined);
+    return values.length === 0 ? undefined : values.map((text) => ({ text, start: 0, end: text.length }));
+  });
 }
 
-function wantedAt(header: string, start: number, wanted: readonly (readonly string[])[]): number {
-  for (let index = 0; index < wanted.length; index++) {
-    for (const name of wanted[index] as readonly string[]) {
-      // The single character first: it rules out nearly every cookie without comparing strings.
-      if (header.charCodeAt(start + name.length) === EQUALS && header.startsWith(name, start)) return index;
-    }
-  }
-  return -1;
-}
-
-function decodedValue(raw: string): string | undefined {
-  let value = raw.trim();
-  if (value.length > 1 && value.charCodeAt(0) === QUOTE && value.charCodeAt(value.length - 1) === QUOTE) {
-    value = value.slice(1, -1);
-  }
-  if (!value.includes('%')) return value;
-  try {
-    return decodeURIComponent(value);
-  } catch {
-    return undefined;
-  }
+/** Without blanks around it and without the double quotes that RFC 6265 allows. */
+function trimmed(text: string, from: number, to: number): CookieValue {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (start < end && isBlank(text.charCodeAt(end - 1))) end--;
+  const isQuoted = end - start > 1 && text.charCodeAt(start) === QUOTE && text.charCodeAt(end - 1) === QUOTE;
+  return isQuoted ? { text, start: start + 1, end: end - 1 } : { text, start, end };
 }
 
 function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
+}
+
+function encoded(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  try {
+    return encodeURIComponent(value);
+  } catch {
+    return undefined; // half of a surrogate pair: nothing that came through a cookie
+  }
+}
+
+function isDefined<T>(value: T | undefined): value is T {
+  return value !== undefined;
 }

@@ -3,7 +3,13 @@
  * whatever the bytes. It must not know whether the visitor may be asked about (consent/) or what is known of them.
  */
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
-import { cookieSpellings, cookiesFromHeader, cookiesFromObject } from './cookie-header';
+import {
+  cookiesFromHeader,
+  cookiesFromObject,
+  type FoundCookies,
+  type WantedCookie,
+  wantedCookie,
+} from './cookie-header';
 
 /** A visitor as a request shows them. */
 export interface Visitor {
@@ -45,15 +51,13 @@ interface Claim {
 
 /** A cookie from which a visitor can be recognised. The first source with a usable id wins. */
 interface Source {
-  readonly spellings: readonly string[];
-  readonly claim: (values: readonly string[], isKnownRegion: (region: number) => boolean) => Claim;
+  readonly cookie: WantedCookie;
+  readonly claim: (values: readonly CookieValue[], isKnownRegion: IdentityConfig['isKnownRegion']) => Claim;
 }
 
-const ECID = /^\d{38}$/;
-
-/** Whether a value can be an ECID or an AAM UUID. */
+/** Whether a value can be an ECID or an AAM UUID: 38 decimal digits. */
 export function isVisitorId(value: unknown): value is string {
-  return typeof value === 'string' && ECID.test(value);
+  return typeof value === 'string' && value.length === 38 && isDigits(value);
 }
 
 /**
@@ -68,33 +72,33 @@ export function visitorKey(visitor: Visitor): string {
 export function createIdentityReader(
   config: IdentityConfig,
 ): (header: string | undefined, parsed: unknown) => Identity {
-  const sources: Source[] = [{ spellings: cookieSpellings(`AMCV_${config.orgId}`), claim: claimOfAmcv }];
+  const sources: Source[] = [{ cookie: wantedCookie(`AMCV_${config.orgId}`), claim: claimOfAmcv }];
   // After AMCV: the browser client falls back to it only where AMCV is absent, and its name bears no organisation.
-  if (config.sEcid) sources.push({ spellings: ['s_ecid'], claim: claimOfAmcv });
-  const wanted = sources.map((source) => source.spellings);
+  if (config.sEcid) sources.push({ cookie: wantedCookie('s_ecid'), claim: claimOfAmcv });
+  const wanted = sources.map((source) => source.cookie);
 
   return function readIdentity(header, parsed) {
-    const values =
-      header !== undefined
-        ? cookiesFromHeader(header, wanted)
-        : isObject(parsed)
-          ? cookiesFromObject(parsed, wanted)
-          : undefined;
-    if (values === undefined) return NOBODY;
+    if (header !== undefined) return identityOf(cookiesFromHeader(header, wanted));
+    return isObject(parsed) ? identityOf(cookiesFromObject(parsed, wanted)) : NOBODY;
+  };
 
+  function identityOf(found: FoundCookies): Identity {
     let ecid: string | undefined;
     let region: number | undefined;
     let regionExpiresAtSec: number | undefined;
     let sawId = false;
     let optedOut = false;
     for (let index = 0; index < sources.length; index++) {
-      const found = values[index] as readonly string[];
-      if (found.length === 0) continue;
-      const claim = (sources[index] as Source).claim(found, config.isKnownRegion);
-      optedOut ||= claim.optedOut;
-      sawId ||= claim.id !== undefined;
+      const values = found[index];
+      if (values === undefined) continue;
+      const claim = (sources[index] as Source).claim(values, config.isKnownRegion);
+      if (claim.optedOut) optedOut = true;
+      if (claim.id !== undefined) sawId = true;
       if (ecid === undefined && isVisitorId(claim.id)) ecid = claim.id;
-      if (region === undefined) ({ region, regionExpiresAtSec } = claim);
+      if (region === undefined) {
+        region = claim.region;
+        regionExpiresAtSec = claim.regionExpiresAtSec;
+      }
     }
     return {
       visitor: {
@@ -106,7 +110,7 @@ export function createIdentityReader(
       problem: ecid !== undefined ? undefined : sawId ? 'bad-id' : 'no-id',
       optedOut,
     };
-  };
+  }
 }
 
 const NOBODY: Identity = { visitor: {}, problem: 'no-id', optedOut: false };
@@ -115,29 +119,45 @@ const NOBODY: Identity = { visitor: {}, problem: 'no-id', optedOut: false };
  * Several cookies of one name: the id of the first that has a usable one, the region of one with the same id before
  * that of any other, and an opt-out in any of them counts.
  */
-function claimOfAmcv(values: readonly string[], isKnownRegion: (region: number) => boolean): Claim {
-  const cookies = values.map(parseAmcv);
-  const chosen = cookies.find((cookie) => isVisitorId(cookie.id)) ?? cookies.find((cookie) => isUsed(cookie.id));
-  const inOrder = [...cookies.filter((cookie) => cookie.id === chosen?.id), ...cookies];
-  const located = inOrder.find((cookie) => knownRegion(cookie, isKnownRegion) !== undefined);
+function claimOfAmcv(values: readonly CookieValue[], isKnownRegion: IdentityConfig['isKnownRegion']): Claim {
+  if (values.length === 1) return claimOfCookie(parseAmcv(values[0] as CookieValue), isKnownRegion);
+  const claims = values.map((value) => claimOfCookie(parseAmcv(value), isKnownRegion));
+  const chosen = claims.find(({ id }) => isVisitorId(id)) ?? claims.find(({ id }) => id !== undefined);
+  const located =
+    claims.find(({ id, region }) => id === chosen?.id && region !== undefined) ??
+    claims.find(({ region }) => region !== undefined);
   return {
     id: chosen?.id,
-    region: located && knownRegion(located, isKnownRegion),
+    region: located?.region,
     regionExpiresAtSec: located?.regionExpiresAtSec,
-    // Expired or not: an opt-out stays one until the client has written something else.
-    optedOut: cookies.some((cookie) => cookie.id === 'NONE' || isUsed(cookie.optOut)),
+    optedOut: claims.some((claim) => claim.optedOut),
   };
 }
 
-/** `NONE` is what the client writes for "no id" in MCMID and for "not opted out" in MCOPTOUT. */
-function isUsed(value: string | undefined): boolean {
-  return value !== undefined && value !== 'NONE';
+/** `NONE` is what the client writes for an opted-out visitor in MCMID, and for "not opted out" in MCOPTOUT. */
+function claimOfCookie(fields: AmcvFields, isKnownRegion: IdentityConfig['isKnownRegion']): Claim {
+  const region = knownRegion(fields.region, isKnownRegion);
+  return {
+    id: fields.id === 'NONE' ? undefined : fields.id,
+    region,
+    regionExpiresAtSec: region === undefined ? undefined : fields.regionExpiresAtSec,
+    // Expired or not: an opt-out stays one until the client has written something else.
+    optedOut: fields.id === 'NONE' || (fields.optOut !== undefined && fields.optOut !== 'NONE'),
+  };
 }
 
-function knownRegion(cookie: AmcvFields, isKnownRegion: (region: number) => boolean): number | undefined {
-  if (cookie.region === undefined || !/^\d{1,4}$/.test(cookie.region)) return undefined;
-  const region = Number(cookie.region);
+function knownRegion(text: string | undefined, isKnownRegion: IdentityConfig['isKnownRegion']): number | undefined {
+  if (text === undefined || text.length > 4 || !isDigits(text)) return undefined;
+  const region = Number(text);
   return isKnownRegion(region) ? region : undefined;
+}
+
+function isDigits(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x30 || code > 0x39) return false;
+  }
+  return text.length > 0;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

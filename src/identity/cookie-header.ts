@@ -72,7 +72,7 @@ export function cookiesFromObject(
 ): FoundCookies {
   return wanted.map((spellings) => {
     const values = spellings.map((spelling) => encoded(cookies[spelling.slice(0, -1)])).filter(isDefined);
-    return values.length === 0 ? undefined : values.map((text) => ({ text, start: 0, end: text.length }));
+    return values.length === 0 ? undefined : values.map((text) => trimmed(text, 0, text.length));
   });
 }
 
@@ -93,7 +93,8 @@ function isBlank(code: number): boolean {
 function encoded(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined;
   try {
-    return encodeURIComponent(value);
+    // Some parsers leave the quotes; encoded they would become a part of the value.
+    return encodeURIComponent(value).replaceAll('%22', '"');
   } catch {
     return undefined; // half of a surrogate pair: nothing that came through a cookie
   }

@@ -4,6 +4,7 @@
  */
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
 import {
+  type CookieValue,
   cookiesFromHeader,
   cookiesFromObject,
   type FoundCookies,

@@ -77,6 +77,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     anonymous: 0,
     excluded: 0,
   };
+  let warnedOfSkip = false;
   /** Where a request keeps this instance's answer: another instance may have replaced `req.aamSegments` since. */
   const servedBefore = Symbol('express-aam-segments');
 
@@ -132,9 +133,10 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       return Boolean(skip?.(req));
     } catch (error) {
       // Not knowing whether a request is to be left alone, we leave it alone; the site goes on.
-      process.emitWarning(`the option 'skip' threw: ${error instanceof Error ? error.name : typeof error}`, {
-        code: 'WRN_AAM_SKIP_THREW',
-      });
+      // Said once, and without the message, which may hold what the site knows of the visitor.
+      const name = error instanceof Error ? error.name : typeof error;
+      if (!warnedOfSkip) process.emitWarning(`the option 'skip' threw: ${name}`, { code: 'WRN_AAM_SKIP_THREW' });
+      warnedOfSkip = true;
       return true;
     }
   }

@@ -110,15 +110,22 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     cache: true,
     dcs: true,
   });
-  const identity = group<IdentityOptions>('options.identity', top.identity ?? {}, { sEcid: true });
-  const cache = group<CacheOptions>('options.cache', top.cache ?? {}, {
+  const {
+    segments = {},
+    destinations = {},
+    identity: identityGroup = {},
+    cache: cacheGroup = {},
+    dcs: dcsGroup = {},
+  } = top;
+  const identity = group<IdentityOptions>('options.identity', identityGroup, { sEcid: true });
+  const cache = group<CacheOptions>('options.cache', cacheGroup, {
     maxVisitors: true,
     ttlMs: true,
     staleWhileRevalidateMs: true,
     staleIfErrorMs: true,
     emptyTtlMs: true,
   });
-  const dcs = group<DcsOptions>('options.dcs', top.dcs ?? {}, {
+  const dcs = group<DcsOptions>('options.dcs', dcsGroup, {
     timeoutMs: true,
     origins: true,
     defaultOrigin: true,
@@ -130,8 +137,8 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
   return {
     orgId: orgIdOf(top.orgId),
     partnerHost,
-    names: segmentNames(top.segments ?? {}),
-    destinations: destinationFormats(top.destinations ?? {}),
+    names: segmentNames(segments),
+    destinations: destinationFormats(destinations),
     maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
     skip: optional('options.skip', top.skip, 'a function', (value) => typeof value === 'function'),
     identity: { sEcid: oneOf('options.identity.sEcid', identity.sEcid, [true, false], true) },

@@ -1,0 +1,140 @@
+import { assertDeviceId, assertKnownKeys, assertRule } from './assertions';
+import { handlerOf } from './call-handling';
+import { type Fault, FaultBoard, type FaultHandle, type FaultScope } from './faults';
+import { type DcsOrigins, startOrigins } from './origins';
+import { type DcsRequest, type ReceivedOptions, RequestLog } from './request-log';
+import { type SimulatedVisitor, simulatedVisitor } from './simulated-visitor';
+import { type DcsSimulatorOptions, resolveSimulatorOptions } from './simulator-options';
+import { VisitorBook } from './visitors';
+
+export type { CustomerId } from './customer-ids';
+export type { DcsParams } from './dcs-params';
+export type { Fault, FaultHandle, FaultScope } from './faults';
+export type { DcsOrigins } from './origins';
+export type { RateWindowLimit } from './rate-window';
+export type { DcsRequest, ReceivedOptions } from './request-log';
+export type { DestinationDetails, SimulatedVisitor } from './simulated-visitor';
+export type { DcsSimulatorOptions, OriginName, RateLimit } from './simulator-options';
+
+/**
+ * Adobe's Data Collection Servers on this machine: HTTP servers on 127.0.0.1 that answer `/event`, `/id` and
+ * `/demoptout` as the Audience Manager documentation says, know the visitors they are told about, fail on demand and
+ * keep a log.
+ */
+export interface DcsSimulator {
+  /** Where it listens, to be given to the middleware as its `dcs` option or as a part of it. */
+  readonly dcs: DcsOrigins;
+  /**
+   * The visitor with this ECID or Audience Manager UUID. Asked for twice, it is the same visitor; one never asked for
+   * is known to the DCS too, and is in no segment.
+   *
+   * @throws TypeError when the id is not 38 digits
+   */
+  visitor(id: string): SimulatedVisitor;
+  /**
+   * Makes calls fail, all or those that match `where`. Latencies add up and combine with any other fault; of the other
+   * ones that match, the newest wins. The DCS behind a fault still does its work: the call is counted and takes effect.
+   *
+   * @throws TypeError for a fault or a scope that breaks its rules
+   */
+  fault(fault: Fault, where?: FaultScope): FaultHandle;
+  /** Every request since the log was last cleared, in order of arrival. */
+  readonly requests: readonly DcsRequest[];
+  /** The part of the log about one visitor, by ECID or Audience Manager UUID. */
+  requestsOf(id: string): readonly DcsRequest[];
+  /** The requests that arrived while another one for the same visitor was in flight, which Adobe forbids. */
+  readonly overlaps: readonly DcsRequest[];
+  /**
+   * Resolves as soon as the log holds `count` requests.
+   *
+   * @throws Error when it does not in time, or when the simulator is closed before
+   */
+  received(count: number, options?: ReceivedOptions): Promise<void>;
+  /** Empties the log and drops all faults. Visitors stay as they are. */
+  clear(): void;
+  /**
+   * Ends all connections, also those with a call in flight, and frees the ports. Closing again does nothing more.
+   *
+   * @throws Error once everything is closed, when a fault was set and no call met it: the test did not test what it
+   * says. `unusedFaults: 'ignore'` accepts that.
+   */
+  close(options?: { readonly unusedFaults?: 'report' | 'ignore' | undefined }): Promise<void>;
+  /** `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Starts a DCS simulator.
+ *
+ * ```ts
+ * const simulator = await createDcsSimulator({ partner: 'acme', segmentIds: true });
+ * simulator.visitor('20265673158980419722735089753036633573').in(984263);
+ * const aam = aamSegments({ orgId, partner: 'acme', dcs: simulator.dcs });
+ * simulator.fault({ kind: 'latency', latencyMs: 300 }, { region: 9 });
+ * // ... requests to the application ...
+ * await aam.close();
+ * await simulator.close();
+ * ```
+ *
+ * A call is answered with HTTP 404 for another path, 405 for methods other than GET and POST, 414 when a GET is larger
+ * than 8 K and 413 when a POST is larger than 32 K, head and body together; everything else is status 200, with Adobe's
+ * error codes in `errors` and `X-Error`. `/id`, and opt-outs by `d_mid`, need a `d_orgid`. With `segmentIds` enabled
+ * both `d_cts=1` and `d_cts=2` answer the segments' ids, for `traits` too.
+ *
+ * @throws TypeError for an unknown option or a value that breaks its rule
+ */
+export async function createDcsSimulator(options: DcsSimulatorOptions = {}): Promise<DcsSimulator> {
+  const config = resolveSimulatorOptions(options);
+  const visitors = new VisitorBook(config.denylistAfter);
+  const faults = new FaultBoard((id) => visitors.find(id).id);
+  const log = new RequestLog();
+  const servers = await startOrigins((origin) => handlerOf(origin, { config, visitors, faults, log }));
+  let closing: Promise<void> | undefined;
+
+  const simulator: DcsSimulator = {
+    dcs: { origins: servers.origins, defaultOrigin: servers.defaultOrigin },
+    visitor(id) {
+      return simulatedVisitor(id, visitors, (visitorId) => log.of(visitorId));
+    },
+    fault(fault, where = {}) {
+      return faults.set(fault, where);
+    },
+    get requests() {
+      return log.entries;
+    },
+    requestsOf(id) {
+      assertDeviceId('visitor id', id);
+      return log.of(visitors.find(id).id);
+    },
+    get overlaps() {
+      return log.entries.filter(({ overlapped }) => overlapped);
+    },
+    received(count, waiting = {}) {
+      const arrived = log.received(count, waiting);
+      // Whoever awaits it still sees the rejection; a test that no longer does must not crash the process.
+      arrived.catch(() => {});
+      return arrived;
+    },
+    clear() {
+      log.clear();
+      faults.clear();
+    },
+    async close(closeOptions = {}) {
+      assertKnownKeys('options', closeOptions, ['unusedFaults']);
+      const { unusedFaults = 'report' } = closeOptions;
+      const isKnown = unusedFaults === 'report' || unusedFaults === 'ignore';
+      assertRule(isKnown, 'options.unusedFaults', "'report' or 'ignore'", unusedFaults);
+      if (closing) return closing;
+      closing = servers.close();
+      log.close();
+      await closing;
+      const unused = faults.unused();
+      if (unusedFaults === 'ignore' || unused.length === 0) return;
+      throw new Error(`The DCS simulator is closed. Faults that were set and never used:\n  ${unused.join('\n  ')}`);
+    },
+    [Symbol.asyncDispose]() {
+      return simulator.close();
+    },
+  };
+  return simulator;
+}

@@ -1,0 +1,48 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type OriginName, REGIONS } from './simulator-options';
+
+/** Answers the requests that arrive at one origin. */
+export type OriginHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Origins in the shape of the middleware's `dcs` option. */
+export interface DcsOrigins {
+  /** Region id -> origin. */
+  readonly origins: Record<number, string>;
+  /** The origin of the partner's alias. */
+  readonly defaultOrigin: string;
+}
+
+/** One HTTP server per region and one for the alias. */
+export interface OriginServers extends DcsOrigins {
+  close(): Promise<void>;
+}
+
+export async function startOrigins(handlerFor: (origin: OriginName) => OriginHandler): Promise<OriginServers> {
+  const names: readonly OriginName[] = [...REGIONS, 'alias'];
+  const servers = await Promise.all(names.map((name) => startServer(handlerFor(name))));
+  const urls = servers.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  return {
+    origins: Object.fromEntries(REGIONS.map((region, index) => [region, urls[index] as string])),
+    defaultOrigin: urls[REGIONS.length] as string,
+    async close() {
+      await Promise.all(servers.map(stopServer));
+    },
+  };
+}
+
+function startServer(handler: OriginHandler): Promise<Server> {
+  // The DCS itself answers a call without a Host and one that is too long, so Node must let both through.
+  const server = createServer({ requireHostHeader: false, maxHeaderSize: 64 * 1024 }, handler);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve(server));
+  });
+}
+
+function stopServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

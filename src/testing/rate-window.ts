@@ -1,0 +1,29 @@
+import { performance } from 'node:perf_hooks';
+
+/** At most `calls` calls within any `withinMs` milliseconds. */
+export interface RateWindowLimit {
+  readonly calls: number;
+  readonly withinMs: number;
+}
+
+/** A sliding window over the calls that were let through. */
+export class RateWindow {
+  readonly #limit: RateWindowLimit | false;
+  #takenAtMs: number[] = [];
+
+  /** `false` lets everything through. */
+  constructor(limit: RateWindowLimit | false) {
+    this.#limit = limit;
+  }
+
+  /** Lets one call through, or says `false`; a refused call does not count. */
+  take(): boolean {
+    if (!this.#limit) return true;
+    const now = performance.now();
+    const since = now - this.#limit.withinMs;
+    this.#takenAtMs = this.#takenAtMs.filter((at) => at > since);
+    if (this.#takenAtMs.length >= this.#limit.calls) return false;
+    this.#takenAtMs.push(now);
+    return true;
+  }
+}

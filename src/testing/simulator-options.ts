@@ -1,0 +1,113 @@
+import { assertBoolean, assertInteger, assertKnownKeys, assertRule, MAX_MS } from './assertions';
+import type { RateWindowLimit } from './rate-window';
+
+/** The regions that have a DCS (AAM docs, DCS Region IDs, Locations, and Host Names). */
+export const REGIONS: readonly number[] = [3, 4, 6, 7, 8, 9, 11, 12];
+
+/** Where a call arrives: at the origin of a region, or of the partner's alias. */
+export type OriginName = number | 'alias';
+
+const ORG_ID = /^[0-9A-Fa-f]{24}@AdobeOrg$/;
+const HOST_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
+
+/** What `createDcsSimulator` takes. Every option may be left out. */
+export interface DcsSimulatorOptions {
+  /**
+   * The partner's alias: a call is answered when its `Host` header is `<partner>.demdex.net`, upper or lower case,
+   * with or without a port. Any other Host gets error code 1, none at all code 100.
+   *
+   * @default 'acme'
+   */
+  readonly partner?: string | undefined;
+  /**
+   * The organisations the DCS knows, each 24 hexadecimal digits and `@AdobeOrg`; another `d_orgid` gets code 2.
+   *
+   * @default every well-formed organisation id is known
+   */
+  readonly orgIds?: readonly string[] | undefined;
+  /**
+   * Whether Adobe has enabled `d_cts` for the account. Until then `traits` and `segments` are absent from every
+   * answer, whatever the call asks for.
+   *
+   * @default false
+   */
+  readonly segmentIds?: boolean | undefined;
+  /**
+   * How often one visitor's id may be sent. The first call beyond that puts the id on the deny list for good: code 306
+   * from then on. Adobe publishes no figures; `false` never denylists.
+   *
+   * @default { calls: 100, withinMs: 10_000 }
+   */
+  readonly denylistAfter?: RateWindowLimit | false | undefined;
+  /**
+   * How many calls each origin takes; further ones get HTTP status 429, with `Retry-After` when `retryAfterSeconds`
+   * is given. `false` takes all.
+   *
+   * @default false
+   */
+  readonly rateLimit?: RateLimit | false | undefined;
+  /**
+   * The region that the alias origin names as `dcs_region`: at Adobe the data centre nearest to the caller.
+   *
+   * @default 7
+   */
+  readonly aliasRegion?: number | undefined;
+}
+
+/** A limit per origin, answered with HTTP status 429. */
+export interface RateLimit extends RateWindowLimit {
+  /** What `Retry-After` says, in seconds. Left out, there is no such header: Adobe promises none. */
+  readonly retryAfterSeconds?: number | undefined;
+}
+
+/** The options checked, copied and completed. */
+export interface SimulatorConfig {
+  readonly host: string;
+  readonly segmentIds: boolean;
+  readonly denylistAfter: RateWindowLimit | false;
+  readonly rateLimit: RateLimit | false;
+  readonly aliasRegion: number;
+  knowsOrg(orgId: string): boolean;
+}
+
+/** @throws TypeError for an unknown option or a value that breaks its rule */
+export function resolveSimulatorOptions(options: DcsSimulatorOptions): SimulatorConfig {
+  const known = ['partner', 'orgIds', 'segmentIds', 'denylistAfter', 'rateLimit', 'aliasRegion'];
+  assertKnownKeys('options', options, known);
+  const { partner = 'acme', orgIds, segmentIds = false, rateLimit = false, aliasRegion = 7 } = options;
+  const { denylistAfter = { calls: 100, withinMs: 10_000 } } = options;
+
+  assertRule(typeof partner === 'string' && HOST_LABEL.test(partner), 'options.partner', 'one host label', partner);
+  assertBoolean('options.segmentIds', segmentIds);
+  assertRule(REGIONS.includes(aliasRegion), 'options.aliasRegion', `one of ${REGIONS.join(', ')}`, aliasRegion);
+  if (denylistAfter !== false) assertWindow('options.denylistAfter', denylistAfter, []);
+  if (rateLimit !== false) {
+    assertWindow('options.rateLimit', rateLimit, ['retryAfterSeconds']);
+    if (rateLimit.retryAfterSeconds !== undefined) {
+      assertInteger('options.rateLimit.retryAfterSeconds', rateLimit.retryAfterSeconds, 0, MAX_MS);
+    }
+  }
+  return {
+    host: `${partner.toLowerCase()}.demdex.net`,
+    segmentIds,
+    denylistAfter: denylistAfter && { ...denylistAfter },
+    rateLimit: rateLimit && { ...rateLimit },
+    aliasRegion,
+    knowsOrg: orgKnowledge(orgIds),
+  };
+}
+
+function assertWindow(name: string, value: RateWindowLimit, moreKeys: readonly string[]): void {
+  assertKnownKeys(name, value, ['calls', 'withinMs', ...moreKeys]);
+  assertInteger(`${name}.calls`, value.calls, 1, MAX_MS);
+  assertInteger(`${name}.withinMs`, value.withinMs, 1, MAX_MS);
+}
+
+function orgKnowledge(orgIds: readonly string[] | undefined): (orgId: string) => boolean {
+  if (orgIds === undefined) return (orgId) => ORG_ID.test(orgId);
+  assertRule(Array.isArray(orgIds), 'options.orgIds', 'an array', orgIds);
+  const rule = '24 hexadecimal digits followed by @AdobeOrg';
+  for (const orgId of orgIds) assertRule(ORG_ID.test(orgId), 'every one of options.orgIds', rule, orgId);
+  const known = new Set(orgIds);
+  return (orgId) => known.has(orgId);
+}

@@ -1,0 +1,139 @@
+import { SegmentCache, type Stamped } from '../../src/cache/segment-cache';
+
+interface Answer extends Stamped {
+  readonly text: string;
+}
+
+function answer(text: string, { ttlMs = 100, keptStale = true } = {}): Answer {
+  return { text, ttlMs, keptStale, storedAtMs: 0 };
+}
+
+function setup({ maxVisitors = 10, staleWhileRevalidateMs = 1_000, staleIfErrorMs = 5_000 } = {}) {
+  const clock = { nowMs: 0 };
+  const cache = new SegmentCache<Answer>({
+    maxVisitors,
+    staleWhileRevalidateMs,
+    staleIfErrorMs,
+    nowMs: () => clock.nowMs,
+  });
+  return { cache, clock };
+}
+
+/** A load that settles when the test says so. */
+function deferred() {
+  let settle!: { resolve: (value: Answer) => void; reject: (error: Error) => void };
+  const promise = new Promise<Answer>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { ...settle, loader: () => promise };
+}
+
+describe('SegmentCache', () => {
+  it('stores what a load brings, stamped with the time at which it came', async () => {
+    const { cache, clock } = setup();
+    clock.nowMs = 500;
+    await cache.load('a', async () => answer('one')).promise;
+    expect(cache.get('a')).toMatchObject({ text: 'one', storedAtMs: 500 });
+    expect(cache.size).toBe(1);
+  });
+
+  it('shares one load among all who want a visitor while it is on its way', async () => {
+    const { cache } = setup();
+    const first = deferred();
+    const loader = jest.fn(first.loader);
+    const flights = Array.from({ length: 100 }, () => cache.load('a', loader));
+    expect(new Set(flights).size).toBe(1);
+    expect(loader).toHaveBeenCalledTimes(1);
+    first.resolve(answer('one'));
+    await flights[0]?.promise;
+    cache.load('a', loader);
+    expect(loader).toHaveBeenCalledTimes(2);
+  });
+
+  it('has the value in store when the waiting ones go on', async () => {
+    const { cache } = setup();
+    await cache.load('a', async () => answer('one')).promise.then((value) => expect(cache.get('a')).toBe(value));
+    expect.assertions(1);
+  });
+
+  it('keeps what it has when a load fails, and loads anew', async () => {
+    const { cache } = setup();
+    await cache.load('a', async () => answer('one')).promise;
+    const failing = cache.load('a', async () => Promise.reject(new Error('down')));
+    await expect(failing.promise).rejects.toThrow('down');
+    expect(cache.get('a')?.text).toBe('one');
+    await cache.load('a', async () => answer('two')).promise;
+    expect(cache.get('a')?.text).toBe('two');
+  });
+
+  it('says how fresh a value is, to the millisecond', async () => {
+    const { cache } = setup();
+    const value = answer('one');
+    await cache.load('a', async () => value).promise;
+    const at = [0, 99, 100, 1_099, 1_100, 5_099, 5_100];
+    const states = ['fresh', 'fresh', 'stale', 'stale', 'late', 'late', 'expired'];
+    expect(at.map((nowMs) => cache.freshness(value, nowMs))).toEqual(states);
+  });
+
+  it('serves for the larger of both windows', () => {
+    const { cache } = setup({ staleWhileRevalidateMs: 1_000, staleIfErrorMs: 10 });
+    expect(cache.freshness(answer('one'), 1_099)).toBe('stale');
+    expect(cache.freshness(answer('one'), 1_100)).toBe('expired');
+  });
+
+  it('does not serve past its ttl what must not be kept stale', () => {
+    const { cache } = setup();
+    expect(cache.freshness(answer('one', { keptStale: false }), 99)).toBe('fresh');
+    expect(cache.freshness(answer('one', { keptStale: false }), 100)).toBe('expired');
+  });
+
+  it('never has a fresh value with a ttl of 0', () => {
+    const { cache } = setup();
+    expect(cache.freshness(answer('one', { ttlMs: 0 }), 0)).toBe('stale');
+  });
+
+  it('forgets a visitor, and does not store an answer that was on its way', async () => {
+    const { cache } = setup();
+    await cache.load('a', async () => answer('one')).promise;
+    const late = deferred();
+    const flight = cache.load('a', late.loader);
+    cache.forget('a');
+    expect(cache.get('a')).toBeUndefined();
+    late.resolve(answer('two'));
+    expect((await flight.promise).text).toBe('two');
+    expect(cache.get('a')).toBeUndefined();
+  });
+
+  it('stores the load that was started after forgetting, whichever ends last', async () => {
+    const { cache } = setup();
+    const [before, after] = [deferred(), deferred()];
+    const old = cache.load('a', before.loader);
+    cache.forget('a');
+    const young = cache.load('a', after.loader);
+    expect(young).not.toBe(old);
+    after.resolve(answer('after'));
+    await young.promise;
+    before.resolve(answer('before'));
+    await old.promise;
+    expect(cache.get('a')?.text).toBe('after');
+  });
+
+  it('remembers at most so many visitors, those seen last', async () => {
+    const { cache } = setup({ maxVisitors: 2 });
+    for (const key of ['a', 'b']) await cache.load(key, async () => answer(key)).promise;
+    cache.get('a');
+    await cache.load('c', async () => answer('c')).promise;
+    expect(['a', 'b', 'c'].map((key) => cache.get(key)?.text)).toEqual(['a', undefined, 'c']);
+    expect(cache.size).toBe(2);
+  });
+
+  it('leaves no unhandled rejection when nobody waits for a load that fails', async () => {
+    const { cache } = setup();
+    const unhandled = jest.fn();
+    process.on('unhandledRejection', unhandled);
+    cache.load('a', async () => Promise.reject(new Error('down')));
+    await new Promise(setImmediate);
+    process.removeListener('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,206 @@
+import { type AamSegmentsOptions, resolveOptions } from '../src/options';
+
+const REQUIRED = { orgId: '1FD6776A524453CC0A490D44@AdobeOrg', partner: 'acme' };
+
+function resolve(options: object) {
+  return resolveOptions({ ...REQUIRED, ...options } as AamSegmentsOptions);
+}
+
+/** The code and the message of what is thrown. */
+function refusal(options: object): { code: string; message: string } {
+  try {
+    resolve(options);
+  } catch (error) {
+    return error as { code: string; message: string };
+  }
+  throw new Error(`accepted: ${JSON.stringify(options)}`);
+}
+
+describe('resolveOptions', () => {
+  it('fills in the defaults', () => {
+    const { names, dcs, ...rest } = resolve({});
+    const { regions, ...restOfDcs } = dcs;
+    expect(rest).toEqual({
+      orgId: REQUIRED.orgId,
+      partnerHost: 'acme.demdex.net',
+      destinations: new Map(),
+      maxWaitMs: 150,
+      skip: undefined,
+      identity: { sEcid: true },
+      cache: {
+        maxVisitors: 100_000,
+        ttlMs: 60_000,
+        staleWhileRevalidateMs: 600_000,
+        staleIfErrorMs: 3_600_000,
+        emptyTtlMs: 15_000,
+      },
+    });
+    expect(restOfDcs).toEqual({ timeoutMs: 1_000, segmentIds: 'sid', connections: 64, minIntervalMs: 1_000 });
+    expect(regions.originOf(9).origin).toBe('https://usw2.demdex.net');
+    expect(regions.originOf(undefined).origin).toBe('https://acme.demdex.net');
+  });
+
+  it('adds @AdobeOrg to an organisation id without an @', () => {
+    expect(resolve({ orgId: '1FD6776A524453CC0A490D44' }).orgId).toBe(REQUIRED.orgId);
+    expect(resolve({ orgId: '1FD6776A524453CC0A490D44@Other' }).orgId).toBe('1FD6776A524453CC0A490D44@Other');
+  });
+
+  it('takes the alias with and without its domain', () => {
+    expect(resolve({ partner: 'acme.demdex.net' }).partnerHost).toBe('acme.demdex.net');
+    expect(resolve({ partner: 'a' }).partnerHost).toBe('a.demdex.net');
+  });
+
+  it('takes the limits of every range', () => {
+    expect(resolve({ maxWaitMs: 0, cache: { ttlMs: 2_147_483_647, maxVisitors: 1 } })).toMatchObject({
+      maxWaitMs: 0,
+      cache: { ttlMs: 2_147_483_647, maxVisitors: 1 },
+    });
+  });
+
+  it.each([
+    ['orgId', undefined],
+    ['orgId', 7],
+    ['orgId', ''],
+    ['orgId', 'a b'],
+    ['orgId', 'a;b@AdobeOrg'],
+    ['partner', undefined],
+    ['partner', ''],
+    ['partner', 'acme/'],
+    ['partner', 'https://acme.demdex.net'],
+    ['partner', 'acme.example.com'],
+    ['partner', 'a.b'],
+    ['partner', '-acme'],
+    ['partner', `${'a'.repeat(64)}`],
+    ['partner', 'acme\r\nX: y'],
+    ['segments', null],
+    ['segments', []],
+    ['destinations', 'aam'],
+    ['skip', true],
+    ['identity', null],
+    ['identity', false],
+    ['cache', 60_000],
+    ['dcs', []],
+  ])('refuses %s = %p', (option, value) => {
+    const { code, message } = refusal({ [option]: value });
+    expect(code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(message).toMatch(new RegExp(`^options\\.${option} must be .+, got `));
+  });
+
+  it.each(
+    ['options.maxWaitMs', 'options.cache.ttlMs', 'options.cache.staleWhileRevalidateMs', 'options.cache.staleIfErrorMs']
+      .concat(['options.cache.emptyTtlMs', 'options.dcs.timeoutMs', 'options.dcs.minIntervalMs'])
+      .concat(['options.cache.maxVisitors', 'options.dcs.connections'])
+      .flatMap((path) =>
+        [Number.NaN, Number.POSITIVE_INFINITY, -1, 1.5, 2 ** 31, '5', null, {}].map((value) => [path, value] as const),
+      ),
+  )('refuses %s = %p with the rule and the value', (path, value) => {
+    const [, group, name] = /^options\.(?:(\w+)\.)?(\w+)$/.exec(path) as unknown as [string, string?, string?];
+    const given = group === undefined ? { [name as string]: value } : { [group]: { [name as string]: value } };
+    const { code, message } = refusal(given);
+    expect(code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(message).toMatch(new RegExp(`^${path} must be an integer from \\d to \\d+, got \\S`));
+  });
+
+  it.each(['maxVisitors', 'connections'])('refuses %s = 0', (name) => {
+    const group = name === 'connections' ? 'dcs' : 'cache';
+    expect(refusal({ [group]: { [name]: 0 } }).message).toMatch(
+      /must be an integer from 1 to 100000000, got 0 \(number\)/,
+    );
+  });
+
+  it.each([
+    [{ maxwaitMs: 1 }, "options.maxwaitMs is not an option; did you mean 'maxWaitMs'?"],
+    [{ cache: { ttl: 1 } }, "options.cache.ttl is not an option; did you mean 'ttlMs'?"],
+    [{ dcs: { timeout: 1 } }, "options.dcs.timeout is not an option; did you mean 'timeoutMs'?"],
+    [{ identity: { secid: true } }, "options.identity.secid is not an option; did you mean 'sEcid'?"],
+    [
+      { destinations: { aam: { key: 'seg' } } },
+      'options.destinations["aam"].key is not an option; did you mean \'keys\'?',
+    ],
+  ])('refuses the unknown key in %j and names the nearest', (options, message) => {
+    expect(refusal(options)).toMatchObject({ code: 'ERR_AAM_UNKNOWN_OPTION', message });
+  });
+
+  it.each(['', 'default', '984263', 'toString', '__proto__', 'constructor'])(
+    'refuses %p as the name of a segment',
+    (name) => {
+      const segments = Object.fromEntries([[name, 984263]]);
+      expect(refusal({ segments })).toMatchObject({ code: 'ERR_AAM_INVALID_OPTION' });
+    },
+  );
+
+  it.each([Number.NaN, -1, 1.5, '', 'abc', '1e3', {}, { value: '' }, { value: 7 }, null, true])(
+    'refuses %p as a segment',
+    (id) => {
+      expect(refusal({ segments: { golfFans: id } }).message).toMatch(
+        /^options\.segments\["golfFans"\] must be a segment id/,
+      );
+    },
+  );
+
+  it.each([
+    { keys: [] },
+    { keys: 'seg' },
+    { keys: [''] },
+    { keySeparator: '' },
+    { pairSeparator: 7 },
+    { serialSeparator: '' },
+  ])('refuses %j as the format of a destination', (format) => {
+    expect(refusal({ destinations: { aam: format } }).code).toBe('ERR_AAM_INVALID_OPTION');
+  });
+
+  it.each([
+    'usw2.demdex.net',
+    'ftp://usw2.demdex.net',
+    'https://usw2.demdex.net/event',
+    'https://u:p@usw2.demdex.net',
+    'https://x/?a',
+    '',
+    7,
+  ])('refuses %p as an origin', (origin) => {
+    expect(refusal({ dcs: { defaultOrigin: origin } }).code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(refusal({ dcs: { defaultOrigin: 'http://a', origins: { 9: origin } } }).code).toBe('ERR_AAM_INVALID_OPTION');
+  });
+
+  it('wants a default origin where the table of origins is replaced, and replaces it whole', () => {
+    expect(refusal({ dcs: { origins: { 9: 'http://127.0.0.1:1' } } }).message).toMatch(
+      /^options\.dcs\.defaultOrigin must be given/,
+    );
+    const { regions } = resolve({
+      dcs: { origins: { 99: 'http://127.0.0.1:1' }, defaultOrigin: 'http://127.0.0.1:2' },
+    }).dcs;
+    expect([regions.has(99), regions.has(9)]).toEqual([true, false]);
+    expect(regions.originOf(99).origin).toBe('http://127.0.0.1:1');
+    expect(regions.originOf(9).origin).toBe('http://127.0.0.1:2');
+  });
+
+  it.each(['x', '-1', '0', '1.5', '10000'])('refuses the region id %p', (region) => {
+    const dcs = { origins: { [region]: 'http://127.0.0.1:1' }, defaultOrigin: 'http://127.0.0.1:1' };
+    expect(refusal({ dcs }).code).toBe('ERR_AAM_INVALID_OPTION');
+  });
+
+  it('refuses unknown kinds of segment ids', () => {
+    expect(refusal({ dcs: { segmentIds: true } }).message).toBe(
+      'options.dcs.segmentIds must be "sid" (string) or "legacy" (string) or false (boolean), got true (boolean)',
+    );
+  });
+
+  it('refuses options that are none', () => {
+    for (const options of [undefined, null, 'acme', []]) {
+      expect(() => resolveOptions(options as unknown as AamSegmentsOptions)).toThrow('options must be an object');
+    }
+  });
+
+  it('reads each option once and leaves the object as it was', () => {
+    const reads: string[] = [];
+    const spied = new Proxy(Object.freeze({ ...REQUIRED, maxWaitMs: 1, cache: Object.freeze({ ttlMs: 1 }) }), {
+      get: (target, key) => {
+        reads.push(String(key));
+        return Reflect.get(target, key);
+      },
+    });
+    resolveOptions(spied as AamSegmentsOptions);
+    expect(reads.filter((key, index) => reads.indexOf(key) !== index)).toEqual([]);
+    expect(reads).toContain('maxWaitMs');
+  });
+});

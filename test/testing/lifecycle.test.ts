@@ -1,0 +1,182 @@
+import { connect } from 'node:net';
+import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
+import { ECID, event } from './dcs-client';
+
+const connects = (origin: string) =>
+  new Promise<boolean>((resolve) => {
+    const { hostname, port } = new URL(origin);
+    const socket = connect(Number(port), hostname, () => resolve(true));
+    socket.once('error', () => resolve(false)).once('connect', () => socket.destroy());
+  });
+
+describe('createDcsSimulator()', () => {
+  it('listens on loopback, with an origin of its own for each region and the alias', async () => {
+    await using simulator = await createDcsSimulator();
+    const { origins, defaultOrigin } = simulator.dcs;
+    expect(Object.keys(origins)).toEqual(['3', '4', '6', '7', '8', '9', '11', '12']);
+    const urls = [...Object.values(origins), defaultOrigin];
+    expect(new Set(urls).size).toBe(9);
+    for (const url of urls) expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  });
+
+  it('answers the partner it is told to be', async () => {
+    await using simulator = await createDcsSimulator({ partner: 'Shop-2' });
+    const { headers } = await event(simulator.dcs.defaultOrigin, '', { host: 'shop-2.demdex.net' });
+    expect(headers['x-error']).toBeUndefined();
+  });
+
+  it('does not keep the options it is given', async () => {
+    const rateLimit = { calls: 1, withinMs: 60_000 };
+    await using simulator = await createDcsSimulator({ rateLimit });
+    rateLimit.calls = 5;
+    await event(simulator.dcs.defaultOrigin, '');
+    expect((await event(simulator.dcs.defaultOrigin, '')).status).toBe(429);
+  });
+
+  it.each<[unknown, string]>([
+    [null, 'options must be an object, got null'],
+    [[], 'options must be an object, got []'],
+    [{ segmentId: true }, "every key of options must be one of partner, orgIds, .*, got 'segmentId'"],
+    [{ partner: 'acme.demdex.net' }, "options.partner must be one host label, got 'acme.demdex.net'"],
+    [{ partner: 5 }, 'options.partner must be one host label, got 5'],
+    [{ orgIds: 'x' }, "options.orgIds must be an array, got 'x'"],
+    [{ orgIds: ['x'] }, 'every one of options.orgIds must be 24 hexadecimal digits followed by @AdobeOrg, got'],
+    [{ segmentIds: 1 }, 'options.segmentIds must be a boolean, got 1 (number)'],
+    [{ aliasRegion: 5 }, 'options.aliasRegion must be one of 3, 4, 6, 7, 8, 9, 11, 12, got 5'],
+    [{ denylistAfter: true }, 'options.denylistAfter must be an object, got true'],
+    [{ denylistAfter: { calls: 0, withinMs: 1 } }, 'options.denylistAfter.calls must be an integer between 1'],
+    [{ denylistAfter: { calls: 1 } }, 'options.denylistAfter.withinMs must be an integer between 1'],
+    [{ denylistAfter: { calls: 1, withinMs: 1, retryAfterSeconds: 1 } }, 'every key of options.denylistAfter must be'],
+    [{ rateLimit: { calls: '1', withinMs: 1 } }, "options.rateLimit.calls must be .*, got '1' (string)"],
+    [{ rateLimit: { calls: 1, withinMs: 1, retryAfterSeconds: -1 } }, 'options.rateLimit.retryAfterSeconds must be'],
+  ])('refuses %j', async (options, message) => {
+    const creation = createDcsSimulator(options as DcsSimulatorOptions);
+    await expect(creation).rejects.toThrow(TypeError);
+    await expect(creation).rejects.toThrow(new RegExp(message.replace(/[()[\]]/g, '\\$&')));
+  });
+});
+
+describe('close()', () => {
+  it('ends calls in flight and frees the ports', async () => {
+    const simulator = await createDcsSimulator();
+    const { origins, defaultOrigin } = simulator.dcs;
+    simulator.fault({ kind: 'hang' }, { calls: 1 });
+    const hanging = event(defaultOrigin, '');
+    await simulator.received(1);
+    simulator.fault({ kind: 'drip', intervalMs: 60_000 }, { calls: 1 });
+    const dripping = event(defaultOrigin, '');
+    await simulator.received(2);
+    simulator.fault({ kind: 'latency', latencyMs: 60_000 }, { calls: 1 });
+    const late = event(defaultOrigin, '');
+    await simulator.received(3);
+
+    await simulator.close();
+    const outcomes = await Promise.allSettled([hanging, dripping, late]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    const urls = [...Object.values(origins), defaultOrigin];
+    expect(await Promise.all(urls.map(connects))).toEqual(Array(9).fill(false));
+    expect(simulator.requests.map(({ endedAt }) => typeof endedAt)).toEqual(['number', 'number', 'number']);
+  });
+
+  it('leaves no timer and no socket behind', async () => {
+    const resources = () => process.getActiveResourcesInfo().filter((name) => /Timeout|TCP/.test(name));
+    const before = resources();
+    const simulator = await createDcsSimulator();
+    simulator.fault({ kind: 'latency', latencyMs: 60_000 }, { calls: 1 });
+    const late = event(simulator.dcs.defaultOrigin, '', { headers: { connection: 'close' } });
+    await simulator.received(1);
+    const waiting = simulator.received(2, { timeoutMs: 60_000 });
+    expect(resources().length).toBeGreaterThan(before.length + 9);
+    await simulator.close();
+    await expect(late).rejects.toMatchObject({ code: 'UND_ERR_SOCKET' });
+    await expect(waiting).rejects.toThrow('2 requests expected');
+    expect(resources().filter((name) => name !== 'Timeout')).toEqual(before.filter((name) => name !== 'Timeout'));
+  });
+
+  it('rejects with the faults that were set and never used, once all is closed', async () => {
+    const simulator = await createDcsSimulator();
+    simulator.fault({ kind: 'status', status: 500 });
+    simulator.fault({ kind: 'hang' }, { region: 9, calls: 2 });
+    simulator.fault({ kind: 'latency', latencyMs: 5 }, { region: 'alias' }).clear();
+    await event(simulator.dcs.origins[3] as string, '');
+    await expect(simulator.close()).rejects.toThrow(
+      'The DCS simulator is closed. Faults that were set and never used:\n' +
+        "  { kind: 'hang' } for { region: 9, calls: 2 }\n" +
+        "  { kind: 'latency', latencyMs: 5 } for { region: 'alias' }",
+    );
+    expect(await connects(simulator.dcs.defaultOrigin)).toBe(false);
+  });
+
+  it('reports a fault that a newer one hid', async () => {
+    const simulator = await createDcsSimulator();
+    simulator.fault({ kind: 'malformed' });
+    simulator.fault({ kind: 'status', status: 500 });
+    await event(simulator.dcs.defaultOrigin, '');
+    await expect(simulator.close()).rejects.toThrow("never used:\n  { kind: 'malformed' } for {}");
+  });
+
+  it('accepts unused faults when told to, and those that clear() forgot', async () => {
+    const [told, cleared] = [await createDcsSimulator(), await createDcsSimulator()];
+    told.fault({ kind: 'hang' });
+    cleared.fault({ kind: 'hang' });
+    cleared.clear();
+    await expect(told.close({ unusedFaults: 'ignore' })).resolves.toBeUndefined();
+    await expect(cleared.close()).resolves.toBeUndefined();
+  });
+
+  it('may be called again', async () => {
+    const simulator = await createDcsSimulator();
+    simulator.fault({ kind: 'hang' });
+    const [first, second] = await Promise.allSettled([simulator.close(), simulator.close()]);
+    expect([first.status, second.status]).toEqual(['rejected', 'fulfilled']);
+    await expect(simulator.close()).resolves.toBeUndefined();
+  });
+
+  it.each([[{ unusedFaults: 'no' }], [{ unused: 'ignore' }]])('refuses %j', async (options) => {
+    await using simulator = await createDcsSimulator();
+    await expect(simulator.close(options as never)).rejects.toThrow(TypeError);
+  });
+});
+
+describe('a simulator', () => {
+  let simulator: DcsSimulator;
+  beforeEach(async () => {
+    simulator = await createDcsSimulator();
+  });
+  afterEach(() => simulator.close());
+
+  it('keeps its own time while a test fakes timers', async () => {
+    simulator.fault({ kind: 'latency', latencyMs: 5 });
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+    try {
+      const { status } = await new Promise<{ status: number }>((resolve, reject) => {
+        event(simulator.dcs.defaultOrigin, '').then(resolve, reject);
+      });
+      expect(status).toBe(200);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it.each<[string, () => unknown]>([
+    ['visitor("1")', () => simulator.visitor('1')],
+    ['visitor of a number', () => simulator.visitor(2026 as never)],
+    ['requestsOf("1")', () => simulator.requestsOf('1')],
+    ['in("golf")', () => simulator.visitor(ECID).in('golf')],
+    ['in(-1)', () => simulator.visitor(ECID).in(-1)],
+    ['in(2 ** 53)', () => simulator.visitor(ECID).in(2 ** 53)],
+    ['out(1.5)', () => simulator.visitor(ECID).out(1.5)],
+    ['in(null)', () => simulator.visitor(ECID).in(null as never)],
+    ['uuid("1")', () => simulator.visitor(ECID).uuid('1')],
+    ['fails(400)', () => simulator.visitor(ECID).fails(400)],
+    ['fails(1.5)', () => simulator.visitor(ECID).fails(1.5)],
+    ['destination("")', () => simulator.visitor(ECID).destination('', 'x')],
+    ['destination of a number', () => simulator.visitor(ECID).destination('aam', 5 as never)],
+    ['destination for -1 days', () => simulator.visitor(ECID).destination('aam', 'x', { ttlDays: -1 })],
+    ['destination of domain null', () => simulator.visitor(ECID).destination('aam', 'x', { domain: null as never })],
+    ['destination with { ttl }', () => simulator.visitor(ECID).destination('aam', 'x', { ttl: 5 } as never)],
+  ])('refuses %s', (_title, call) => {
+    expect(call).toThrow(TypeError);
+    expect(call).toThrow(/must be .*, got /);
+  });
+});

@@ -1,0 +1,359 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { createServer, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import cookieParser from 'cookie-parser';
+import express from 'express';
+import request from 'supertest';
+import { closeSites, cookieOf, createSite, deadOrigin, ECID, GOLF, HIGH_VALUE } from './helpers/site';
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeSites();
+});
+
+describe('a page view', () => {
+  it('asks the DCS of the region in the cookie, and finds the segments', async () => {
+    const { view, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF, 7);
+    expect(await view()).toEqual({
+      status: 'fresh',
+      ids: expect.arrayContaining([String(GOLF), '7']),
+      names: ['golfFans'],
+      ageMs: 0,
+      region: 9,
+      destinations: {},
+    });
+    expect(simulator.requests).toMatchObject([
+      { region: 9, host: 'acme.demdex.net', params: { d_mid: ECID, d_rtbd: 'json', d_jsonv: '1', d_cts: '2' } },
+    ]);
+  });
+
+  it.each([3, 4, 6, 7, 8, 9, 11, 12])('asks region %d', async (region) => {
+    const { view, simulator } = await createSite();
+    expect(await view(cookieOf(ECID, region))).toMatchObject({ status: 'fresh', region });
+    expect(simulator.requests).toMatchObject([{ region, host: 'acme.demdex.net' }]);
+  });
+
+  it.each([null, 5])('asks the alias where the region is %p', async (region) => {
+    const { view, simulator } = await createSite();
+    await view(cookieOf(ECID, region));
+    expect(simulator.requests).toMatchObject([{ region: 'alias', host: 'acme.demdex.net' }]);
+  });
+
+  it('of a known visitor makes no call', async () => {
+    const { view, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    await view();
+    expect(await view()).toMatchObject({ status: 'cached', names: ['golfFans'], ageMs: expect.any(Number) });
+    expect(await view(cookieOf(ECID, 6))).toMatchObject({ status: 'cached' });
+    expect(simulator.requests).toHaveLength(1);
+  });
+
+  it.each([
+    ['without cookies', 'theme=dark', 'anonymous', 'no-id'],
+    ['with an id that is none', cookieOf('12345'), 'anonymous', 'bad-id'],
+    ['of a visitor who opted out', cookieOf(ECID, 9, 'global'), 'excluded', 'opted-out'],
+    ['of a visitor without a target', cookieOf('NONE'), 'excluded', 'opted-out'],
+  ])('%s makes no call', async (_title, cookie, status, reason) => {
+    const { view, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    expect(await view(cookie)).toMatchObject({ status, reason, ids: [], names: [] });
+    expect(simulator.requests).toHaveLength(0);
+  });
+
+  it('of a visitor who opts out shows nothing of what is remembered', async () => {
+    const { view, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    await view();
+    expect(await view(cookieOf(ECID, 9, 'global'))).toMatchObject({ status: 'excluded', ids: [] });
+    expect(simulator.requests).toHaveLength(1);
+  });
+
+  it('works with cookies that somebody else has parsed, where there is no header', async () => {
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const app = express();
+    app.use(cookieParser(), (req, _res, next) => {
+      delete req.headers.cookie;
+      next();
+    });
+    app.use(aam);
+    app.get('/', (req, res) => res.json(req.aamSegments));
+    const { body } = await request(app).get('/').set('Cookie', cookieOf(ECID));
+    expect(body).toEqual({ status: 'fresh', ids: [String(GOLF)], names: ['golfFans'] });
+  });
+
+  it('finds the same in res.locals', async () => {
+    const { app, view } = await createSite();
+    app.get('/locals', (req, res) => res.json({ same: res.locals.aamSegments === req.aamSegments }));
+    expect(await view(cookieOf(ECID), '/locals')).toEqual({ same: true });
+  });
+
+  it('works in a server without Express', async () => {
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const server = createServer((req, res) =>
+      aam(req, res, () => res.end(JSON.stringify((req as { aamSegments?: object }).aamSegments))),
+    );
+    const { body } = await request(server)
+      .get('/')
+      .set('Cookie', cookieOf(ECID))
+      .buffer()
+      .parse((res, done) => {
+        res.on('data', (data) => done(null, JSON.parse(String(data))));
+      });
+    expect(body).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+  });
+});
+
+describe('the option skip', () => {
+  it('leaves a request alone', async () => {
+    const { view, simulator } = await createSite({ skip: (req) => req.path === '/' });
+    expect(await view()).toMatchObject({ status: 'excluded', reason: 'skipped', ids: [] });
+    expect(simulator.requests).toHaveLength(0);
+  });
+
+  it('leaves a request alone where it throws, and says so once without the message', async () => {
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const skip = () => {
+      throw new TypeError(`secret ${ECID}`);
+    };
+    const { view, simulator } = await createSite({ skip });
+    expect(await view()).toMatchObject({ status: 'excluded', reason: 'skipped' });
+    expect(await view()).toMatchObject({ status: 'excluded', reason: 'skipped' });
+    expect(simulator.requests).toHaveLength(0);
+    expect(warned.mock.calls).toEqual([["the option 'skip' threw: TypeError", { code: 'WRN_AAM_SKIP_THREW' }]]);
+  });
+});
+
+describe('simultaneous requests', () => {
+  it('of one cold visitor make one call, each continuing in its own async context, once', async () => {
+    const { aam, simulator } = await createSite({ maxWaitMs: 5_000 });
+    simulator.visitor(ECID).in(GOLF);
+    simulator.fault({ kind: 'latency', latencyMs: 100 });
+    const context = new AsyncLocalStorage<string>();
+    const passed: string[] = [];
+    const app = express();
+    app.use((req, _res, next) => context.run(req.url, next));
+    app.use(aam);
+    app.use((req, _res, next) => {
+      passed.push(req.url);
+      next();
+    });
+    app.get('/:n', (req, res) => {
+      if (Number(req.params.n) % 10 === 7) throw new Error('a handler that throws');
+      res.json({
+        url: req.url,
+        context: context.getStore(),
+        names: req.aamSegments.names,
+        status: req.aamSegments.status,
+      });
+    });
+    app.use(((_error, _req, res, _next) => res.status(500).end()) satisfies express.ErrorRequestHandler);
+    const server = app.listen(0);
+    const urls = Array.from({ length: 200 }, (_, n) => `/${n}`);
+    const responses = await Promise.all(urls.map((url) => request(server).get(url).set('Cookie', cookieOf(ECID))));
+    server.close();
+
+    expect(simulator.requests).toHaveLength(1);
+    expect(passed.sort()).toEqual(urls.sort());
+    responses.forEach(({ status, body }, n) => {
+      if (n % 10 === 7) expect(status).toBe(500);
+      else expect(body).toEqual({ url: `/${n}`, context: `/${n}`, names: ['golfFans'], status: 'fresh' });
+    });
+  });
+
+  it('of different visitors each see their own segments', async () => {
+    const { view, simulator } = await createSite({ maxWaitMs: 5_000 });
+    const visitors = Array.from({ length: 40 }, (_, n) => ECID.slice(0, -2) + String(10 + n));
+    for (const [n, ecid] of visitors.entries()) simulator.visitor(ecid).in(1_000 + n);
+    for (const status of ['fresh', 'cached']) {
+      const views = await Promise.all(visitors.map((ecid) => view(cookieOf(ecid))));
+      expect(views.map(({ ids }) => ids)).toEqual(visitors.map((_, n) => [String(1_000 + n)]));
+      expect(new Set(views.map((each) => each.status))).toEqual(new Set([status]));
+    }
+    expect(simulator.overlaps).toEqual([]);
+  });
+
+  it('run the shared call outside of the context of the request that started it', async () => {
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const context = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    const app = express();
+    app.use((_req, _res, next) => context.run('request', next), aam);
+    app.get('/', (_req, res) => res.end());
+    // undici reads the socket in callbacks: whatever context they run in, they parse the body there.
+    jest.spyOn(JSON, 'parse').mockImplementationOnce((text) => {
+      seen.push(context.getStore());
+      return new Function(`return ${text}`)();
+    });
+    await request(app).get('/').set('Cookie', cookieOf(ECID));
+    expect(seen).toEqual([undefined]);
+  });
+});
+
+describe('the longest wait', () => {
+  it('is not exceeded by a DCS that hangs; the page comes with what is known: nothing', async () => {
+    const { view, simulator } = await createSite({ maxWaitMs: 50, dcs: { timeoutMs: 60_000 } });
+    simulator.fault({ kind: 'hang' });
+    expect(await view()).toMatchObject({ status: 'unknown', reason: 'pending', ids: [] });
+  });
+
+  it('is nothing at all where maxWaitMs is 0; the answer serves the next view', async () => {
+    const { view, simulator, aam } = await createSite({ maxWaitMs: 0 });
+    simulator.visitor(ECID).in(GOLF);
+    expect(await view()).toMatchObject({ status: 'unknown', reason: 'pending' });
+    await aam.lookup({ ecid: ECID });
+    expect(await view()).toMatchObject({ status: 'cached', names: ['golfFans'] });
+    expect(simulator.requests).toHaveLength(1);
+  });
+
+  it('is each request’s own: one gives up, another one that shares the call gets the answer', async () => {
+    const { aam, simulator } = await createSite({ maxWaitMs: 30, dcs: { timeoutMs: 60_000 } });
+    simulator.visitor(ECID).in(GOLF);
+    simulator.fault({ kind: 'latency', latencyMs: 200 });
+    const app = express();
+    app.use(aam);
+    app.get('/', (req, res) => res.json(req.aamSegments));
+    const patient = aam.lookup({ ecid: ECID, region: 9 });
+    const { body } = await request(app).get('/').set('Cookie', cookieOf(ECID));
+    expect(body.status).toBe('unknown');
+    expect((await patient).names).toEqual(['golfFans']);
+    const next = await request(app).get('/').set('Cookie', cookieOf(ECID));
+    expect(next.body).toMatchObject({ status: 'cached', names: ['golfFans'] });
+    expect(simulator.requests).toHaveLength(1);
+  });
+
+  it('ends when the client has gone away, in the context of the request', async () => {
+    const { aam, simulator } = await createSite({ maxWaitMs: 60_000, dcs: { timeoutMs: 60_000 } });
+    simulator.fault({ kind: 'hang' });
+    const context = new AsyncLocalStorage<string>();
+    const app = express();
+    app.use((_req, _res, next) => context.run('request', next), aam);
+    const gone = new Promise<unknown>((resolve) => {
+      app.get('/', (req) => resolve([req.aamSegments.reason, context.getStore()]));
+    });
+    const server = app.listen(0);
+    const { port } = server.address() as AddressInfo;
+    const client = httpRequest({ port, headers: { cookie: cookieOf(ECID) } });
+    client.on('error', () => {});
+    client.end();
+    await simulator.received(1);
+    client.destroy();
+    expect(await gone).toEqual(['pending', 'request']);
+    server.close();
+  });
+});
+
+describe('a failing DCS', () => {
+  it.each([
+    ['network', { kind: 'reset' }],
+    ['http-status', { kind: 'status', status: 503 }],
+    ['rate-limited', { kind: 'status', status: 429 }],
+    ['bad-reply', { kind: 'malformed' }],
+  ] as const)('leaves a cold visitor unknown, reason %s, and is not asked again at once', async (reason, fault) => {
+    const { view, simulator } = await createSite({ maxWaitMs: 5_000 });
+    simulator.fault(fault);
+    expect(await view()).toMatchObject({ status: 'unknown', reason, ids: [] });
+    expect(await view()).toMatchObject({ status: 'unknown', reason });
+    expect(simulator.requests).toHaveLength(1);
+  });
+
+  it('that is not there at all leaves the site alone', async () => {
+    const origin = await deadOrigin();
+    const { view } = await createSite({ maxWaitMs: 5_000, dcs: { origins: { 9: origin }, defaultOrigin: origin } });
+    expect(await view()).toMatchObject({ status: 'unknown', reason: 'network' });
+  });
+
+  it('that takes longer than a call may leaves a patient visitor unknown, reason timeout', async () => {
+    const { view, simulator } = await createSite({ maxWaitMs: 5_000, dcs: { timeoutMs: 20 } });
+    simulator.fault({ kind: 'hang' });
+    expect(await view()).toMatchObject({ status: 'unknown', reason: 'timeout' });
+  });
+});
+
+describe('the same request', () => {
+  it('is done once however often it meets the instance', async () => {
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const seen = new Set<unknown>();
+    const app = express();
+    const look: express.RequestHandler = (req, _res, next) => {
+      seen.add(req.aamSegments);
+      next();
+    };
+    app.use(aam, look, aam, look, express.Router().use(aam, look));
+    app.get('/', (_req, res) => res.end());
+    await request(app).get('/').set('Cookie', cookieOf(ECID));
+    expect(seen.size).toBe(1);
+    expect(aam.stats().requests).toMatchObject({ fresh: 1, cached: 0 });
+  });
+
+  it('has the answer of the instance that was met last, each from its own cache', async () => {
+    const one = await createSite();
+    const other = await createSite({ orgId: '999999999999999999999999' });
+    one.simulator.visitor(ECID).in(GOLF);
+    other.simulator.visitor(ECID).in(HIGH_VALUE);
+    const cookie = `${cookieOf(ECID)}; AMCV_999999999999999999999999%40AdobeOrg=MCMID|${ECID}`;
+    const names: unknown[] = [];
+    const app = express();
+    const look: express.RequestHandler = (req, res, next) => {
+      names.push([req.aamSegments.names, res.locals.aamSegments.names]);
+      next();
+    };
+    app.use(one.aam, look, other.aam, look, one.aam, look);
+    app.get('/', (_req, res) => res.end());
+    await request(app).get('/').set('Cookie', cookie);
+    const [golf, high] = [['golfFans'], ['highValue']];
+    expect(names).toEqual([
+      [golf, golf],
+      [high, high],
+      [golf, golf],
+    ]);
+    expect([one.simulator.requests.length, other.simulator.requests.length]).toEqual([1, 1]);
+  });
+
+  it('is answered synchronously when the visitor is known', async () => {
+    const { aam, view } = await createSite();
+    await view();
+    const next = jest.fn();
+    const req = { headers: { cookie: cookieOf(ECID) } } as never;
+    aam(req, { locals: {} } as never, next);
+    expect(next.mock.calls).toEqual([[]]);
+    expect((req as { aamSegments: { status: string } }).aamSegments.status).toBe('cached');
+  });
+});
+
+describe('close()', () => {
+  it('ends the waiting of requests and serves what is known from then on', async () => {
+    const { view, aam, simulator } = await createSite({ maxWaitMs: 60_000, dcs: { timeoutMs: 60_000 } });
+    simulator.visitor(ECID).in(GOLF);
+    await view();
+    simulator.fault({ kind: 'hang' });
+    const cold = ECID.replace(/^2/, '3');
+    const waiting = view(cookieOf(cold));
+    await simulator.received(2);
+    await aam.close();
+    await aam.close();
+    expect(await waiting).toMatchObject({ status: 'unknown', reason: 'closed' });
+    expect(await view(cookieOf(cold))).toMatchObject({ status: 'unknown', reason: 'closed' });
+    expect(await view()).toMatchObject({ status: 'cached', names: ['golfFans'] });
+  });
+});
+
+describe('stats()', () => {
+  it('counts requests by status, visitors and calls', async () => {
+    const { view, aam } = await createSite();
+    await view();
+    await view();
+    await view('theme=dark');
+    await view(cookieOf(ECID, 9, 'global'));
+    expect(aam.stats()).toEqual({
+      requests: { fresh: 1, cached: 1, stale: 0, unknown: 0, anonymous: 1, excluded: 1 },
+      visitors: 1,
+      calls: 1,
+      inFlight: 0,
+    });
+  });
+});

@@ -1,0 +1,259 @@
+import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE } from './helpers/site';
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeSites();
+});
+
+/** A site whose visitor has been seen once and is in golfFans. */
+async function seenOnce(options: Parameters<typeof createSite>[0] = {}) {
+  const site = await createSite({ maxWaitMs: 5_000, ...options });
+  site.simulator.visitor(ECID).in(GOLF);
+  const clock = advanceableClock();
+  await site.view();
+  return { ...site, clock };
+}
+
+describe('an answer that is older than its ttl', () => {
+  it('is served at once while one refresh runs, which replaces it whole', async () => {
+    const { view, simulator, clock, aam } = await seenOnce();
+    simulator.visitor(ECID).out(GOLF).in(HIGH_VALUE);
+    clock.advance(60_000);
+    simulator.fault({ kind: 'latency', latencyMs: 50 });
+    const views = await Promise.all(Array.from({ length: 10 }, () => view()));
+    for (const each of views)
+      expect(each).toMatchObject({ status: 'stale', reason: 'revalidating', names: ['golfFans'] });
+    await aam.lookup({ ecid: ECID });
+    await simulator.received(2);
+    await idle(aam);
+    expect(await view()).toMatchObject({ status: 'cached', names: ['highValue'] });
+    expect(simulator.requests).toHaveLength(2);
+  });
+
+  it('stays when the refresh fails, says why, and the DCS is left alone for a while', async () => {
+    const { view, simulator, clock, aam } = await seenOnce();
+    simulator.fault({ kind: 'status', status: 503 });
+    clock.advance(60_000);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'revalidating', names: ['golfFans'] });
+    await idle(aam);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'http-status', names: ['golfFans'] });
+    expect(simulator.requests).toHaveLength(2);
+    clock.advance(1_000);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'revalidating', names: ['golfFans'] });
+    await simulator.received(3);
+  });
+
+  it('is waited to be refreshed past the first window, and replaced when that works', async () => {
+    const { view, simulator, clock } = await seenOnce();
+    simulator.visitor(ECID).in(HIGH_VALUE);
+    clock.advance(660_000);
+    expect(await view()).toMatchObject({ status: 'fresh', names: ['golfFans', 'highValue'] });
+    expect(simulator.requests).toHaveLength(2);
+  });
+
+  it('is still served past the first window when the refresh fails', async () => {
+    const { view, simulator, clock } = await seenOnce();
+    simulator.fault({ kind: 'reset' });
+    clock.advance(660_000);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'network', names: ['golfFans'] });
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'network', names: ['golfFans'] });
+    expect(simulator.requests).toHaveLength(2);
+  });
+
+  it('is still served past the first window when the refresh is late', async () => {
+    const { view, simulator, clock } = await seenOnce({ maxWaitMs: 30, dcs: { timeoutMs: 60_000 } });
+    simulator.fault({ kind: 'hang' });
+    clock.advance(660_000);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'revalidating', names: ['golfFans'] });
+  });
+
+  it('is not served past both windows', async () => {
+    const { view, simulator, clock } = await seenOnce();
+    simulator.fault({ kind: 'reset' });
+    clock.advance(3_660_000);
+    expect(await view()).toMatchObject({ status: 'unknown', reason: 'network', ids: [] });
+  });
+
+  it('is served after close(), with the reason', async () => {
+    const { view, clock, aam } = await seenOnce();
+    await aam.close();
+    clock.advance(60_000);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'closed', names: ['golfFans'] });
+    clock.advance(600_000);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'closed', names: ['golfFans'] });
+  });
+});
+
+describe('the region to ask', () => {
+  it('is that of the cookie at the time of the refresh', async () => {
+    const { view, simulator, clock } = await seenOnce();
+    clock.advance(660_000);
+    await view(cookieOf(ECID, 6));
+    expect(simulator.requests.map(({ region }) => region)).toEqual([9, 6]);
+  });
+
+  it('is the last one that the visitor’s cookies named where they name none', async () => {
+    const { view, simulator, clock } = await seenOnce();
+    await view(cookieOf(ECID, 6));
+    clock.advance(660_000);
+    await view(cookieOf(ECID, null));
+    clock.advance(660_000);
+    await view(cookieOf(ECID, null));
+    expect(simulator.requests.map(({ region }) => region)).toEqual([9, 6, 6]);
+  });
+
+  it('is never the one that an answer of the alias names', async () => {
+    const { view, simulator } = await createSite();
+    const clock = advanceableClock();
+    expect(await view(cookieOf(ECID, null))).toMatchObject({ region: 7 });
+    clock.advance(660_000);
+    await view(cookieOf(ECID, null));
+    expect(simulator.requests.map(({ region }) => region)).toEqual(['alias', 'alias']);
+  });
+});
+
+describe('an answer without segments', () => {
+  it('is asked for again after its own, shorter ttl', async () => {
+    const { view, simulator } = await createSite();
+    const clock = advanceableClock();
+    expect(await view()).toMatchObject({ status: 'fresh', ids: [] });
+    clock.advance(14_000);
+    expect(await view()).toMatchObject({ status: 'cached', ids: [] });
+    clock.advance(1_000);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'revalidating', ids: [] });
+    await simulator.received(2);
+  });
+
+  it('is not one with a configured value, nor is a raw destination a segment', async () => {
+    const { view, simulator } = await createSite({ destinations: { aam: { keys: ['seg'] } } });
+    const clock = advanceableClock();
+    simulator.visitor(ECID).destination('aam', `seg=${GOLF},seg=sports-fan`).destination('other', 'seg=7');
+    expect(await view()).toMatchObject({
+      ids: [String(GOLF)],
+      names: ['golfFans'],
+      destinations: { aam: `seg=${GOLF},seg=sports-fan`, other: 'seg=7' },
+    });
+    clock.advance(15_000);
+    expect(await view()).toMatchObject({ status: 'cached' });
+  });
+
+  it('replaces segments that the visitor was in', async () => {
+    const { view, simulator, clock } = await seenOnce();
+    simulator.visitor(ECID).out();
+    clock.advance(660_000);
+    expect(await view()).toMatchObject({ status: 'fresh', ids: [] });
+  });
+});
+
+describe('a visitor whom the DCS does not serve', () => {
+  it.each([
+    [171, 'opted-out', 7_200_000],
+    [173, 'opted-out', 7_200_000],
+    [315, 'opted-out', 7_200_000],
+    [101, 'invalid-id', 21_600_000],
+    [102, 'invalid-id', 21_600_000],
+    [172, 'refused', 3_600_000],
+    [198, 'refused', 3_600_000],
+    [199, 'refused', 3_600_000],
+  ])(
+    'by code %d is excluded, %s, what is known is dropped, and asked about again when that ends',
+    async (code, reason, ttlMs) => {
+      jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+      const { view, simulator, clock } = await seenOnce();
+      simulator.visitor(ECID).fails(code);
+      clock.advance(660_000);
+      expect(await view()).toMatchObject({ status: 'excluded', reason, ids: [] });
+      clock.advance(ttlMs - 1_000);
+      expect(await view()).toMatchObject({ status: 'excluded', reason, ids: [] });
+      expect(simulator.requests).toHaveLength(2);
+      simulator.visitor(ECID).fails(undefined);
+      clock.advance(1_000);
+      expect(await view()).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+    },
+  );
+
+  it.each([306, 307])('by code %d is never asked about again', async (code) => {
+    const { view, simulator, clock, aam } = await seenOnce();
+    simulator.visitor(ECID).fails(code);
+    clock.advance(660_000);
+    expect(await view()).toMatchObject({ status: 'excluded', reason: 'denylisted', ids: [] });
+    aam.forget({ ecid: ECID });
+    clock.advance(2_147_483_647);
+    expect(await view()).toMatchObject({ status: 'excluded', reason: 'denylisted', ids: [] });
+    expect(simulator.requests).toHaveLength(2);
+  });
+});
+
+describe('a DCS that has no data just now', () => {
+  it.each([0, 10, 200, 201, 202, 203, 204, 205])('by code %d takes nothing away', async (code) => {
+    const { view, simulator, clock } = await seenOnce();
+    simulator.visitor(ECID).fails(code);
+    clock.advance(660_000);
+    expect(await view()).toMatchObject({ status: 'stale', reason: 'dcs-error', names: ['golfFans'] });
+  });
+
+  it.each(['{}', ''])(
+    'by answering %p leaves a cold visitor unknown and is asked again after emptyTtlMs',
+    async (body) => {
+      const { view, simulator } = await createSite({ maxWaitMs: 5_000 });
+      const clock = advanceableClock();
+      simulator.fault({ kind: 'body', body });
+      expect(await view()).toMatchObject({ status: 'unknown', reason: 'dcs-error' });
+      clock.advance(14_000);
+      expect(await view()).toMatchObject({ status: 'unknown', reason: 'dcs-error' });
+      expect(simulator.requests).toHaveLength(1);
+      clock.advance(1_000);
+      expect(await view()).toMatchObject({ status: 'unknown', reason: 'dcs-error' });
+      expect(simulator.requests).toHaveLength(2);
+    },
+  );
+});
+
+describe('a code that somebody has to do something about', () => {
+  it('is said once, with what to do and without any identifier', async () => {
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const { view } = await createSite({ partner: 'someone-else', maxWaitMs: 5_000 });
+    expect(await view()).toMatchObject({ status: 'unknown', reason: 'dcs-error' });
+    expect(await view(cookieOf(ECID.replace(/^2/, '3')))).toMatchObject({ status: 'unknown', reason: 'dcs-error' });
+    expect(warned.mock.calls).toEqual([
+      [
+        expect.stringMatching(/^DCS error 1: the DCS does not know this partner; check the option 'partner'/),
+        { code: 'WRN_AAM_DCS' },
+      ],
+    ]);
+  });
+
+  it('is said also when it comes beside usable data', async () => {
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const { view, simulator } = await createSite();
+    const body = JSON.stringify({ segments: [GOLF], uuid: '1', errors: [{ code: 311, msg: ECID }] });
+    simulator.fault({ kind: 'body', body });
+    expect(await view()).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+    expect(warned).toHaveBeenCalledTimes(1);
+    expect(String(warned.mock.calls[0]?.[0])).not.toContain(ECID);
+  });
+});
+
+describe('forget()', () => {
+  it('makes the next view ask again', async () => {
+    const { view, simulator, aam } = await seenOnce();
+    aam.forget({ ecid: ECID });
+    expect(await view()).toMatchObject({ status: 'fresh' });
+    expect(simulator.requests).toHaveLength(2);
+  });
+
+  it('refuses what is no visitor, without repeating it', async () => {
+    const { aam } = await createSite();
+    const wrong = [{ ecid: '12345' }, { uuid: ECID, ecid: ECID }, {}, null, undefined, { ecid: ECID, region: 'x' }];
+    for (const visitor of wrong) {
+      expect(() => aam.forget(visitor as never)).toThrow(expect.objectContaining({ code: 'ERR_AAM_INVALID_OPTION' }));
+      expect(() => aam.forget(visitor as never)).not.toThrow('12345');
+    }
+  });
+});
+
+/** Until no call is on its way any more: its end is seen by everybody who asked for the visitor. */
+async function idle(aam: Awaited<ReturnType<typeof createSite>>['aam']): Promise<void> {
+  while (aam.stats().inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+}

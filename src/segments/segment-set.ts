@@ -48,8 +48,9 @@ export function segmentSetOf(reply: DcsReply, formats: DestinationFormats): Segm
  * one id is one native search.
  */
 export function joinIds(ids: Iterable<string>): string {
-  const joined = [...ids].join(',');
-  return joined === '' ? '' : `,${joined},`;
+  // By one join: a string that is put together with `+` keeps its parts, which costs a third more.
+  const joined = ['', ...ids, ''].join(',');
+  return joined === ',' ? '' : joined;
 }
 
 export function splitIds(joined: string): string[] {

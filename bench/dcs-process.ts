@@ -1,0 +1,34 @@
+/** The DCS simulator in a process of its own, so that what it costs is not measured along. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createDcsSimulator } from 'express-aam-segments/testing';
+import { ecidOf, segmentsOf } from './visitors';
+
+interface Dcs {
+  readonly dcs: { readonly origins: Record<number, string>; readonly defaultOrigin: string };
+  stop(): Promise<void>;
+}
+
+/** Starts one that knows so many visitors. */
+export async function startDcs(visitors: number): Promise<Dcs> {
+  const child: ChildProcess = fork(__filename, [String(visitors)]);
+  const [dcs] = (await once(child, 'message')) as [Dcs['dcs']];
+  return {
+    dcs,
+    async stop() {
+      child.kill();
+      await once(child, 'exit');
+    },
+  };
+}
+
+async function serve(visitors: number): Promise<void> {
+  const simulator = await createDcsSimulator({ segmentIds: true });
+  for (let n = 0; n < visitors; n++) simulator.visitor(ecidOf(n)).in(...segmentsOf(n));
+  // The log would grow with every call.
+  setInterval(() => simulator.clear(), 1_000).unref();
+  process.on('disconnect', () => process.exit());
+  process.send?.(simulator.dcs);
+}
+
+if (require.main === module) void serve(Number(process.argv[2]));

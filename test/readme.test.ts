@@ -1,0 +1,141 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { AddressInfo, Server } from 'node:net';
+import { join } from 'node:path';
+import { transformSync } from '@swc/core';
+import { aamSegments } from '../src';
+import { createDcsSimulator } from '../src/testing/dcs-simulator';
+import { closeSites, cookieOf, ECID, GOLF, HIGH_VALUE } from './helpers/site';
+
+const root = join(__dirname, '..');
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code as string);
+const [quickStart] = blocks as [string];
+const ownTest = blocks.find((code) => code.includes("test('")) as string;
+
+/** What the fragments take from the program around them. */
+const around = `
+import express, { type RequestHandler } from 'express';
+import { aamSegments } from 'express-aam-segments';
+const app = express();
+const aam = aamSegments({ orgId: 'x', partner: 'acme', segments: { golfFans: 984263, highValue: 985264 } });
+declare const members: RequestHandler, notYet: RequestHandler;
+declare const golfPage: RequestHandler, vipPage: RequestHandler, plainPage: RequestHandler;
+`;
+
+/** Runs a block as a CommonJS module, some of whose imports are given here. */
+function run(code: string, given: Record<string, unknown>, globals: Record<string, unknown> = {}): void {
+  const { code: js } = transformSync(code, {
+    jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+    module: { type: 'commonjs' },
+  });
+  const load = createRequire(__filename);
+  const require = (name: string) => given[name] ?? load(name);
+  new Function('require', 'exports', ...Object.keys(globals), js)(require, {}, ...Object.values(globals));
+}
+
+describe('README', () => {
+  it('has code that compiles', () => {
+    const folder = mkdtempSync(join(root, 'test', 'readme-'));
+    try {
+      blocks.forEach((code, n) => {
+        const isWhole = code.includes("import express from 'express'");
+        writeFileSync(
+          join(folder, `block-${n}.${isWhole ? 'ts' : 'mts'}`),
+          isWhole ? code : `${around}${code}\nexport {};`,
+        );
+      });
+      const compilerOptions = { noUnusedLocals: false, module: 'nodenext', target: 'es2022' };
+      writeFileSync(
+        join(folder, 'tsconfig.json'),
+        JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['.'] }),
+      );
+      execFileSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], {
+        encoding: 'utf8',
+      });
+    } catch (error) {
+      throw new Error((error as { stdout?: string }).stdout ?? String(error));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    expect(blocks.length).toBeGreaterThan(6);
+  });
+
+  it('has a first program that does what it says', async () => {
+    const simulator = await createDcsSimulator({ segmentIds: true });
+    simulator.visitor(ECID).in(HIGH_VALUE);
+    const express = jest.requireActual<typeof import('express')>('express');
+    const instances: ReturnType<typeof aamSegments>[] = [];
+    const servers: Server[] = [];
+    const onAnyPort = () => {
+      const app = express();
+      const { listen } = app;
+      app.listen = (() => {
+        const server = listen.call(app, 0);
+        servers.push(server);
+        return server;
+      }) as typeof listen;
+      return app;
+    };
+    run(quickStart, {
+      express: onAnyPort,
+      'express-aam-segments': {
+        aamSegments(options: Parameters<typeof aamSegments>[0]) {
+          const aam = aamSegments({ ...options, dcs: simulator.dcs });
+          instances.push(aam);
+          return aam;
+        },
+      },
+    });
+    const [server] = servers as [Server];
+    const get = async (headers: Record<string, string>) => {
+      const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { headers });
+      return [await response.text(), response.headers.get('cache-control')];
+    };
+    expect(await get({ cookie: cookieOf(ECID) })).toEqual(['Your upgrade is waiting', 'private']);
+    expect(await get({})).toEqual(['Join the club', 'private']);
+    server.close();
+    await instances[0]?.close();
+    await simulator.close();
+  });
+
+  it('names every error code and every warning, and no other', () => {
+    const sources = ['errors.ts', 'middleware.ts', 'segment-lookup.ts', 'segments/segment-refs.ts'].map((file) =>
+      readFileSync(join(root, 'src', file), 'utf8'),
+    );
+    const inSources = new Set(sources.join().match(/(?<=')(?:ERR|WRN)_AAM_\w+(?=')/g));
+    const inReadme = new Set(readme.match(/(?<=`)(?:ERR|WRN)_AAM_\w+(?=`)/g));
+    expect([...inReadme].sort()).toEqual([...inSources].sort());
+  });
+
+  it('gives the defaults that the options have', () => {
+    const { resolveOptions } = jest.requireActual<typeof import('../src/options')>('../src/options');
+    const resolved = resolveOptions({ orgId: 'x', partner: 'acme' }) as unknown as Record<
+      string,
+      Record<string, unknown>
+    >;
+    const rows = [...readme.matchAll(/^\| `(?:(\w+)\.)?(\w+)` \| `?([^|`]+?)`? \|/gm)].filter(([, , name]) =>
+      name?.match(/Ms$|max|connections|segmentIds|sEcid/),
+    );
+    expect(rows.length).toBe(11);
+    for (const [, group, name, written] of rows as unknown as [string, string | undefined, string, string][]) {
+      const value = group === undefined ? resolved[name] : resolved[group]?.[name];
+      expect([name, String(value)]).toEqual([name, written.replace(/[ ']/g, '')]);
+    }
+  });
+
+  it('does not claim a segment for somebody who is in another one', () => {
+    expect(quickStart).toContain(`golfFans: ${GOLF}, highValue: ${HIGH_VALUE}`);
+  });
+});
+
+describe('README: testing your own site', () => {
+  run(
+    ownTest,
+    { 'express-aam-segments': { aamSegments }, 'express-aam-segments/testing': { createDcsSimulator } },
+    { test, expect },
+  );
+});
+
+afterAll(closeSites);

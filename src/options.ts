@@ -28,11 +28,13 @@ export interface AamSegmentsOptions<Name extends string = string> {
   readonly dcs?: DcsOptions | undefined;
 }
 
+/** Where to look for the visitor's id. */
 export interface IdentityOptions {
   /** Read the `s_ecid` cookie, set by a CNAME tracking server, where AMCV has no id. @default true */
   readonly sEcid?: boolean | undefined;
 }
 
+/** How long answers are remembered, and how many. */
 export interface CacheOptions {
   /** Visitors remembered in this process. @default 100000 */
   readonly maxVisitors?: number | undefined;
@@ -49,6 +51,7 @@ export interface CacheOptions {
   readonly emptyTtlMs?: number | undefined;
 }
 
+/** How the Data Collection Servers are asked. */
 export interface DcsOptions {
   /** Deadline of one call, in the background too. @default 1000 */
   readonly timeoutMs?: number | undefined;

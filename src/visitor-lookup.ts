@@ -10,6 +10,7 @@ export type VisitorId =
   | { readonly ecid: string; readonly region?: number | undefined }
   | { readonly uuid: string; readonly region?: number | undefined };
 
+/** How long `lookup()` waits. */
 export interface LookupOptions {
   /** The longest to wait for an answer that is not in the cache. @default as long as the call may take */
   readonly maxWaitMs?: number | undefined;

@@ -88,10 +88,10 @@ function assertUsable(json: Readonly<Record<string, unknown>>, errors: readonly 
   }
 }
 
-/** Adobe's mobile SDK takes any non-empty list for an opt-out, whatever level it names. */
+/** Adobe's mobile SDK takes any non-empty list for an opt-out, whatever level it names. In doubt it is one. */
 function hasOptOut(levels: unknown): boolean {
   if (Array.isArray(levels)) return levels.some((level) => level !== 'NONE' && level !== '');
-  return typeof levels === 'string' && levels !== '' && levels !== 'NONE';
+  return Boolean(levels) && levels !== 'NONE';
 }
 
 function optOutTtl(seconds: unknown): number {
@@ -102,7 +102,8 @@ function optOutTtl(seconds: unknown): number {
 function destination(item: unknown): readonly [string, string] | undefined {
   if (typeof item !== 'object' || item === null) return undefined;
   const { cn, cv } = item as { cn?: unknown; cv?: unknown };
-  const value = typeof cv === 'number' ? String(cv) : cv;
+  // As with ids: a number beyond 2^53 has lost digits.
+  const value = typeof cv === 'number' && Math.abs(cv) <= Number.MAX_SAFE_INTEGER ? String(cv) : cv;
   return typeof cn === 'string' && cn !== '' && typeof value === 'string' && value !== '' ? [cn, value] : undefined;
 }
 

@@ -7,6 +7,7 @@ import { type SegmentRef, wantedById } from '../segments/segment-refs';
 import { leaveRoute, type Next, recognisable } from './inside-route';
 import { segmentsOf } from './segments-of';
 
+/** How a guard decides, and what refused visitors get. */
 export interface RequireSegmentOptions {
   /** Whether one of the segments is enough, or all are needed. @default 'any' */
   readonly match?: 'any' | 'all' | undefined;

@@ -20,7 +20,7 @@ async function run(): Promise<void> {
   const view = (n: number) =>
     new Promise<void>((resolve) => {
       const req = { headers: { cookie: asReceived(Buffer.from(cookieHeaderOf(n))) } };
-      const res = { locals: {}, closed: false, once() {}, removeListener() {} };
+      const res = { locals: {}, destroyed: false, once() {}, removeListener() {} };
       aam(req as never, res as never, () => resolve());
     });
   const viewAll = async (from: number, to: number) => {

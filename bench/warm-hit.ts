@@ -17,7 +17,7 @@ class BareRequest {
 
 class BareResponse {
   readonly locals = Object.create(null) as Record<string, unknown>;
-  readonly closed = false;
+  readonly destroyed = false;
 }
 
 async function run(): Promise<void> {

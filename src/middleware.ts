@@ -106,7 +106,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     };
     const gaveUp = () => proceed(lookup.pending(instead, lookup.nowMs()));
     const waitMs = maxWaitMs - (lookup.nowMs() - startedAtMs);
-    if (waitMs <= 0 || res.closed) {
+    if (waitMs <= 0 || res.destroyed) {
       gaveUp();
       return;
     }

@@ -15,23 +15,35 @@ export interface WaitEnd<V> {
  * exactly one of the three, once, in the async context of the request. The flight goes on without us.
  */
 export function waitFor<V>(flight: Flight<V>, waitMs: number, res: ServerResponse, end: WaitEnd<V>): void {
-  // What the flight's promise holds until it settles is this small object, not the request.
-  const wait: { end: WaitEnd<V> | undefined } = { end };
-  const timer = setTimeout(() => leave()?.gaveUp(), waitMs);
-  // The socket's events come in the context of the connection, not in that of the request.
-  const onClose = AsyncResource.bind(() => leave()?.gaveUp());
-  res.once('close', onClose);
+  const request = new WaitingRequest(waitMs, res, end);
+  flight.promise.then(
+    (value) => request.leave()?.arrived(value),
+    (error: unknown) => request.leave()?.failed(error),
+  );
+}
 
-  function leave(): WaitEnd<V> | undefined {
-    const { end } = wait;
-    wait.end = undefined;
+/**
+ * What the flight's promise holds until it settles. A request that gives up lets go of everything, so that a slow call
+ * does not keep it in memory.
+ */
+class WaitingRequest<V> {
+  #waiting: { end: WaitEnd<V>; res: ServerResponse; timer: NodeJS.Timeout; onClose: () => void } | undefined;
+
+  constructor(waitMs: number, res: ServerResponse, end: WaitEnd<V>) {
+    const giveUp = () => this.leave()?.gaveUp();
+    // The socket's events come in the context of the connection, not in that of the request.
+    const onClose = AsyncResource.bind(giveUp);
+    res.once('close', onClose);
+    this.#waiting = { end, res, timer: setTimeout(giveUp, waitMs), onClose };
+  }
+
+  /** Ends the wait; what is to be told, the first time only. */
+  leave(): WaitEnd<V> | undefined {
+    if (this.#waiting === undefined) return undefined;
+    const { end, res, timer, onClose } = this.#waiting;
+    this.#waiting = undefined;
     clearTimeout(timer);
     res.removeListener('close', onClose);
     return end;
   }
-
-  flight.promise.then(
-    (value) => leave()?.arrived(value),
-    (error: unknown) => leave()?.failed(error),
-  );
 }

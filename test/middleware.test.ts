@@ -246,6 +246,26 @@ describe('the longest wait', () => {
   });
 });
 
+describe('a client that has gone away before', () => {
+  it('is not waited for; what the call brings is remembered', async () => {
+    const { aam, view, simulator } = await createSite({ maxWaitMs: 60_000 });
+    simulator.visitor(ECID).in(GOLF);
+    const app = express();
+    app.use((_req, res, next) => {
+      res.destroy();
+      next();
+    }, aam);
+    const reason = new Promise<unknown>((resolve) => {
+      app.get('/', (req) => resolve(req.aamSegments.reason));
+    });
+    await expect(request(app).get('/').set('Cookie', cookieOf(ECID))).rejects.toThrow();
+    expect(await reason).toBe('pending');
+    await aam.lookup({ ecid: ECID });
+    expect(await view()).toMatchObject({ status: 'cached', names: ['golfFans'] });
+    expect(simulator.requests).toHaveLength(1);
+  });
+});
+
 describe('a failing DCS', () => {
   it.each([
     ['network', { kind: 'reset' }],

@@ -8,7 +8,7 @@ import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routin
 import { asDcsError, type OnItsWay, SegmentLookup } from './segment-lookup';
 import type { SegmentRef } from './segments/segment-refs';
 import { checkedVisitor, type LookupOptions, lookupVisitor, type VisitorId } from './visitor-lookup';
-import { type SegmentReason, type SegmentStatus, type Verdict, VisitorSegments } from './visitor-segments';
+import { type SegmentReason, type SegmentStatus, servedBy, type Verdict, VisitorSegments } from './visitor-segments';
 import { waitFor } from './waiting-request';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
@@ -78,32 +78,28 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     excluded: 0,
   };
   let warnedOfSkip = false;
-  /** Where a request keeps this instance's answer: another instance may have replaced `req.aamSegments` since. */
-  const servedBefore = Symbol('express-aam-segments');
-
-  function aamSegmentsMiddleware(
-    req: ServedRequest & { [servedBefore]?: VisitorSegments },
-    res: ServedResponse,
-    next: (error?: unknown) => void,
-  ): void {
-    const before = req[servedBefore];
-    if (before !== undefined) {
-      expose(req, res, before);
-      next();
-      return;
+  function aamSegmentsMiddleware(req: ServedRequest, res: ServedResponse, next: (error?: unknown) => void): void {
+    const present = req.aamSegments;
+    if (present !== undefined) {
+      const before = servedBy(present, names);
+      if (before !== undefined) {
+        expose(req, res, before);
+        next();
+        return;
+      }
     }
     const startedAtMs = lookup.nowMs();
     const { visitor, found } = consider(req, startedAtMs);
-    if (!('flight' in found)) {
-      serve(req, res, visitor, found);
+    const proceed = (verdict: Verdict) => {
+      requests[verdict.status]++;
+      expose(req, res, new VisitorSegments(names, visitor, verdict, present));
       next();
+    };
+    if (!('flight' in found)) {
+      proceed(found);
       return;
     }
     const { flight, instead } = found;
-    const proceed = (verdict: Verdict) => {
-      serve(req, res, visitor, verdict);
-      next();
-    };
     const gaveUp = () => proceed(lookup.pending(instead, lookup.nowMs()));
     const waitMs = maxWaitMs - (lookup.nowMs() - startedAtMs);
     if (waitMs <= 0 || res.destroyed) {
@@ -120,7 +116,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   /** Who it is, whether we may ask, what is known: all that can be said without waiting. */
   function consider(req: ServedRequest, startedAtMs: number): { visitor: Visitor; found: Verdict | OnItsWay } {
     if (skip !== undefined && isSkipped(req)) return { visitor: {}, found: unasked('excluded', 'skipped') };
-    const identity = readIdentity(req.headers.cookie, req.cookies);
+    const { cookie } = req.headers;
+    const identity = readIdentity(cookie, cookie === undefined ? req.cookies : undefined);
     const { visitor, problem } = identity;
     const refusal = refusalOf(identity);
     if (refusal !== undefined) return { visitor, found: unasked('excluded', refusal) };
@@ -141,18 +138,6 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     }
   }
 
-  function serve(
-    req: ServedRequest & { [servedBefore]?: VisitorSegments },
-    res: ServedResponse,
-    visitor: Visitor,
-    verdict: Verdict,
-  ): void {
-    requests[verdict.status]++;
-    const segments = new VisitorSegments(names, visitor, verdict);
-    req[servedBefore] = segments;
-    expose(req, res, segments);
-  }
-
   return Object.assign(aamSegmentsMiddleware, {
     lookup: (visitor: VisitorId, lookupOptions: LookupOptions = {}) =>
       lookupVisitor<Name>(lookup, names, visitor, lookupOptions),
@@ -171,7 +156,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
 
 function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegments): void {
   req.aamSegments = segments;
-  if (res.locals !== undefined) res.locals.aamSegments = segments;
+  const { locals } = res;
+  if (locals !== undefined) locals.aamSegments = segments;
 }
 
 function unasked(status: 'anonymous' | 'excluded', reason: SegmentReason): Verdict {

@@ -35,6 +35,13 @@ export interface Verdict {
 }
 
 /**
+ * What the instance with these names has served on a request before, itself or under what other instances have put in
+ * its place since. The request keeps no more than one property of ours: a further one would cost as much as reading the
+ * cookies, since Express gives every request object a shape of its own.
+ */
+export let servedBy: (segments: VisitorSegments | undefined, names: SegmentNames) => VisitorSegments | undefined;
+
+/**
  * The segments of one visitor as of one request: what `req.aamSegments` is. Immutable. Whatever its status, `has()` can
  * be asked; where nothing is known the answer is `false`. Printing it or turning it into JSON shows no identifier.
  */
@@ -42,12 +49,23 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   readonly #names: SegmentNames;
   readonly #visitor: Visitor;
   readonly #verdict: Verdict;
+  readonly #replaced: VisitorSegments | undefined;
 
   /** Made by the middleware. */
-  constructor(names: SegmentNames, visitor: Visitor, verdict: Verdict) {
+  constructor(names: SegmentNames, visitor: Visitor, verdict: Verdict, replaced?: VisitorSegments) {
     this.#names = names;
     this.#visitor = visitor;
     this.#verdict = verdict;
+    this.#replaced = replaced;
+  }
+
+  static {
+    servedBy = (segments, names) => {
+      for (let each = segments; each !== undefined; each = each.#replaced) {
+        if (each.#names === names) return each;
+      }
+      return undefined;
+    };
   }
 
   /**

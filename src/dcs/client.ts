@@ -3,10 +3,9 @@
  * read by reply.ts. Whatever goes wrong becomes a {@link DcsError} with a reason. Who asks, how long they wait and what
  * is remembered is not known here.
  */
-import dns from 'node:dns';
-import type { LookupFunction } from 'node:net';
 import { Agent, type Dispatcher } from 'undici';
 import type { Visitor } from '../identity/visitor';
+import { Connector } from './connector';
 import { DcsError } from './dcs-error';
 import type { Regions } from './regions';
 import { type DcsReply, replyFromBody } from './reply';
@@ -36,6 +35,7 @@ const KEEP_ALIVE_MS = 20_000;
 export class DcsClient {
   readonly #config: DcsClientConfig;
   readonly #lane: VisitorLane;
+  readonly #connector: Connector;
   readonly #agent: Agent;
   readonly #target: (visitor: Visitor) => string;
   readonly #running = new Set<AbortController>();
@@ -46,13 +46,14 @@ export class DcsClient {
     this.#config = config;
     this.#lane = new VisitorLane(config);
     this.#target = lookupTarget(config.orgId, config.segmentIds);
+    this.#connector = new Connector(config.timeoutMs);
     this.#agent = new Agent({
       connections: config.connections,
       keepAliveTimeout: KEEP_ALIVE_MS,
       // The call's own deadline covers all of these; the pool's timers have a resolution of half a second.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { timeout: Math.max(1, config.timeoutMs), lookup: ipv4First },
+      connect: this.#connector.connect,
     });
   }
 
@@ -85,6 +86,7 @@ export class DcsClient {
     if (this.#closing === undefined) {
       for (const controller of this.#running) controller.abort(closedError());
       this.#closing = this.#agent.destroy();
+      this.#connector.destroy(closedError());
     }
     return this.#closing;
   }
@@ -111,31 +113,36 @@ export class DcsClient {
   }
 
   async #exchange(origin: URL, path: string, signal: AbortSignal): Promise<DcsReply> {
-    const options: Dispatcher.RequestOptions & { servername: string } = {
+    const { nowMs, partnerHost, timeoutMs } = this.#config;
+    const startedAtMs = nowMs();
+    const { statusCode, headers, body } = await this.#agent.request({
       origin,
       path,
       method: 'GET',
       // fetch() would silently send the host of the URL instead.
-      headers: { host: this.#config.partnerHost },
-      // TLS is with the data centre that we connect to; undici would take the name from the Host header.
-      servername: origin.hostname,
+      headers: { host: partnerHost },
       signal,
-    };
-    const { statusCode, headers, body } = await this.#agent.request(options);
-    if (statusCode !== 200) {
-      drain(body, this.#config.timeoutMs);
-      throw new DcsError(statusCode === 429 ? 'rate-limited' : 'http-status', `the DCS answered HTTP ${statusCode}`);
+    });
+    const refusal = refusalOfHead(statusCode, headers);
+    if (refusal !== undefined) {
+      drain(body, timeoutMs - (nowMs() - startedAtMs));
+      throw refusal;
     }
-    return replyFromBody(await readText(body, headers), single(headers['x-error']));
+    return replyFromBody(await readText(body), single(headers['x-error']));
   }
 }
 
-async function readText(body: Dispatcher.ResponseData['body'], headers: Dispatcher.ResponseData['headers']) {
-  const encoding = single(headers['content-encoding']);
-  if (encoding !== undefined && encoding !== 'identity') {
-    body.destroy();
-    throw new DcsError('bad-reply', 'the DCS answered with a content encoding that was not asked for');
+/** Why the body of an answer is not even looked at. */
+function refusalOfHead(statusCode: number, headers: Dispatcher.ResponseData['headers']): DcsError | undefined {
+  if (statusCode !== 200) {
+    const reason = statusCode === 429 ? 'rate-limited' : 'http-status';
+    return new DcsError(reason, `the DCS answered HTTP ${statusCode}`);
   }
+  if (/^(?:identity)?$/i.test(single(headers['content-encoding']) ?? '')) return undefined;
+  return new DcsError('bad-reply', 'the DCS answered with a content encoding that was not asked for');
+}
+
+async function readText(body: Dispatcher.ResponseData['body']): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   // Leaving the loop by a throw destroys the body and with it the socket.
@@ -149,23 +156,23 @@ async function readText(body: Dispatcher.ResponseData['body'], headers: Dispatch
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** In the background: the status is known, nobody waits for the rest. */
-function drain(body: Dispatcher.ResponseData['body'], timeoutMs: number): void {
-  body.dump({ limit: MAX_DRAINED_BYTES, signal: AbortSignal.timeout(timeoutMs) }).catch(() => {});
+/**
+ * In the background: what it leads to is known, nobody waits for the rest. It has what is left of the call's time.
+ * (Not `body.destroy()`: for an answer that has arrived as a whole, that is an `error` event that nobody listens to.)
+ */
+function drain(body: Dispatcher.ResponseData['body'], leftMs: number): void {
+  const signal = AbortSignal.timeout(Math.max(0, Math.ceil(leftMs)));
+  body.dump({ limit: MAX_DRAINED_BYTES, signal }).catch(() => {});
 }
-
-/** The DCS sees IPv4 clients only (Audience Manager docs); IPv6 is the second choice where there is no IPv4. */
-const ipv4First: LookupFunction = (hostname, options, callback) => {
-  dns.lookup(hostname, { ...options, verbatim: false }, callback);
-};
 
 function closedError(): DcsError {
   return new DcsError('closed', 'close() was called');
 }
 
+/** The parser's errors come without a code. */
 function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : 'unknown error';
+  const { code, name } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' ? code : name;
 }
 
 function single(value: string | string[] | undefined): string | undefined {

@@ -9,8 +9,13 @@ const SPACE = 0x20;
 const TAB = 0x09;
 const QUOTE = 0x22;
 
-/** One cookie to look for: all the ways in which its name can be spelt, each with its `=`. */
-export type WantedCookie = readonly string[];
+/** One cookie to look for. */
+export interface WantedCookie {
+  /** All the ways in which its name can be spelt, each with its `=`. */
+  readonly spellings: readonly string[];
+  /** Their first character, which they share. It alone rules out nearly every other cookie. */
+  readonly firstCode: number;
+}
 
 /**
  * A cookie's value, still percent-encoded: this part of this text. No copy, because a slice of a string is slower to
@@ -33,29 +38,28 @@ export type FoundCookies = readonly (readonly CookieValue[] | undefined)[];
  * themselves leave it. Both then live side by side.
  */
 export function wantedCookie(name: string): WantedCookie {
-  return [...new Set([`${encodeURIComponent(name)}=`, `${name}=`])];
+  return { spellings: [...new Set([`${encodeURIComponent(name)}=`, `${name}=`])], firstCode: name.charCodeAt(0) };
 }
 
 /** Finds the wanted cookies in a raw `Cookie` header. */
 export function cookiesFromHeader(header: string, wanted: readonly WantedCookie[]): FoundCookies {
-  const found: (CookieValue[] | undefined)[] = new Array(wanted.length);
+  const found: (CookieValue[] | undefined)[] = [];
+  for (let index = 0; index < wanted.length; index++) found.push(undefined);
   let start = 0;
   while (start < header.length) {
     let end = header.indexOf(';', start);
     if (end === -1) end = header.length;
     while (start < end && isBlank(header.charCodeAt(start))) start++;
-    const first = header.charCodeAt(start);
+    const firstCode = header.charCodeAt(start);
     for (let index = 0; index < wanted.length; index++) {
-      const spellings = wanted[index] as WantedCookie;
-      // The first character alone rules out nearly every cookie; all spellings share it.
-      if ((spellings[0] as string).charCodeAt(0) !== first) continue;
-      for (const name of spellings) {
-        if (!header.startsWith(name, start)) continue;
-        const value = trimmed(header, start + name.length, end);
-        const values = found[index];
-        if (values === undefined) found[index] = [value];
-        else values.push(value);
-      }
+      const cookie = wanted[index] as WantedCookie;
+      if (cookie.firstCode !== firstCode) continue;
+      const nameLength = lengthOfName(header, start, cookie.spellings);
+      if (nameLength === 0) continue;
+      const value = trimmed(header, start + nameLength, end);
+      const values = found[index];
+      if (values === undefined) found[index] = [value];
+      else values.push(value);
     }
     start = end + 1;
   }
@@ -70,10 +74,19 @@ export function cookiesFromObject(
   cookies: Readonly<Record<string, unknown>>,
   wanted: readonly WantedCookie[],
 ): FoundCookies {
-  return wanted.map((spellings) => {
+  return wanted.map(({ spellings }) => {
     const values = spellings.map((spelling) => encoded(cookies[spelling.slice(0, -1)])).filter(isDefined);
     return values.length === 0 ? undefined : values.map((text) => trimmed(text, 0, text.length));
   });
+}
+
+/** How long the name is, with its `=`; 0 when it is another cookie. */
+function lengthOfName(header: string, start: number, spellings: readonly string[]): number {
+  for (let n = 0; n < spellings.length; n++) {
+    const spelling = spellings[n] as string;
+    if (header.startsWith(spelling, start)) return spelling.length;
+  }
+  return 0;
 }
 
 /** Without blanks around it and without the double quotes that RFC 6265 allows. */

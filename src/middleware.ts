@@ -61,11 +61,17 @@ interface ServedResponse extends ServerResponse {
  */
 export function aamSegments<const Name extends string = never>(options: AamSegmentsOptions<Name>): AamSegments<Name> {
   const resolved = resolveOptions(options);
-  const { names, maxWaitMs, skip } = resolved;
+  const { names, maxWaitMs, orgId, skip } = resolved;
+  if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(orgId)) {
+    // Legal, but nearly always a slip, and one that would only show as visitors who never have an id.
+    process.emitWarning(`the option 'orgId' is ${orgId}; Adobe's are 24 hexadecimal digits and @AdobeOrg`, {
+      code: 'WRN_AAM_ORG_ID',
+    });
+  }
   const lookup = new SegmentLookup(resolved, () => Math.floor(performance.now()));
   const { regions } = resolved.dcs;
   const readIdentity = createIdentityReader({
-    orgId: resolved.orgId,
+    orgId,
     sEcid: resolved.identity.sEcid,
     isKnownRegion: (region) => regions.has(region),
   });
@@ -120,7 +126,11 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     const identity = readIdentity(cookie, cookie === undefined ? req.cookies : undefined);
     const { visitor, problem } = identity;
     const refusal = refusalOf(identity);
-    if (refusal !== undefined) return { visitor, found: unasked('excluded', refusal) };
+    if (refusal !== undefined) {
+      // Who withdraws is not only not asked about any more: what was learnt before goes too.
+      if (problem === undefined) lookup.cache.forget(visitorKey(visitor));
+      return { visitor, found: unasked('excluded', refusal) };
+    }
     if (problem !== undefined) return { visitor, found: unasked('anonymous', problem) };
     return { visitor, found: lookup.begin(visitor, startedAtMs) };
   }

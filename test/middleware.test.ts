@@ -3,8 +3,9 @@ import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import cookieParser from 'cookie-parser';
 import express from 'express';
+import fc from 'fast-check';
 import request from 'supertest';
-import { closeSites, cookieOf, createSite, deadOrigin, ECID, GOLF, HIGH_VALUE } from './helpers/site';
+import { closeSites, cookieOf, createSite, deadOrigin, ECID, GOLF, HIGH_VALUE, ORG } from './helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -61,12 +62,13 @@ describe('a page view', () => {
     expect(simulator.requests).toHaveLength(0);
   });
 
-  it('of a visitor who opts out shows nothing of what is remembered', async () => {
-    const { view, simulator } = await createSite();
+  it('of a visitor who opts out shows nothing of what is remembered, and forgets it', async () => {
+    const { view, simulator, aam } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     await view();
     expect(await view(cookieOf(ECID, 9, 'global'))).toMatchObject({ status: 'excluded', ids: [] });
     expect(simulator.requests).toHaveLength(1);
+    expect(aam.stats().visitors).toBe(0);
   });
 
   it('works with cookies that somebody else has parsed, where there is no header', async () => {
@@ -103,6 +105,57 @@ describe('a page view', () => {
         res.on('data', (data) => done(null, JSON.parse(String(data))));
       });
     expect(body).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+  });
+});
+
+describe('a Cookie header of arbitrary bytes', () => {
+  it('never makes the middleware throw, and never reaches the DCS as an id that is not 38 digits', async () => {
+    const { aam, simulator } = await createSite({ maxWaitMs: 0, simulator: { denylistAfter: false } });
+    const piece = fc.oneof(
+      fc.constantFrom(
+        ...cookieOf(ECID).split('%7C'),
+        `AMCV_${ORG}=`,
+        's_ecid=',
+        'MCMID',
+        '%7C',
+        '|',
+        ';',
+        '%',
+        '&',
+        '#',
+        '\r\n',
+      ),
+      fc.string({ unit: 'binary', maxLength: 4 }),
+      fc.stringMatching(/^\d{37,39}$/),
+    );
+    const header = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''));
+    let asked = 0;
+    fc.assert(
+      fc.property(header, fc.boolean(), (text, isId) => {
+        const cookie = isId ? `AMCV_${ORG}=MCMID|${text}` : text;
+        const next = jest.fn();
+        const req = { headers: { cookie } } as { headers: object; aamSegments?: { status: string } };
+        aam(req as never, {} as never, next);
+        expect(next.mock.calls).toEqual([[]]);
+        if (req.aamSegments?.status === 'unknown') asked++;
+      }),
+      { numRuns: 2_000, examples: [['2'.repeat(38), true]] },
+    );
+    expect(asked).toBeGreaterThan(0);
+    while (aam.stats().inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(simulator.requests.length).toBeGreaterThan(0);
+    for (const { params, path } of simulator.requests) {
+      expect(params.d_mid).toMatch(/^\d{38}$/);
+      expect(path).toBe('/event');
+    }
+  });
+});
+
+describe('an organisation id unlike Adobe’s', () => {
+  it('is warned about', async () => {
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    await createSite({ orgId: '1FD6776A524453CC0A490D4' });
+    expect(warned.mock.calls).toEqual([[expect.stringContaining('24 hexadecimal digits'), { code: 'WRN_AAM_ORG_ID' }]]);
   });
 });
 

@@ -421,7 +421,7 @@ describe('stats()', () => {
     await view();
     await view();
     await view('theme=dark');
-    await view(cookieOf(ECID, 9, 'global'));
+    await view(cookieOf(ECID.replace(/^2/, '3'), 9, 'global'));
     expect(aam.stats()).toEqual({
       requests: { fresh: 1, cached: 1, stale: 0, unknown: 0, anonymous: 1, excluded: 1 },
       visitors: 1,

@@ -1,0 +1,165 @@
+import express, { type Express, type RequestHandler, Router } from 'express';
+import { routeBySegment } from 'express-aam-segments';
+import request from 'supertest';
+import { closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE } from '../helpers/site';
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeSites();
+});
+
+const page =
+  (text: string): RequestHandler =>
+  (_req, res) =>
+    void res.send(text);
+const failing: express.ErrorRequestHandler = (error, _req, res, _next) =>
+  void res.status(500).send(error.code ?? error.message);
+
+/** What a visitor in these segments gets. */
+async function pageOf(segments: number[], build: (app: Express) => void): Promise<string> {
+  const { aam, simulator } = await createSite({ maxWaitMs: 5_000 });
+  simulator.visitor(ECID).in(...segments);
+  const app = express();
+  app.use(aam);
+  build(app);
+  app.use(failing);
+  const { text, status } = await request(app).get('/').set('Cookie', cookieOf(ECID));
+  return status === 404 ? 'not found' : text;
+}
+
+describe('routeBySegment()', () => {
+  const routes = { golfFans: page('golf'), highValue: page('vip'), default: page('plain') };
+
+  it.each<[number[], string]>([
+    [[GOLF], 'golf'],
+    [[HIGH_VALUE], 'vip'],
+    [[HIGH_VALUE, GOLF], 'golf'],
+    [[7], 'plain'],
+  ])('gives a visitor in %p the page %p', async (segments, text) => {
+    expect(await pageOf(segments, (app) => app.get('/', routeBySegment(routes)))).toBe(text);
+  });
+
+  it('takes the first match in the order in which the segments are given, the default being last wherever it stands', async () => {
+    const turned = { default: page('plain'), highValue: page('vip'), golfFans: page('golf') };
+    expect(await pageOf([GOLF, HIGH_VALUE], (app) => app.get('/', routeBySegment(turned)))).toBe('vip');
+    expect(await pageOf([7], (app) => app.get('/', routeBySegment(turned)))).toBe('plain');
+  });
+
+  it('takes ids in a list of pairs, in their order', async () => {
+    const list = routeBySegment([
+      ['default', page('plain')],
+      [HIGH_VALUE, page('vip')],
+      [`${GOLF}`, page('golf')],
+      [{ value: 'x' }, page('x')],
+    ]);
+    expect(await pageOf([GOLF, HIGH_VALUE], (app) => app.get('/', list))).toBe('vip');
+    expect(await pageOf([GOLF], (app) => app.get('/', list))).toBe('golf');
+    expect(await pageOf([], (app) => app.get('/', list))).toBe('plain');
+  });
+
+  it('exists as a method of the instance', async () => {
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const app = express()
+      .use(aam)
+      .get('/', aam.routeBySegment({ golfFans: page('golf') }));
+    expect((await request(app).get('/').set('Cookie', cookieOf(ECID))).text).toBe('golf');
+  });
+});
+
+describe('without a match and a default', () => {
+  const routes = () => routeBySegment({ golfFans: page('golf') });
+
+  it('a route is left', async () => {
+    const build = (app: Express) => app.get('/', routes(), page('never')).get('/', page('next'));
+    expect(await pageOf([7], build)).toBe('next');
+  });
+
+  it('elsewhere the request goes on', async () => {
+    expect(await pageOf([7], (app) => app.use(routes(), page('on')))).toBe('on');
+    expect(await pageOf([7], (app) => app.use(Router().use(routes(), page('on'))))).toBe('on');
+  });
+});
+
+describe('several handlers of one segment', () => {
+  const inSequence = (...handlers: RequestHandler[]) =>
+    pageOf([GOLF], (app) => app.get('/', routeBySegment({ golfFans: handlers }), page('after')));
+  const pass: RequestHandler = (_req, _res, next) => next();
+  const later: RequestHandler = (_req, _res, next) => void setImmediate(next);
+
+  it('run one after the other', async () => {
+    expect(await inSequence(pass, later, page('last'))).toBe('last');
+    expect(
+      await pageOf([GOLF], (app) =>
+        app.get('/', routeBySegment({ golfFans: [[pass], [later, page('nested')]] as never })),
+      ),
+    ).toBe('nested');
+  });
+
+  it('go on behind the router when all of them pass', async () => {
+    expect(await inSequence(pass, later, pass)).toBe('after');
+  });
+
+  it('can leave the route, or fail', async () => {
+    expect(await inSequence(pass, (_req, _res, next) => next('route'), page('never'))).toBe('not found');
+    expect(await inSequence(pass, (_req, _res, next) => next(new Error('failed')), page('never'))).toBe('failed');
+  });
+
+  it.each<[string, RequestHandler]>([
+    [
+      'throws',
+      () => {
+        throw new Error('thrown');
+      },
+    ],
+    ['rejects', async () => Promise.reject(new Error('thrown'))],
+  ])('end in the error handling of the site when a later one %s, at once or in time', async (_title, handler) => {
+    expect(await inSequence(pass, handler)).toBe('thrown');
+    expect(await inSequence(later, pass, handler)).toBe('thrown');
+  });
+
+  it('say so when one rejects with nothing', async () => {
+    expect(await inSequence(pass, async () => Promise.reject())).toBe('Rejected promise');
+  });
+});
+
+describe('the result of a handler', () => {
+  it('is returned, so that Express 5 sees a rejection', async () => {
+    const { aam } = await createSite();
+    await aam.lookup({ ecid: ECID });
+    const router = routeBySegment({ default: async () => Promise.reject(new Error('seen')) });
+    const segments = await aam.lookup({ ecid: ECID });
+    await expect(router({ aamSegments: segments } as never, {} as never, () => {})).rejects.toThrow('seen');
+  });
+});
+
+describe('mistakes', () => {
+  it('are passed on as errors: no middleware, a name that is not configured', async () => {
+    const app = express().use(routeBySegment({ golfFans: page('golf') }), failing);
+    expect((await request(app).get('/')).text).toBe('ERR_AAM_MIDDLEWARE_MISSING');
+    const misspelt = (app: Express) => app.get('/', routeBySegment({ golfFans: page('golf'), golfFan: page('golf') }));
+    expect(await pageOf([GOLF], misspelt)).toBe('ERR_AAM_UNKNOWN_SEGMENT');
+  });
+
+  it.each<[string, unknown]>([
+    ['digits as a key', { 984263: page('x') }],
+    ['no routes', {}],
+    ['an empty list', []],
+    ['nothing', undefined],
+    ['a pair that is none', [['golfFans']]],
+    ['what is no segment', [[null, page('x')]]],
+    [
+      'a segment twice',
+      [
+        [GOLF, page('x')],
+        [GOLF, page('y')],
+      ],
+    ],
+    ['what is no handler', { golfFans: 'page' }],
+    ['no handler', { golfFans: [] }],
+    ['an error handler', { golfFans: failing }],
+    ['one that is none among handlers', { golfFans: [page('x'), null] }],
+  ])('are refused at construction: %s', (_title, routes) => {
+    expect(() => routeBySegment(routes as never)).toThrow(expect.objectContaining({ code: 'ERR_AAM_INVALID_OPTION' }));
+  });
+});

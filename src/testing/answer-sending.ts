@@ -81,8 +81,10 @@ function sendByteByByte(response: ServerResponse, answer: DcsAnswer, intervalMs:
   response.flushHeaders();
   let sent = 0;
   const timer = setInterval(() => {
-    if (sent < answer.body.length) response.write(answer.body.subarray(sent, ++sent));
-    else response.end();
+    const byte = answer.body.subarray(sent, ++sent);
+    // With the last byte the client has the whole answer, so the call must be over here as well.
+    if (sent < answer.body.length) response.write(byte);
+    else response.end(byte);
   }, intervalMs);
   response.once('close', () => clearInterval(timer));
 }

@@ -27,12 +27,7 @@ export function assertBoolean(name: string, value: unknown): asserts value is bo
 export function assertKnownKeys(name: string, value: unknown, known: readonly string[]): asserts value is object {
   assertRule(typeof value === 'object' && value !== null && !Array.isArray(value), name, 'an object', value);
   for (const key of Object.keys(value)) {
-    assertRule(
-      known.includes(key),
-      `every key of ${name}`,
-      known.length ? `one of ${known.join(', ')}` : 'absent',
-      key,
-    );
+    assertRule(known.includes(key), `every key of ${name}`, `one of ${known.join(', ')}`, key);
   }
 }
 

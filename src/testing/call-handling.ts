@@ -2,11 +2,11 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import { sendAnswer } from './answer-sending';
 import { answerTo, type DcsAnswer, httpAnswer } from './dcs-answer';
 import { deviceIdOf, readCall } from './dcs-call';
-import type { FaultBoard } from './faults';
+import type { FaultBoard } from './fault-board';
 import type { OriginHandler } from './origins';
 import { RateWindow } from './rate-window';
 import type { RequestLog } from './request-log';
-import type { OriginName, RateLimit, SimulatorConfig } from './simulator-options';
+import type { OriginName, SimulatorConfig } from './simulator-options';
 import type { VisitorBook } from './visitors';
 
 /** What the origins of one simulator have in common. */
@@ -37,7 +37,7 @@ export function handlerOf(origin: OriginName, { config, visitors, faults, log }:
 
     const isAdmitted = rate.take();
     if (isAdmitted) visitor?.countCall();
-    const answer = isAdmitted ? answerTo({ call, visitor, region, config }) : tooManyRequests(config.rateLimit);
+    const answer = isAdmitted ? answerTo({ call, visitor, region, config }) : tooManyRequests(config);
     const { latencyMs, fault, kind } = faults.meet(entry);
     if (kind) entry.fault = kind;
     const send = () => {
@@ -50,7 +50,6 @@ export function handlerOf(origin: OriginName, { config, visitors, faults, log }:
   };
 }
 
-function tooManyRequests(rateLimit: RateLimit | false): DcsAnswer {
-  const retryAfter = rateLimit ? rateLimit.retryAfterSeconds : undefined;
-  return httpAnswer(429, retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) });
+function tooManyRequests({ retryAfterSeconds }: SimulatorConfig): DcsAnswer {
+  return httpAnswer(429, retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) });
 }

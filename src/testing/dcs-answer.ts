@@ -27,7 +27,7 @@ type Fields = Record<string, unknown>;
 const OPT_OUT_PATHS: readonly string[] = ['/demoptout', '/demoptout.jpg'];
 const PIXEL = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
 
-/** AAM docs, DCS API Methods: 8K for GET, 32K for POST. What happens beyond is not documented; 414 and 413 is ours. */
+/** AAM docs, DCS API Methods: 8K for GET, 32K for POST. What a DCS says beyond is not documented; 414 and 413 are ours. */
 const MAX_GET_BYTES = 8 * 1024;
 const MAX_POST_BYTES = 32 * 1024;
 

@@ -1,6 +1,10 @@
+// The DCS as the Audience Manager documentation describes it, for tests: a server of its own, not a view of our client.
+// It must know nothing of the rest of this package: a double that shares the client's parser repeats its mistakes.
+// Read on in call-handling.ts, the way of one call, and dcs-answer.ts, what a DCS says to it.
 import { assertDeviceId, assertKnownKeys, assertRule } from './assertions';
 import { handlerOf } from './call-handling';
-import { type Fault, FaultBoard, type FaultHandle, type FaultScope } from './faults';
+import { FaultBoard } from './fault-board';
+import type { Fault, FaultHandle, FaultScope } from './faults';
 import { type DcsOrigins, startOrigins } from './origins';
 import { type DcsRequest, type ReceivedOptions, RequestLog } from './request-log';
 import { type SimulatedVisitor, simulatedVisitor } from './simulated-visitor';

@@ -1,5 +1,4 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
-import { inspect } from 'node:util';
 import { assertDeviceId, assertInteger, assertKnownKeys, assertRule, MAX_MS } from './assertions';
 import { type OriginName, REGIONS } from './simulator-options';
 
@@ -54,26 +53,6 @@ export interface FaultHandle {
 /** The faults that take the answer's place. */
 export type AnswerFault = Exclude<Fault, { kind: 'latency' }>;
 
-/** What one call meets. */
-export interface MetFaults {
-  readonly latencyMs: number;
-  readonly fault: AnswerFault | undefined;
-  /** What the log names: the fault that took the answer's place, else whether there was a latency. */
-  readonly kind: Fault['kind'] | undefined;
-}
-
-interface Arrival {
-  readonly region: OriginName;
-  readonly visitor?: string;
-}
-
-interface SetFault {
-  readonly fault: Fault;
-  readonly scope: { -readonly [Key in keyof FaultScope]: FaultScope[Key] };
-  used: number;
-  cleared: boolean;
-}
-
 const DETAILS: Readonly<Record<Fault['kind'], readonly string[]>> = {
   latency: ['latencyMs'],
   hang: [],
@@ -86,76 +65,8 @@ const DETAILS: Readonly<Record<Fault['kind'], readonly string[]>> = {
   drip: ['intervalMs'],
 };
 
-/** The faults that are set, oldest first. */
-export class FaultBoard {
-  #faults: SetFault[] = [];
-  readonly #visitorOf: (id: string) => string;
-
-  /** `visitorOf` says by which id the log names the visitor of an id. */
-  constructor(visitorOf: (id: string) => string) {
-    this.#visitorOf = visitorOf;
-  }
-
-  /** @throws TypeError for a fault or scope that breaks its rules */
-  set(fault: Fault, scope: FaultScope): FaultHandle {
-    assertFault(fault);
-    assertScope(scope);
-    const entry: SetFault = { fault: { ...fault }, scope: { ...scope }, used: 0, cleared: false };
-    if (scope.visitor !== undefined) entry.scope.visitor = this.#visitorOf(scope.visitor);
-    this.#faults.push(entry);
-    return {
-      get used() {
-        return entry.used;
-      },
-      clear() {
-        entry.cleared = true;
-      },
-    };
-  }
-
-  /** Uses up the faults that this arrival meets. A fault hidden behind a newer one is not used. */
-  meet(arrival: Arrival): MetFaults {
-    let latencyMs = 0;
-    let kind: Fault['kind'] | undefined;
-    let newest: { entry: SetFault; fault: AnswerFault } | undefined;
-    for (const entry of this.#faults.filter((candidate) => applies(candidate, arrival))) {
-      const { fault } = entry;
-      if (fault.kind !== 'latency') {
-        newest = { entry, fault };
-        continue;
-      }
-      entry.used += 1;
-      latencyMs += fault.latencyMs;
-      kind = 'latency';
-    }
-    if (newest) newest.entry.used += 1;
-    return { latencyMs, fault: newest?.fault, kind: newest?.fault.kind ?? kind };
-  }
-
-  clear(): void {
-    this.#faults = [];
-  }
-
-  /** One line for each fault that no call met. */
-  unused(): string[] {
-    return this.#faults
-      .filter(({ used }) => used === 0)
-      .map(({ fault, scope }) => `${inspect(fault, INSPECT)} for ${inspect(scope, INSPECT)}`);
-  }
-}
-
-const INSPECT = { breakLength: Infinity, maxStringLength: 60 };
-
-function applies({ scope, used, cleared }: SetFault, arrival: Arrival): boolean {
-  return (
-    !cleared &&
-    used < (scope.calls ?? Infinity) &&
-    (scope.region ?? arrival.region) === arrival.region &&
-    (scope.visitor ?? arrival.visitor) === arrival.visitor
-  );
-}
-
-function assertFault(fault: Fault): void {
+/** @throws TypeError naming the field that breaks its rule */
+export function assertFault(fault: Fault): void {
   assertRule(typeof fault === 'object' && fault !== null, 'fault', 'an object', fault);
   const kinds = Object.keys(DETAILS);
   assertRule(kinds.includes(fault.kind), 'fault.kind', `one of ${kinds.join(', ')}`, fault.kind);
@@ -179,7 +90,8 @@ function assertContent(fault: Extract<Fault, { kind: 'status' | 'body' }>): void
   }
 }
 
-function assertScope(scope: FaultScope): void {
+/** @throws TypeError naming the field that breaks its rule */
+export function assertScope(scope: FaultScope): void {
   assertKnownKeys('where', scope, ['region', 'calls', 'visitor']);
   const { region, calls, visitor } = scope;
   const isOrigin = region === undefined || region === 'alias' || REGIONS.includes(region);

@@ -65,7 +65,8 @@ export interface SimulatorConfig {
   readonly host: string;
   readonly segmentIds: boolean;
   readonly denylistAfter: RateWindowLimit | false;
-  readonly rateLimit: RateLimit | false;
+  readonly rateLimit: RateWindowLimit | false;
+  readonly retryAfterSeconds: number | undefined;
   readonly aliasRegion: number;
   knowsOrg(orgId: string): boolean;
 }
@@ -92,6 +93,7 @@ export function resolveSimulatorOptions(options: DcsSimulatorOptions): Simulator
     segmentIds,
     denylistAfter: denylistAfter && { ...denylistAfter },
     rateLimit: rateLimit && { ...rateLimit },
+    retryAfterSeconds: rateLimit ? rateLimit.retryAfterSeconds : undefined,
     aliasRegion,
     knowsOrg: orgKnowledge(orgIds),
   };

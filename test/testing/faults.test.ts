@@ -122,7 +122,7 @@ describe('a fault', () => {
     const { json, text } = await event(origin, `d_mid=${ECID}`);
     expect(json.stuff).toEqual([]);
     const { at, endedAt } = simulator.requests[0] as { at: number; endedAt: number };
-    expect(endedAt - at).toBeGreaterThanOrEqual(text.length - 1);
+    expect(endedAt - at).toBeGreaterThan(text.length / 2);
   });
 
   it('applies to one region, one visitor and so many calls', async () => {
@@ -198,7 +198,9 @@ describe('a fault', () => {
     [{ kind: 'hang' }, { times: 1 }, "every key of where must be one of region, calls, visitor, got 'times'"],
   ])('is refused: %j for %j', (fault, where, message) => {
     const pattern = new RegExp(message.replace(/[()]/g, '\\$&'));
-    expect(() => simulator.fault(fault as Fault, where as object)).toThrow(TypeError);
+    expect(() => simulator.fault(fault as Fault, where as object)).toThrow(
+      expect.objectContaining({ name: 'TypeError' }),
+    );
     expect(() => simulator.fault(fault as Fault, where as object)).toThrow(pattern);
   });
 });

@@ -1,0 +1,154 @@
+// Packs the package as a release does and uses the tarball as sites do: from CommonJS, ES modules and TypeScript, with
+// both majors of Express and of its types. Prints a line per check and at the end `N passed, N failed`.
+// node test/packaging/check.mjs
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, relative, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '../..');
+const bin = (name) => join(root, 'node_modules/.bin', name);
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+const scratch = mkdtempSync(join(tmpdir(), 'express-aam-segments-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
+let passed = 0;
+let failed = 0;
+
+// A copy is packed, so that nothing happens to the dist folder that somebody is working with. In it is all that could get
+// into the tarball by mistake, and what yesterday's build may have left behind.
+const copy = join(scratch, 'copy');
+const notCopied = ['.git', 'coverage', 'dist', 'node_modules'].map((name) => join(root, name));
+cpSync(root, copy, { recursive: true, filter: (source) => !notCopied.includes(source) });
+symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+mkdirSync(join(copy, 'dist'));
+writeFileSync(join(copy, 'dist/left-over.js'), '');
+writeFileSync(join(copy, 'dist/index.js'), 'throw new Error("built yesterday")');
+
+if (!check('npm pack', run(copy, 'npm', 'pack', '--pack-destination', scratch))) finish();
+const [tarball] = readdirSync(scratch)
+  .filter((file) => file.endsWith('.tgz'))
+  .map((file) => join(scratch, file));
+check('the tarball has a fresh build of every source file, and nothing else', wrongContents());
+check('publint', run(scratch, bin('publint'), 'run', tarball, '--strict'));
+check('attw', run(scratch, bin('attw'), tarball, '--profile', 'node16'));
+
+// Our own declarations are checked too: `skipLibCheck` would hide an error in them from us, but not from every site.
+const STRICT = [
+  ...['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--skipLibCheck', 'false'],
+  ...['--target', 'es2022', '--lib', 'es2022', '--types', 'node', '--esModuleInterop'],
+];
+const ways = [
+  { extension: '.cts', flags: '--module nodenext', runs: true },
+  { extension: '.mts', flags: '--module nodenext', runs: true },
+  // What comes out of this one is for a bundler, and not for Node.
+  { extension: '.ts', flags: '--module esnext --moduleResolution bundler', runs: false },
+];
+const tools = project('tools', { typescript: '5.9.3' });
+const compilers = [
+  { name: 'TypeScript 7', tsc: bin('tsc'), ways },
+  {
+    name: 'TypeScript 5.9',
+    tsc: join(tools, 'node_modules/.bin/tsc'),
+    // This resolution, gone in TypeScript 7, reads `typesVersions` instead of `exports`.
+    ways: [...ways, { extension: '.ts', flags: '--module commonjs --moduleResolution node10', runs: true }],
+  },
+];
+const expressVersions = [
+  { express: devDependencies.express, types: devDependencies['@types/express'] },
+  { express: devDependencies.express4.replace('npm:express@', ''), types: '4.17.25' },
+];
+for (const { express, types } of expressVersions) {
+  const title = `Express ${express}`;
+  const site = project(`site-on-express-${express}`, {
+    'express-aam-segments': `file:${tarball}`,
+    express,
+    '@types/express': types,
+    '@types/node': devDependencies['@types/node'],
+  });
+  cpSync(join(root, 'test/packaging/consumers'), site, { recursive: true });
+  check(`${title}: require()`, run(site, 'node', 'visit.mjs', 'site.cjs'));
+  check(`${title}: import`, run(site, 'node', 'visit.mjs', 'site.mjs'));
+  for (const compiler of compilers) compileIn(site, compiler, `${title}, ${compiler.name}`);
+}
+finish();
+
+/** Counts and prints one check. A failure does not keep the others from running. */
+function check(name, problem) {
+  if (problem) failed++;
+  else passed++;
+  console.log(problem ? `FAIL  ${name}\n${problem}` : `ok    ${name}`);
+  return !problem;
+}
+
+/** Runs a command in a folder. Returns what it said if it failed. */
+function run(cwd, command, ...args) {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  if (status === 0) return undefined;
+  return `${basename(command)} ${args.join(' ')}: ${error ?? `status ${status}`}\n${stdout}${stderr}`;
+}
+
+function finish() {
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed === 0 ? 0 : 1);
+}
+
+/** What the tarball has too much or too little, a file per line. */
+function wrongContents() {
+  const contents = join(scratch, 'contents');
+  mkdirSync(contents);
+  const problem = run(contents, 'tar', '-xzf', tarball);
+  if (problem) return problem;
+
+  const packed = join(contents, 'package');
+  const actual = filesIn(packed);
+  const built = filesIn(join(root, 'src')).map((file) => `dist/${file.replace(/\.ts$/, '')}`);
+  const expected = [
+    ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'],
+    ...built.flatMap((path) => [`${path}.js`, `${path}.d.ts`]),
+  ];
+  // No source maps are shipped, so nothing may point to one.
+  const mapped = actual.filter((file) => readFileSync(join(packed, file), 'utf8').includes('//# sourceMappingURL='));
+  return [
+    ...expected.filter((file) => !actual.includes(file)).map((file) => `missing: ${file}`),
+    ...actual.filter((file) => !expected.includes(file)).map((file) => `unexpected: ${file}`),
+    ...mapped.map((file) => `points to a source map: ${file}`),
+  ].join('\n');
+}
+
+function filesIn(folder) {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+}
+
+/** A project with these dependencies. A peer dependency that does not fit is a failure. */
+function project(name, dependencies) {
+  const folder = join(scratch, name);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }));
+  const flags = ['--strict-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund'];
+  check(`${name}: npm install`, run(folder, 'npm', 'install', ...flags));
+  return folder;
+}
+
+/** Compiles the sites, each in a program of its own since a program has one `Register`, and visits what comes out. */
+function compileIn(site, { tsc, ways }, title) {
+  const unregistered = mkdtempSync(join(site, 'unregistered-'));
+  compile('unregistered', unregistered, { extension: '.mts', flags: '--module nodenext' });
+  for (const way of ways) {
+    const folder = mkdtempSync(join(site, 'site-'));
+    if (!compile('site', folder, way) || !way.runs) continue;
+    const compiled = `site${way.extension.replace('ts', 'js')}`;
+    check(`${title}: ${compiled} runs`, run(site, 'node', 'visit.mjs', join(folder, compiled)));
+  }
+
+  function compile(name, folder, { extension, flags }) {
+    const file = name + extension;
+    cpSync(join(site, `${name}.ts`), join(folder, file));
+    return check(`${title}: ${file} ${flags}`, run(folder, tsc, ...STRICT, ...flags.split(' '), file));
+  }
+}

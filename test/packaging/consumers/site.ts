@@ -1,0 +1,155 @@
+// A site in TypeScript. It is compiled as CommonJS and as an ES module, and then visited like the ones in JavaScript.
+// It has what a site can write; what must not compile stands in mustNotCompile().
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import {
+  AamError,
+  type AamErrorCode,
+  type AamSegmentsOptions,
+  type AamStats,
+  aamSegments,
+  type Guard,
+  type RegisteredName,
+  requireSegment,
+  routeBySegment,
+  type SegmentReason,
+  type SegmentRef,
+  type SegmentStatus,
+  type VisitorId,
+  type VisitorSegments,
+} from 'express-aam-segments';
+import { createDcsSimulator, type DcsSimulator } from 'express-aam-segments/testing';
+
+const defaultOrigin = process.env.DCS_ORIGIN;
+const aam = aamSegments({
+  orgId: '1FD6776A524453CC0A490D44@AdobeOrg',
+  partner: 'acme',
+  segments: { golfFans: 984263, highValue: '985264', sporty: { value: 'sports-fan' } },
+  destinations: { aam: { keys: ['seg'] } },
+  maxWaitMs: 5_000,
+  skip: (req: Request) => req.path === '/health',
+  cache: { ttlMs: 1_000 },
+  dcs: { defaultOrigin, origins: defaultOrigin === undefined ? undefined : {} },
+});
+
+declare module 'express-aam-segments' {
+  interface Register {
+    aam: typeof aam;
+  }
+}
+
+type Names = 'golfFans' | 'highValue' | 'sporty';
+type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const registered: Equals<RegisteredName, Names> = true;
+const onTheRequest: Equals<Request['aamSegments'], VisitorSegments<Names>> = true;
+
+const members: RequestHandler = (_req, res) => {
+  res.send('members');
+};
+
+const app = express();
+app.use(aam);
+app.use('/again', aam);
+app.get('/', (req, res) => {
+  const { aamSegments: segments } = req;
+  res.send(segments.has('highValue') ? 'upgrade' : 'join');
+});
+app.get('/members', requireSegment('highValue'), members);
+app.get('/members/both', [requireSegment(['golfFans', 'highValue'], { match: 'all' }), members]);
+app.get('/members/of-id', aam.requireSegment([984263, '985264', { value: 'sports-fan' }]), members);
+app.use('/lounge', requireSegment('highValue', { otherwise: 403 }), (_req, res) => {
+  res.send('lounge');
+});
+app.get(
+  '/landing',
+  routeBySegment({
+    golfFans: (_req, res) => {
+      res.send('golf');
+    },
+    highValue: [(_req, _res, next) => next(), async (_req, res) => void res.send('vip')],
+    default: (_req, res) => {
+      res.send('plain');
+    },
+  }),
+);
+
+const router = express.Router();
+router.use(aam, requireSegment('golfFans', { otherwise: '/landing' }));
+router.use(requireSegment(984263, { otherwise: (_req, res) => void res.status(404).end() }));
+router
+  .route('/course/:id')
+  .all(aam.requireSegment('golfFans'))
+  .get((req, res) => {
+    const id: string | string[] | undefined = req.params.id;
+    res.json({ id, segments: req.aamSegments });
+  });
+router.use(
+  aam.routeBySegment([
+    [984263, members],
+    ['sporty', [members]],
+    ['default', members],
+  ]),
+);
+app.use('/golf', router);
+
+app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
+  if (!(error instanceof AamError)) return next(error);
+  const code: AamErrorCode = error.code;
+  const status: SegmentStatus = req.aamSegments.status;
+  const reason: SegmentReason | undefined = req.aamSegments.reason;
+  res.status(500).json({ code, status, reason });
+});
+
+/** A test as a site writes it. */
+export async function rehearse(): Promise<readonly string[]> {
+  const simulator: DcsSimulator = await createDcsSimulator({ partner: 'acme', segmentIds: true });
+  const ecid = '20265673158980419722735089753036633573';
+  simulator.visitor(ecid).in(984263).destination('aam', 'seg=sports-fan');
+  const options: AamSegmentsOptions<'golfFans'> = {
+    orgId: '1FD6776A524453CC0A490D44',
+    partner: 'acme',
+    segments: { golfFans: 984263 },
+    dcs: simulator.dcs,
+  };
+  const rehearsed = aamSegments(options);
+  const visitor: VisitorId = { ecid, region: 9 };
+  const segments = await rehearsed.lookup(visitor, { signal: AbortSignal.timeout(5_000) });
+  const names: readonly 'golfFans'[] = segments.names;
+  const { calls }: AamStats = rehearsed.stats();
+  const [call] = simulator.requestsOf(ecid);
+  rehearsed.forget(visitor);
+  await rehearsed.close();
+  await simulator.close();
+  return [...names, ...segments, `calls: ${calls}`, `region: ${String(call?.region)}`];
+}
+
+export function mustNotCompile(req: Request, ref: SegmentRef<Names>): Guard {
+  req.aamSegments.has(ref);
+  // @ts-expect-error a misspelt name
+  req.aamSegments.has('highvalue');
+  // @ts-expect-error a misspelt name among others
+  req.aamSegments.hasAny('golfFans', 'highvalue');
+  // @ts-expect-error the segments cannot be replaced by a site's own object
+  req.aamSegments = { has: () => true };
+  // @ts-expect-error the status is one of six
+  req.aamSegments.status === 'known';
+  // @ts-expect-error the ids cannot be changed
+  req.aamSegments.ids.push('1');
+  // @ts-expect-error a misspelt name
+  routeBySegment({ golffans: members });
+  // @ts-expect-error a misspelt name, of the instance
+  aam.routeBySegment({ golffans: members });
+  // @ts-expect-error a misspelt name, of the instance
+  aam.requireSegment('golffans');
+  // @ts-expect-error a visitor has an id
+  void aam.lookup({ region: 9 });
+  // @ts-expect-error an option that does not exist
+  aamSegments({ orgId: 'x', partner: 'acme', maxWait: 150 });
+  // @ts-expect-error a required option is missing
+  aamSegments({ orgId: 'x' });
+  // @ts-expect-error a fault that does not exist
+  void createDcsSimulator().then((simulator) => simulator.fault({ kind: 'earthquake' }));
+  // @ts-expect-error a misspelt name
+  return requireSegment('highvalue');
+}
+
+export { AamError, aam, app, onTheRequest, registered };

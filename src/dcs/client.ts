@@ -96,15 +96,19 @@ export class DcsClient {
     const { timeoutMs, regions } = this.#config;
     const controller = new AbortController();
     const { signal } = controller;
+    // undici does not look at the signal while it waits for a connection.
+    const ended = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
     const timer = setTimeout(() => {
       controller.abort(new DcsError('timeout', `the DCS did not answer within ${timeoutMs} ms`));
     }, timeoutMs);
     this.#running.add(controller);
     try {
-      return await this.#exchange(regions.originOf(visitor.region), this.#target(visitor), signal);
+      const exchange = this.#exchange(regions.originOf(visitor.region), this.#target(visitor), signal);
+      return await Promise.race([ended, exchange]);
     } catch (error) {
       if (error instanceof DcsError) throw error;
-      if (signal.aborted) throw signal.reason;
       throw new DcsError('network', `the call to the DCS failed: ${codeOf(error)}`);
     } finally {
       clearTimeout(timer);

@@ -4,7 +4,7 @@
  * denylisted for good, with no way back.
  */
 import { LRUCache } from 'lru-cache';
-import type { DcsError } from './dcs-error';
+import { DcsError } from './dcs-error';
 import type { DcsReply } from './reply';
 
 export interface VisitorLaneConfig {
@@ -29,7 +29,8 @@ export class VisitorLane {
   readonly #config: VisitorLaneConfig;
   readonly #inFlight = new Map<string, Promise<DcsReply>>();
   readonly #held = new LRUCache<string, Held>({ max: MAX_HELD });
-  readonly #denylisted = new LRUCache<string, DcsError>({ max: MAX_DENYLISTED });
+  /** The code of the DCS by visitor: an error with its stack would take ten times the memory. */
+  readonly #denylisted = new LRUCache<string, number>({ max: MAX_DENYLISTED });
 
   constructor(config: VisitorLaneConfig) {
     this.#config = config;
@@ -42,8 +43,8 @@ export class VisitorLane {
 
   /** Why no call would be made for this visitor right now: the failure of the last one. */
   refusal(key: string): DcsError | undefined {
-    const denylisted = this.#denylisted.get(key);
-    if (denylisted !== undefined) return denylisted;
+    const code = this.#denylisted.get(key);
+    if (code !== undefined) return new DcsError('denylisted', `the DCS answered error ${code}`, { dcsCode: code });
     const held = this.#held.get(key);
     if (held === undefined) return undefined;
     if (this.#config.nowMs() < held.untilMs) return held.error;
@@ -76,7 +77,7 @@ export class VisitorLane {
   #note(key: string, error: DcsError): void {
     switch (error.reason) {
       case 'denylisted':
-        this.#denylisted.set(key, error);
+        this.#denylisted.set(key, error.dcsCode as number);
         return;
       case 'opted-out':
       case 'invalid-id':

@@ -1,0 +1,23 @@
+import { performance } from 'node:perf_hooks';
+import { DcsClient, type DcsClientConfig } from '../../src/dcs/client';
+import { Regions } from '../../src/dcs/regions';
+
+export const ECID = '20265673158980419722735089753036633573';
+export const OTHER_ECID = '91563127448770346027793623225009407783';
+
+/** A client of one origin that takes a call after a failure at once. */
+export function clientOf(origin: URL, config: Partial<DcsClientConfig> = {}): DcsClient & AsyncDisposable {
+  const client = new DcsClient({
+    orgId: '1FD6776A524453CC0A490D44@AdobeOrg',
+    partnerHost: 'acme.demdex.net',
+    regions: new Regions(new Map([[9, origin]]), origin),
+    segmentIds: 'sid',
+    timeoutMs: 5_000,
+    connections: 4,
+    minIntervalMs: 0,
+    noDataIntervalMs: 0,
+    nowMs: () => performance.now(),
+    ...config,
+  });
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
+}

@@ -1,0 +1,123 @@
+import dns from 'node:dns';
+import { Regions } from '../../src/dcs/regions';
+import { clientOf, ECID, OTHER_ECID } from './client-of';
+import { ANSWER, dcsServer, http } from './dcs-server';
+
+const CLOSED = { reason: 'closed', code: 'ERR_AAM_CLOSED', message: 'close() was called' };
+const visitor = { ecid: ECID };
+
+describe('DcsClient.close', () => {
+  it.each([
+    ['are not answered', ''],
+    ['wait for the rest of the headers', 'HTTP/1.1 200 OK\r\n'],
+    ['wait for the rest of the body', `HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n${ANSWER}`],
+  ])('ends calls that %s, and their sockets', async (_, begun) => {
+    await using server = await dcsServer((socket) => socket.write(begun));
+    await using client = clientOf(server.origin);
+    const lookups = ['a', 'b'].map((key) => client.lookup(key, visitor));
+    await server.received(2);
+    const closed = client.close();
+    for (const lookup of lookups) await expect(lookup).rejects.toMatchObject(CLOSED);
+    await closed;
+    await server.deserted();
+    expect(client.inFlight).toBe(0);
+  });
+
+  it('ends calls that wait for a socket', async () => {
+    await using server = await dcsServer(() => {});
+    await using client = clientOf(server.origin, { connections: 1 });
+    const lookups = ['a', 'b', 'c'].map((key) => client.lookup(key, visitor));
+    await server.received(1);
+    void client.close();
+    for (const lookup of lookups) await expect(lookup).rejects.toMatchObject(CLOSED);
+    await server.deserted();
+    expect(server.heads).toHaveLength(1);
+  });
+
+  it('ends a call in the turn of the event loop in which it began', async () => {
+    await using server = await dcsServer((socket) => socket.write(http()));
+    await using client = clientOf(server.origin);
+    const lookup = client.lookup('a', visitor);
+    void client.close();
+    await expect(lookup).rejects.toMatchObject(CLOSED);
+    await server.deserted();
+    expect(server.heads).toHaveLength(0);
+  });
+
+  it('ends a TLS handshake that the other side does not answer', async () => {
+    await using server = await dcsServer(() => {});
+    const { port } = server.origin;
+    await using client = clientOf(new URL(`https://127.0.0.1:${port}`), { timeoutMs: 60_000 });
+    const lookup = client.lookup('a', visitor);
+    await server.received(1);
+    void client.close();
+    await expect(lookup).rejects.toMatchObject(CLOSED);
+    await server.deserted();
+  });
+
+  it('ends a call that waits for the address, and does not connect when it comes', async () => {
+    await using server = await dcsServer((socket) => socket.write(http()));
+    const asked: (() => void)[] = [];
+    const spy = jest.spyOn(dns, 'lookup').mockImplementation(((
+      _name: string,
+      options: object,
+      callback: CallableFunction,
+    ) => {
+      const isAll = 'all' in options && options.all === true;
+      asked.push(() =>
+        isAll ? callback(null, [{ address: '127.0.0.1', family: 4 }]) : callback(null, '127.0.0.1', 4),
+      );
+    }) as unknown as typeof dns.lookup);
+    try {
+      await using client = clientOf(new URL(`http://dcs.example:${server.origin.port}`));
+      const lookup = client.lookup('a', visitor);
+      expect(asked).toHaveLength(1);
+      await Promise.all([client.close(), expect(lookup).rejects.toMatchObject(CLOSED)]);
+      asked[0]?.();
+      await new Promise(setImmediate);
+      expect(server.connections).toBe(0);
+    } finally {
+      spy.mockRestore();
+    }
+  });
+
+  it('frees sockets that are kept for later, of all origins', async () => {
+    await using first = await dcsServer((socket) => socket.write(http()));
+    await using second = await dcsServer((socket) => socket.write(http()));
+    await using client = clientOf(first.origin, { regions: new Regions(new Map([[9, second.origin]]), first.origin) });
+    await Promise.all([client.lookup('a', visitor), client.lookup('b', { ecid: OTHER_ECID, region: 9 })]);
+    expect([first.sockets.size, second.sockets.size]).toEqual([1, 1]);
+    await client.close();
+    await Promise.all([first.deserted(), second.deserted()]);
+  });
+
+  it('frees the socket of a status whose body does not end', async () => {
+    await using server = await dcsServer((socket) => socket.write('HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n'));
+    await using client = clientOf(server.origin, { timeoutMs: 60_000 });
+    await expect(client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'http-status' });
+    await client.close();
+    await server.deserted();
+  });
+
+  it('can be called twice, before and after it is done', async () => {
+    await using server = await dcsServer((socket) => socket.write(http()));
+    const client = clientOf(server.origin);
+    await client.lookup('a', visitor);
+    await Promise.all([client.close(), client.close()]);
+    await client.close();
+    await server.deserted();
+  });
+
+  it('refuses every lookup from then on, without a call', async () => {
+    await using server = await dcsServer((socket) => socket.write(http()));
+    const client = clientOf(server.origin, { minIntervalMs: 1_000 });
+    await client.lookup('a', visitor);
+    void client.close();
+    expect(client.refusal('a')).toMatchObject(CLOSED);
+    expect(client.refusal('never seen')).toMatchObject(CLOSED);
+    await expect(client.lookup('a', visitor)).rejects.toMatchObject(CLOSED);
+    await client.close();
+    await expect(client.lookup('b', visitor)).rejects.toMatchObject(CLOSED);
+    expect(client.calls).toBe(1);
+  });
+});

@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process';
+import { channel } from 'node:diagnostics_channel';
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import path from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
+import { Connector } from '../../src/dcs/connector';
+import { clientOf, ECID } from './client-of';
+import { ANSWER, dcsServer, http } from './dcs-server';
+
+const fixture = (name: string) => path.join(__dirname, 'fixtures', name);
+
+/** A server with a certificate for these names; it notes whom each connection asks for, and each request's Host. */
+async function tlsServer(certificate: 'localhost' | 'alias') {
+  const servernames: unknown[] = [];
+  const hosts: unknown[] = [];
+  const options = {
+    cert: readFileSync(fixture(`${certificate}.pem`)),
+    key: readFileSync(fixture(`${certificate}-key.pem`)),
+  };
+  const server = createServer(options, (req, res) => {
+    hosts.push(req.headers.host);
+    res.end(ANSWER);
+  });
+  server.on('secureConnection', (socket: TLSSocket & { servername?: unknown }) => servernames.push(socket.servername));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { port, servernames, hosts, [Symbol.asyncDispose]: () => promisify(server.close.bind(server))() };
+}
+
+/** In a process of its own: which certificates are trusted is settled when a process starts. */
+async function outcomesAt(origins: string[], trusted?: string): Promise<{ outcomes: string[]; warnings: string[] }> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--import', 'tsx', '--unhandled-rejections=strict', fixture('lookup.ts'), ...origins],
+    { env: { ...process.env, NODE_EXTRA_CA_CERTS: trusted } },
+  );
+  return JSON.parse(stdout);
+}
+
+describe('a connection', () => {
+  it('is checked against the host that is connected to, by name and by address; the alias is in Host alone', async () => {
+    await using server = await tlsServer('localhost');
+    await using alias = await tlsServer('alias');
+    const origins = [
+      `https://localhost:${server.port}`,
+      `https://127.0.0.1:${server.port}`,
+      `https://localhost:${alias.port}`,
+      `https://127.0.0.1:${alias.port}`,
+    ];
+    const refused = 'the call to the DCS failed: ERR_TLS_CERT_ALTNAME_INVALID';
+    expect(await outcomesAt(origins, fixture('ca.pem'))).toEqual({
+      outcomes: ['984263', '984263', refused, refused],
+      warnings: [],
+    });
+    // An address is no name to ask for (RFC 6066).
+    expect(server.servernames.sort()).toEqual([false, 'localhost']);
+    expect(server.hosts).toEqual(['acme.demdex.net', 'acme.demdex.net']);
+    expect(alias.hosts).toEqual([]);
+  }, 20_000);
+
+  it('is refused where nobody vouches for the certificate', async () => {
+    await using server = await tlsServer('localhost');
+    const { outcomes } = await outcomesAt([`https://localhost:${server.port}`]);
+    expect(outcomes).toEqual(['the call to the DCS failed: UNABLE_TO_VERIFY_LEAF_SIGNATURE']);
+    expect(server.hosts).toEqual([]);
+  }, 20_000);
+
+  it('is made to the IPv4 address first where a name has both', async () => {
+    await using server = await dcsServer((socket) => socket.write(http()));
+    const { port } = server.origin;
+    const attempted: unknown[] = [];
+    const connected = channel('undici:client:connected');
+    const note = (message: unknown) => {
+      const { socket } = message as { socket: { autoSelectFamilyAttemptedAddresses: unknown } };
+      attempted.push(socket.autoSelectFamilyAttemptedAddresses);
+    };
+    connected.subscribe(note);
+    const lookup = jest.spyOn(dns, 'lookup').mockImplementation(bothFamilies as unknown as typeof dns.lookup);
+    try {
+      await using client = clientOf(new URL(`http://dcs.example:${port}`));
+      await client.lookup('a', { ecid: ECID });
+      expect(lookup).toHaveBeenCalledWith('dcs.example', expect.anything(), expect.anything());
+      expect(attempted).toEqual([[`127.0.0.1:${port}`]]);
+    } finally {
+      lookup.mockRestore();
+      connected.unsubscribe(note);
+    }
+  });
+});
+
+describe('Connector.destroy', () => {
+  it('ends what is still opening, and leaves alone what is open', async () => {
+    await using server = await dcsServer((socket) => socket.write('pong'));
+    const { hostname, port } = server.origin;
+    const connector = new Connector(60_000);
+    const opened = (protocol: string) =>
+      new Promise<Socket>((resolve, reject) => {
+        connector.connect({ hostname, port, protocol }, (error, socket) => (error ? reject(error) : resolve(socket)));
+      });
+    const open = await opened('http:');
+    const opening = opened('https:');
+    await server.received(1);
+    connector.destroy(new Error('over'));
+    await expect(opening).rejects.toThrow('over');
+    open.write('ping');
+    expect(String(await once(open, 'data'))).toBe('pong');
+    open.destroy();
+  });
+});
+
+/** What Node answers for a name with an address of each family, of which the system names IPv6 first. */
+function bothFamilies(
+  _name: string,
+  options: dns.LookupAllOptions,
+  callback: (error: null, addresses: object[]) => void,
+): void {
+  const addresses = [
+    { address: '::1', family: 6 },
+    { address: '127.0.0.1', family: 4 },
+  ];
+  const isIpv4First = options.order === 'ipv4first' || options.verbatim === false;
+  setImmediate(callback, null, isIpv4First ? addresses.reverse() : addresses);
+}

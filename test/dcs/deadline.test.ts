@@ -1,0 +1,106 @@
+import dns from 'node:dns';
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import type { DcsError } from '../../src/dcs/dcs-error';
+import { clientOf, ECID, OTHER_ECID } from './client-of';
+import { dcsServer, http } from './dcs-server';
+
+const ENDLESS_500 = 'HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n';
+const HEAD = 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n';
+
+function drip(socket: Socket, text = ' '): void {
+  const timer = setInterval(() => socket.write(text), 5);
+  socket.on('close', () => clearInterval(timer));
+}
+
+/** Why a lookup failed, if it has when a timer that is set a little longer than its deadline runs out. */
+function reasonAtDeadline(lookup: Promise<unknown>, timeoutMs: number): Promise<unknown> {
+  const late = new Promise((resolve) => setTimeout(resolve, timeoutMs + 100, 'not failed yet'));
+  return Promise.race([lookup.catch(({ reason }: DcsError) => reason), late]);
+}
+
+describe('the deadline of a call', () => {
+  it.each<[string, (socket: Socket) => void]>([
+    ['that is not answered', () => {}],
+    ['whose answer stops within the headers', (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-')],
+    ['whose headers do not end', (socket) => socket.write('HTTP/1.1 200 OK\r\n') && drip(socket, 'X-A: b\r\n')],
+    ['whose answer stops after the headers', (socket) => socket.write(HEAD)],
+    ['whose answer stops within the body', (socket) => socket.write(`${HEAD}{"segments":[1]`)],
+    ['whose body drips', (socket) => socket.write(HEAD) && drip(socket)],
+    ['that is answered with interim answers only', (socket) => drip(socket, 'HTTP/1.1 103 Early Hints\r\n\r\n')],
+  ])('ends one %s, and its socket', async (_, answer) => {
+    await using server = await dcsServer(answer);
+    await using client = clientOf(server.origin, { timeoutMs: 100 });
+    const startedAtMs = performance.now();
+    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({
+      reason: 'timeout',
+      code: 'ERR_AAM_DCS_TIMEOUT',
+      message: 'the DCS did not answer within 100 ms',
+    });
+    expect(performance.now() - startedAtMs).toBeGreaterThan(95);
+    await server.deserted();
+    expect([server.connections, client.inFlight]).toEqual([1, 0]);
+  });
+
+  it('covers the wait for a free socket', async () => {
+    await using server = await dcsServer(() => {});
+    await using client = clientOf(server.origin, { timeoutMs: 200, connections: 1 });
+    const before = Array.from({ length: 30 }, (_, index) => client.lookup(`${index}`, { ecid: OTHER_ECID }));
+    const others = Promise.allSettled(before);
+    expect(await reasonAtDeadline(client.lookup('a', { ecid: ECID }), 200)).toBe('timeout');
+    for (const settled of await others) expect(settled).toMatchObject({ reason: { reason: 'timeout' } });
+    await server.deserted();
+  });
+
+  it('covers a TLS handshake that is not answered', async () => {
+    await using server = await dcsServer(() => {});
+    await using client = clientOf(new URL(`https://localhost:${server.origin.port}`), { timeoutMs: 200 });
+    expect(await reasonAtDeadline(client.lookup('a', { ecid: ECID }), 200)).toBe('timeout');
+    await server.deserted();
+  });
+
+  it('covers a host name that does not resolve', async () => {
+    await using client = clientOf(new URL('http://name.invalid'), { timeoutMs: 200 });
+    const lookup = jest.spyOn(dns, 'lookup').mockImplementation((() => {}) as unknown as typeof dns.lookup);
+    try {
+      expect(await reasonAtDeadline(client.lookup('a', { ecid: ECID }), 200)).toBe('timeout');
+      expect(lookup).toHaveBeenCalledTimes(1);
+    } finally {
+      lookup.mockRestore();
+    }
+  });
+
+  it('of 0 ms is over before the call', async () => {
+    await using server = await dcsServer((socket) => socket.write(http()));
+    await using client = clientOf(server.origin, { timeoutMs: 0 });
+    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({
+      reason: 'timeout',
+    });
+  });
+
+  it('ends the body of a status too, though the caller knows at once', async () => {
+    await using server = await dcsServer((socket) => socket.write(ENDLESS_500));
+    await using client = clientOf(server.origin, { timeoutMs: 200 });
+    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    expect(server.sockets.size).toBe(1);
+    await server.deserted();
+  });
+
+  it('is not waited for where the body of a status is longer than what is drained', async () => {
+    await using server = await dcsServer((socket) => socket.write('HTTP/1.1 500 No\r\nContent-Length: 16385\r\n\r\n'));
+    await using client = clientOf(server.origin, { timeoutMs: 60_000 });
+    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    await server.deserted();
+  });
+
+  it('leaves the body of a status no more time than the headers have left over', async () => {
+    let nowMs = 0;
+    await using server = await dcsServer((socket) => {
+      nowMs = 59_990;
+      socket.write(ENDLESS_500);
+    });
+    await using client = clientOf(server.origin, { timeoutMs: 60_000, nowMs: () => nowMs });
+    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    await server.deserted();
+  });
+});

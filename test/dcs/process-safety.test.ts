@@ -1,0 +1,14 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+describe('a process with a client whose servers misbehave', () => {
+  it('ends by itself, without an uncaught error, an unhandled rejection or a warning', async () => {
+    const script = path.join(__dirname, 'fixtures', 'hostile-servers.ts');
+    const run = promisify(execFile)(process.execPath, ['--import', 'tsx', '--unhandled-rejections=strict', script]);
+    const { stdout, stderr } = await run;
+    expect(JSON.parse(stdout)).toEqual({ warnings: [] });
+    expect(stderr).toBe('');
+    expect(run.child.exitCode).toBe(0);
+  }, 30_000);
+});

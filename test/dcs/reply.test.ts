@@ -1,0 +1,154 @@
+import type { DcsError } from '../../src/dcs/dcs-error';
+import type { DcsReply } from '../../src/dcs/reply';
+import { replyRows } from './dcs-vectors';
+import { outcomeOf } from './outcome';
+
+const REFUSED = { reason: 'refused', code: 'ERR_AAM_DCS_REJECTED', noData: false };
+const OPTED_OUT = { reason: 'opted-out', code: 'ERR_AAM_DCS_REJECTED', noData: false, optOutTtlMs: 7_200_000 };
+const INVALID_ID = { reason: 'invalid-id', code: 'ERR_AAM_DCS_REJECTED', noData: false };
+const DENYLISTED = { reason: 'denylisted', code: 'ERR_AAM_DCS_REJECTED', noData: false };
+const REJECTED = { reason: 'dcs-error', code: 'ERR_AAM_DCS_REJECTED', noData: false };
+const NO_DATA = { reason: 'dcs-error', code: 'ERR_AAM_DCS_REJECTED', noData: true };
+
+/** By row. What is in a reply and not listed here is empty or absent. */
+const OUTCOMES: Readonly<Record<string, object>> = {
+  'dcs/doc-minimal': { uuid: '22920112968019678612904394744954398990', region: 7, transactionId: '31ZpxW5bQGc=' },
+  'dcs/doc-d-cts': {
+    segments: ['984263', '985264'],
+    uuid: '07955261652886032950143702505894272138',
+    region: 7,
+    transactionId: 'ss3OTqPiQp0=',
+  },
+  'dcs/field-report': {
+    destinations: [['aam_freewheel', 'isp=chcom']],
+    uuid: '31876464276460965863607876393923950371',
+    region: 7,
+  },
+  'dcs/cookie-single-standard-amp': { destinations: [['aam', 'seg=984263&seg=985264']] },
+  'dcs/cookie-single-serialized': { destinations: [['aamgpt', 'aam=984263,985264,985265']] },
+  'dcs/cookie-multi-standard': { destinations: [['aam', 'gender=male&gender=x&color=blue&color=red']] },
+  'dcs/cookie-encoded': { destinations: [['aam', 'seg%3D984263%2C985264']] },
+  'dcs/cookie-numeric-cv': { destinations: [['aam', '984263']] },
+  'dcs/stuff-mixed-junk': { destinations: [['ok', 'k=v']] },
+  'dcs/id-sync': NO_DATA,
+  'dcs/region-differs': { uuid: '1', region: 6 },
+  'dcs/region-string': NO_DATA,
+  'dcs/error-0': { ...NO_DATA, dcsCode: 0 },
+  'dcs/error-1': { ...REJECTED, dcsCode: 1 },
+  'dcs/error-2': { ...REJECTED, dcsCode: 2 },
+  'dcs/error-10': { ...NO_DATA, dcsCode: 10 },
+  'dcs/error-100': { ...REJECTED, dcsCode: 100 },
+  'dcs/error-101': { ...INVALID_ID, dcsCode: 101 },
+  'dcs/error-102': { ...INVALID_ID, dcsCode: 102 },
+  'dcs/error-104': { ...NO_DATA, dcsCode: 104 },
+  'dcs/error-109': { ...REJECTED, dcsCode: 109 },
+  'dcs/error-111': { ...REJECTED, dcsCode: 111 },
+  'dcs/error-171': { ...OPTED_OUT, dcsCode: 171 },
+  'dcs/error-172': { ...REFUSED, dcsCode: 172 },
+  'dcs/error-173': { ...OPTED_OUT, dcsCode: 173 },
+  'dcs/error-198': { ...REFUSED, dcsCode: 198 },
+  'dcs/error-199': { ...REFUSED, dcsCode: 199 },
+  'dcs/error-200': { ...NO_DATA, dcsCode: 200 },
+  'dcs/error-204': { ...NO_DATA, dcsCode: 204 },
+  'dcs/error-300': { ...NO_DATA, dcsCode: 300 },
+  'dcs/error-303': { ...NO_DATA, dcsCode: 303 },
+  'dcs/error-306': { ...DENYLISTED, dcsCode: 306 },
+  'dcs/error-307': { ...DENYLISTED, dcsCode: 307 },
+  'dcs/error-311': { ...NO_DATA, dcsCode: 311 },
+  'dcs/error-315': { ...OPTED_OUT, dcsCode: 315 },
+  'dcs/error-two-and-segments': { segments: ['984263'], uuid: '1', region: 7, errors: [300, 309] },
+  'dcs/xerror-only': { ...INVALID_ID, dcsCode: 101 },
+  'dcs/empty-object': { ...NO_DATA, dcsCode: undefined },
+  'dcs/empty-body': { ...NO_DATA, dcsCode: undefined },
+  'dcs/jsonp': { reason: 'bad-reply', code: 'ERR_AAM_DCS_REPLY', noData: false },
+};
+
+const EMPTY: DcsReply = {
+  segments: [],
+  destinations: [],
+  uuid: undefined,
+  region: undefined,
+  transactionId: undefined,
+  errors: [],
+};
+
+describe('replyFromBody', () => {
+  it.each(replyRows)('reads $id', ({ id, input, expected }) => {
+    const outcome = outcomeOf(input.bodyText ?? input.body, input.headers?.['X-Error']);
+    const listed = OUTCOMES[id];
+    if (listed === undefined) throw new Error(`this file does not say what ${id} leads to`);
+    if ('reason' in listed) {
+      expect(outcome).toMatchObject(listed);
+      return;
+    }
+    expect(outcome).toEqual({ ...EMPTY, ...listed });
+    const { segments, region, uuid, transactionId, destinations, errors } = outcome as DcsReply;
+    const said: Record<string, unknown> = {
+      segments: segments.map(Number),
+      region,
+      uuid,
+      tid: transactionId,
+      cookies: Object.fromEntries(destinations),
+      errors,
+    };
+    for (const field of Object.keys(said)) {
+      if (field in expected) expect(said[field]).toEqual(expected[field]);
+    }
+  });
+
+  it('is held against no row that is gone', () => {
+    expect(Object.keys(OUTCOMES).sort()).toEqual(replyRows.map(({ id }) => id).sort());
+  });
+
+  it.each(['dcs/id-sync', 'dcs/region-string'])('reads the region of %s where there is data beside it', (id) => {
+    const { input, expected } = replyRows.find((row) => row.id === id) as (typeof replyRows)[number];
+    expect(outcomeOf({ ...input.body, uuid: '1', stuff: [] })).toMatchObject({ region: expected.region });
+  });
+
+  it('takes an empty list beside a uuid for an answer: the visitor is in none', () => {
+    for (const lists of [{ segments: [] }, { stuff: [] }, { segments: [], stuff: [] }]) {
+      expect(outcomeOf({ uuid: '1', ...lists })).toEqual({ ...EMPTY, uuid: '1' });
+      expect(outcomeOf({ u: '2', ...lists })).toEqual({ ...EMPTY, uuid: '2' });
+      expect(outcomeOf(lists)).toMatchObject(NO_DATA);
+    }
+  });
+
+  it('takes data without a uuid for an answer', () => {
+    expect(outcomeOf({ segments: [7] })).toEqual({ ...EMPTY, segments: ['7'] });
+    expect(outcomeOf({ stuff: [{ cn: 'aam', cv: 'x' }] })).toEqual({ ...EMPTY, destinations: [['aam', 'x']] });
+  });
+
+  it.each(['', ' ', '\r\n', '{}', '{"uuid":"1"}', '{"uuid":"1","segments":null,"stuff":{}}'])(
+    'says that %j is no data',
+    (body) => {
+      expect(outcomeOf(body)).toMatchObject({ ...NO_DATA, dcsCode: undefined });
+    },
+  );
+
+  it.each([
+    'null',
+    '[]',
+    '[{"segments":[1]}]',
+    '1',
+    '"text"',
+    'true',
+    '<html>',
+    'GIF89a\u0001',
+    '{"segments":[1]',
+    '{}x',
+  ])('says that %j is a bad reply', (body) => {
+    expect(outcomeOf(body)).toMatchObject({ reason: 'bad-reply', noData: false });
+  });
+
+  it('repeats nothing of the body in the message of an error, nor in a cause', () => {
+    for (const body of [
+      '<p>secret-38',
+      '["secret-38"]',
+      '{"errors":[{"code":1,"msg":"secret-38"}],"uuid":"secret-38"}',
+    ]) {
+      const error = outcomeOf(body) as DcsError;
+      expect(error.message).toMatch(/^the DCS /);
+      expect(`${error.stack} ${JSON.stringify(error)} ${error.cause}`).not.toContain('secret-38');
+    }
+  });
+});

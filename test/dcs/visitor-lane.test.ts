@@ -1,0 +1,168 @@
+import { DcsError } from '../../src/dcs/dcs-error';
+import type { DcsReply } from '../../src/dcs/reply';
+import { VisitorLane } from '../../src/dcs/visitor-lane';
+import { replyTo } from './outcome';
+
+const MIN_INTERVAL_MS = 1_000;
+const NO_DATA_INTERVAL_MS = 15_000;
+
+/** A lane at a clock of its own, and calls that end when they are told to. */
+function laneWithClock() {
+  const clock = { nowMs: 5_000 };
+  const lane = new VisitorLane({
+    minIntervalMs: MIN_INTERVAL_MS,
+    noDataIntervalMs: NO_DATA_INTERVAL_MS,
+    nowMs: () => clock.nowMs,
+  });
+  const calls: { answer: (reply?: DcsReply) => void; fail: (error: DcsError) => void }[] = [];
+  const call = () =>
+    new Promise<DcsReply>((resolve, reject) => {
+      calls.push({ answer: (reply = replyTo({})) => resolve(reply), fail: reject });
+    });
+  /** One call that fails. */
+  const fail = async (key: string, error: DcsError) => {
+    const lookup = lane.lookup(key, () => Promise.reject(error));
+    await expect(lookup).rejects.toBe(error);
+  };
+  return { lane, clock, calls, call, fail };
+}
+
+const failure = (reason: DcsError['reason'] = 'network') => new DcsError(reason, `failed: ${reason}`);
+const noData = () => new DcsError('dcs-error', 'no data', { noData: true });
+
+describe('VisitorLane', () => {
+  it('makes one call for a visitor however many ask, and answers all of them', async () => {
+    const { lane, calls, call } = laneWithClock();
+    const lookups = Array.from({ length: 100 }, () => lane.lookup('a', call));
+    expect([calls.length, lane.size]).toEqual([1, 1]);
+    const reply = replyTo({ segments: [1] });
+    calls[0]?.answer(reply);
+    for (const answered of await Promise.all(lookups)) expect(answered).toBe(reply);
+    expect(lane.size).toBe(0);
+  });
+
+  it('fails all who share a call that fails', async () => {
+    const { lane, calls, call } = laneWithClock();
+    const lookups = Array.from({ length: 100 }, () => lane.lookup('a', call));
+    const error = failure();
+    calls[0]?.fail(error);
+    for (const settled of await Promise.allSettled(lookups))
+      expect(settled).toEqual({ status: 'rejected', reason: error });
+    expect([calls.length, lane.size]).toEqual([1, 0]);
+  });
+
+  it('makes calls for different visitors in parallel, and one failing holds no other', async () => {
+    const { lane, calls, call } = laneWithClock();
+    const lookups = ['a', 'b', 'c'].map((key) => lane.lookup(key, call));
+    expect([calls.length, lane.size]).toEqual([3, 3]);
+    calls[1]?.fail(failure());
+    await expect(lookups[1]).rejects.toMatchObject({ reason: 'network' });
+    expect([lane.refusal('a'), lane.refusal('c'), lane.size]).toEqual([undefined, undefined, 2]);
+    calls[0]?.answer();
+    calls[2]?.answer();
+    await Promise.all([lookups[0], lookups[2]]);
+  });
+
+  it('makes the next call after a success at once', async () => {
+    const { lane, calls, call } = laneWithClock();
+    for (let count = 1; count <= 3; count++) {
+      const lookup = lane.lookup('a', call);
+      expect(calls).toHaveLength(count);
+      calls[count - 1]?.answer();
+      await lookup;
+    }
+  });
+
+  it.each(['timeout', 'network', 'http-status', 'bad-reply', 'rate-limited', 'dcs-error'] as const)(
+    'makes no call for the interval after %s, counted from its end',
+    async (reason) => {
+      const { lane, clock, calls, call } = laneWithClock();
+      const lookup = lane.lookup('a', call);
+      clock.nowMs += 800;
+      calls[0]?.fail(failure(reason));
+      await expect(lookup).rejects.toMatchObject({ reason });
+
+      clock.nowMs += MIN_INTERVAL_MS - 1;
+      expect(lane.refusal('a')).toMatchObject({ reason });
+      await expect(lane.lookup('a', call)).rejects.toMatchObject({ reason });
+      expect(calls).toHaveLength(1);
+
+      clock.nowMs += 1;
+      expect(lane.refusal('a')).toBeUndefined();
+      void lane.lookup('a', call);
+      expect(calls).toHaveLength(2);
+    },
+  );
+
+  it('is not pushed further by those who are refused', async () => {
+    const { lane, clock, fail, call } = laneWithClock();
+    await fail('a', failure());
+    for (let step = 0; step < 10; step++) {
+      await expect(lane.lookup('a', call)).rejects.toMatchObject({ reason: 'network' });
+      clock.nowMs += MIN_INTERVAL_MS / 10;
+    }
+    expect(lane.refusal('a')).toBeUndefined();
+  });
+
+  it('waits longer after an answer without data', async () => {
+    const { lane, clock, fail } = laneWithClock();
+    await fail('a', noData());
+    clock.nowMs += NO_DATA_INTERVAL_MS - 1;
+    expect(lane.refusal('a')).toMatchObject({ reason: 'dcs-error', noData: true });
+    clock.nowMs += 1;
+    expect(lane.refusal('a')).toBeUndefined();
+  });
+
+  it('goes by the last failure', async () => {
+    const { lane, clock, fail } = laneWithClock();
+    await fail('a', noData());
+    clock.nowMs += NO_DATA_INTERVAL_MS;
+    await fail('a', failure('timeout'));
+    expect(lane.refusal('a')).toMatchObject({ reason: 'timeout' });
+    clock.nowMs += MIN_INTERVAL_MS;
+    expect(lane.refusal('a')).toBeUndefined();
+  });
+
+  it.each(['opted-out', 'invalid-id', 'refused', 'closed'] as const)(
+    'takes %s for an answer, not a failure',
+    async (reason) => {
+      const { lane, fail } = laneWithClock();
+      await fail('a', failure(reason));
+      expect(lane.refusal('a')).toBeUndefined();
+    },
+  );
+
+  it('refuses a denylisted visitor for good, with an error for each caller', async () => {
+    const { lane, clock, fail, calls, call } = laneWithClock();
+    await fail('a', new DcsError('denylisted', 'the DCS answered error 307', { dcsCode: 307 }));
+    clock.nowMs = Number.MAX_SAFE_INTEGER;
+    const refused = { reason: 'denylisted', code: 'ERR_AAM_DCS_REJECTED', dcsCode: 307 };
+    await expect(lane.lookup('a', call)).rejects.toMatchObject(refused);
+    expect(lane.refusal('a')).toMatchObject(refused);
+    expect(lane.refusal('a')).not.toBe(lane.refusal('a'));
+    expect(lane.refusal('b')).toBeUndefined();
+    expect(calls).toHaveLength(0);
+  });
+
+  it('remembers so many failures and not more, the latest', async () => {
+    const { lane, fail } = laneWithClock();
+    const error = failure();
+    for (let index = 0; index <= 10_000; index++)
+      await lane.lookup(`${index}`, () => Promise.reject(error)).catch(() => {});
+    expect([lane.refusal('0'), lane.refusal('1'), lane.refusal('10000')]).toEqual([undefined, error, error]);
+    await fail('another', error);
+    expect(lane.size).toBe(0);
+  });
+
+  it('remembers so many denylisted visitors and not more, and failures push none out', async () => {
+    const { lane } = laneWithClock();
+    const error = new DcsError('denylisted', 'the DCS answered error 306', { dcsCode: 306 });
+    const deny = (key: string) => lane.lookup(key, () => Promise.reject(error)).catch(() => {});
+    for (let index = 0; index <= 100_000; index++) await deny(`${index}`);
+    expect(lane.refusal('0')).toBeUndefined();
+    for (const key of ['1', '100000']) expect(lane.refusal(key)).toMatchObject({ reason: 'denylisted', dcsCode: 306 });
+    for (let index = 0; index <= 10_000; index++)
+      await lane.lookup(`f${index}`, () => Promise.reject(failure())).catch(() => {});
+    expect(lane.refusal('2')).toMatchObject({ reason: 'denylisted' });
+  });
+});

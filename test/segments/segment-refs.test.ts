@@ -1,0 +1,161 @@
+import { AamError } from '../../src/errors';
+import { canonicalId, isIn, SegmentNames, type Wanted, wantedById } from '../../src/segments/segment-refs';
+import { joinIds } from '../../src/segments/segment-set';
+
+const SET = { ids: joinIds(['984263', '7']), values: ['sports', '007'], destinations: undefined };
+const EMPTY = { ids: '', values: undefined, destinations: undefined };
+
+const byId = (id: string): Wanted => ({ needle: `,${id},`, value: undefined });
+const byValue = (value: string): Wanted => ({ needle: undefined, value });
+const names = () =>
+  new SegmentNames(
+    new Map([
+      ['golfFans', byId('984263')],
+      ['highValue', byId('985264')],
+      ['sporty', byValue('sports')],
+    ]),
+  );
+
+describe('canonicalId', () => {
+  it.each([
+    [984263, '984263'],
+    ['984263', '984263'],
+    ['000984263', '984263'],
+    [0, '0'],
+    [-0, '0'],
+    ['0', '0'],
+    ['000', '0'],
+    [Number.MAX_SAFE_INTEGER, '9007199254740991'],
+    ['18446744073709551615', '18446744073709551615'],
+  ])('of %j is %j', (id, canonical) => expect(canonicalId(id)).toBe(canonical));
+
+  it.each([
+    -1,
+    1.5,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    2 ** 53,
+    '',
+    ' 7',
+    '7 ',
+    '-7',
+    '+7',
+    '7.0',
+    '7e1',
+    '0x7',
+    '７',
+    '1'.repeat(21),
+    null,
+    undefined,
+    true,
+    {},
+    ['7'],
+    7n,
+  ])('of %p is none', (id) => expect(canonicalId(id)).toBeUndefined());
+});
+
+describe('wantedById', () => {
+  it.each([
+    [7, byId('7')],
+    ['007', byId('7')],
+    [{ value: 'sports' }, byValue('sports')],
+    [{ value: '007' }, byValue('007')],
+  ])('makes %j ready', (ref, wanted) => expect(wantedById(ref)).toEqual(wanted));
+
+  it.each([
+    null,
+    undefined,
+    'name',
+    {},
+    [],
+    { value: '' },
+    { value: 7 },
+    { value: null },
+    { id: 7 },
+    () => '7',
+    Symbol('7'),
+  ])('takes %p for nothing', (ref) => expect(wantedById(ref)).toBeUndefined());
+});
+
+describe('isIn', () => {
+  it.each([
+    [byId('984263'), true],
+    [byId('7'), true],
+    [byId('8'), false],
+    [byId('98426'), false],
+    [byValue('sports'), true],
+    [byValue('007'), true],
+    [byValue('7'), false],
+    [byValue('sport'), false],
+  ])('finds %j: %p', (wanted, found) => {
+    expect(isIn(SET, wanted)).toBe(found);
+    expect(isIn(EMPTY, wanted)).toBe(false);
+  });
+});
+
+describe('SegmentNames', () => {
+  const { NODE_ENV } = process.env;
+  afterEach(() => {
+    process.env.NODE_ENV = NODE_ENV;
+    jest.restoreAllMocks();
+  });
+
+  it('names the segments that a visitor is in, in the order of their configuration', () => {
+    expect(names().namesIn(SET)).toEqual(['golfFans', 'sporty']);
+    expect(names().namesIn(EMPTY)).toEqual([]);
+  });
+
+  it('resolves a name, an id in any form, and a value', () => {
+    expect(names().resolve('golfFans')).toEqual(byId('984263'));
+    expect(names().resolve('sporty')).toEqual(byValue('sports'));
+    for (const ref of [7, '7', '0007']) expect(names().resolve(ref)).toEqual(byId('7'));
+    expect(names().resolve({ value: '007' })).toEqual(byValue('007'));
+  });
+
+  it.each(['development', 'test'])('throws for a name that it does not know, in %s', (environment) => {
+    process.env.NODE_ENV = environment;
+    const expected = `no segment is named "golffans"; the option 'segments' names "golfFans", "highValue", "sporty"`;
+    expect(() => names().resolve('golffans')).toThrow(
+      expect.objectContaining({ message: expected, code: 'ERR_AAM_UNKNOWN_SEGMENT' }),
+    );
+    expect(() => new SegmentNames(new Map()).resolve('x')).toThrow("the option 'segments' names none");
+    expect(() => names().resolve('x')).toThrow(AamError);
+  });
+
+  it.each([
+    ['constructor', /^no segment is named "constructor"/],
+    ['__proto__', /^no segment is named "__proto__"/],
+    ['', /^no segment is named ""/],
+    ['-7', /^no segment is named "-7"/],
+    [null, /got null$/],
+    [undefined, /got undefined$/],
+    [-7, /got number$/],
+    [7n, /got bigint$/],
+    [{}, /got object$/],
+    [Symbol('golfFans'), /got symbol$/],
+  ])('throws for %p', (ref, message) => expect(() => names().resolve(ref)).toThrow(message));
+
+  it.each(['production', undefined])('warns once and finds nobody, in NODE_ENV %p', (environment) => {
+    if (environment === undefined) delete process.env.NODE_ENV;
+    else process.env.NODE_ENV = environment;
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const known = names();
+    for (let count = 0; count < 3; count++) expect(known.resolve('golffans')).toBeUndefined();
+    expect(known.resolve(null)).toBeUndefined();
+    expect(warn.mock.calls.map(([message, options]) => [message, options])).toEqual([
+      [
+        expect.stringMatching(/^no segment is named "golffans".*; nobody is in it$/),
+        { code: 'WRN_AAM_UNKNOWN_SEGMENT' },
+      ],
+      [expect.stringMatching(/got null; nobody is in it$/), { code: 'WRN_AAM_UNKNOWN_SEGMENT' }],
+    ]);
+  });
+
+  it('warns of a hundred mistakes and not of more', () => {
+    process.env.NODE_ENV = 'production';
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const known = names();
+    for (let count = 0; count < 1_000; count++) expect(known.resolve(`name-${count}`)).toBeUndefined();
+    expect(warn).toHaveBeenCalledTimes(100);
+  });
+});

@@ -1,0 +1,37 @@
+import { performance } from 'node:perf_hooks';
+import type { RequestHandler } from 'express';
+import type { Aam } from './aam';
+import { panelOf } from './panel';
+import { PERSONA_COOKIE } from './persona-bar';
+import { PERSONAS, personaOf } from './personas';
+import type { Simulation } from './simulation';
+
+export interface Demo {
+  readonly aam: Aam;
+  /** Whose cookies are read. */
+  readonly orgId: string;
+  /** With it, visitors choose who they are; without it, they are who Adobe's cookies say. */
+  readonly simulation?: Simulation | undefined;
+}
+
+/** Mounted before the middleware: looks at the clock. */
+export const startClock: RequestHandler = (_req, res, next) => {
+  res.locals.startedAt = performance.now();
+  next();
+};
+
+/** Mounted behind the middleware: tells the views what there is to show of it, next to the shop itself. */
+export function showDemo({ aam, orgId, simulation }: Demo): RequestHandler {
+  return (req, res, next) => {
+    const heldMs = performance.now() - res.locals.startedAt;
+    const segments = req.aamSegments;
+    const persona = simulation && personaOf(req.cookies[PERSONA_COOKIE]);
+    Object.assign(res.locals, {
+      orgId,
+      panel: panelOf(segments, heldMs, aam.stats()),
+      note: persona?.notes?.[segments.status],
+      personas: simulation && PERSONAS.map(({ key, label }) => ({ key, label, isChosen: key === persona?.key })),
+    });
+    next();
+  };
+}

@@ -1,0 +1,73 @@
+import type { AamStats, RegisteredName, SegmentStatus, VisitorSegments } from 'express-aam-segments';
+import { MAX_WAIT_MS } from './aam';
+
+/** What the middleware knew when this page was served. It does not say who the visitor is. */
+export interface Panel {
+  /** For everybody. */
+  readonly headline: string;
+  readonly mood: 'known' | 'waiting' | 'nobody';
+  readonly isPending: boolean;
+  /** For developers. */
+  readonly facts: readonly Fact[];
+  readonly heldMs: number;
+  readonly maxWaitMs: number;
+}
+
+export interface Fact {
+  readonly label: string;
+  readonly value: string;
+  readonly help: string;
+}
+
+const WHO: Readonly<Record<RegisteredName, string>> = { golfFans: 'golf fan', highValue: 'high-value customer' };
+
+const MEANING: Readonly<Record<SegmentStatus, string>> = {
+  fresh: 'answered during this request',
+  cached: 'from the cache, within its ttl',
+  stale: 'from the cache, past its ttl',
+  unknown: 'no answer to serve',
+  anonymous: 'no usable visitor id',
+  excluded: 'deliberately not asked',
+};
+
+export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: number, stats: AamStats): Panel {
+  const { status, reason, ids, names, region, ageMs } = segments;
+  const views = Object.values(stats.requests).reduce((sum, count) => sum + count);
+  return {
+    headline: `${headlineOf(segments)}, waited ${Math.round(heldMs)} ms`,
+    mood: ageMs !== undefined ? 'known' : status === 'unknown' ? 'waiting' : 'nobody',
+    isPending: reason === 'pending',
+    facts: [
+      { label: 'Status', value: status, help: MEANING[status] },
+      { label: 'Reason', value: reason ?? '–', help: 'why it is so' },
+      { label: 'Segments', value: names.join(', ') || '–', help: 'by their names in this shop' },
+      { label: 'Segment ids', value: ids.join(', ') || '–', help: 'all that were answered' },
+      { label: 'Age', value: ageMs === undefined ? '–' : `${(ageMs / 1000).toFixed(1)} s`, help: 'of the answer' },
+      { label: 'Region', value: region === undefined ? '–' : String(region), help: 'which data centre answered' },
+      { label: 'Held', value: `${heldMs.toFixed(1)} ms`, help: `of ${MAX_WAIT_MS} ms at most` },
+      { label: 'Calls so far', value: String(stats.calls), help: `for ${views} page views` },
+    ],
+    heldMs,
+    maxWaitMs: MAX_WAIT_MS,
+  };
+}
+
+function headlineOf(segments: VisitorSegments<RegisteredName>): string {
+  const { status, reason, names, ageMs = 0 } = segments;
+  const known = names.length > 0 ? `Known ${names.map((name) => WHO[name]).join(' and ')}` : 'Known, but in no segment';
+  const age = `${Math.round(ageMs / 1000)} s old`;
+  switch (status) {
+    case 'fresh':
+      return `${known}, asked just now`;
+    case 'cached':
+      return `${known}, from the cache, ${age}`;
+    case 'stale':
+      return `${known}, from an older answer, ${age}`;
+    case 'unknown':
+      return reason === 'pending' ? 'Not known yet, the answer is on its way' : 'Not known, the call failed';
+    case 'anonymous':
+      return reason === 'no-id' ? 'A first visit, nobody to ask about' : 'No usable cookie, nobody to ask about';
+    case 'excluded':
+      return reason === 'opted-out' ? 'Opted out, so nobody was asked' : 'Deliberately not asked';
+  }
+}

@@ -1,0 +1,46 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createAam, SEGMENTS } from './aam';
+import type { Demo } from './demo';
+import { createShop } from './shop';
+import { startSimulation } from './simulation';
+
+const { AAM_ORG_ID, AAM_PARTNER, AAM_GOLF_FANS, AAM_HIGH_VALUE, PORT = '3000' } = process.env;
+
+/** Adobe's Audience Manager where the environment says whose; else one on this machine. */
+async function connect(): Promise<Demo> {
+  if (AAM_ORG_ID && AAM_PARTNER) {
+    const segments = {
+      golfFans: Number(AAM_GOLF_FANS ?? SEGMENTS.golfFans),
+      highValue: Number(AAM_HIGH_VALUE ?? SEGMENTS.highValue),
+    };
+    return { orgId: AAM_ORG_ID, aam: createAam({ orgId: AAM_ORG_ID, partner: AAM_PARTNER, segments }) };
+  }
+  if (AAM_ORG_ID || AAM_PARTNER) throw new Error('set both AAM_ORG_ID and AAM_PARTNER, or neither');
+  const simulation = await startSimulation();
+  const { orgId, partner, dcs } = simulation;
+  return { orgId, aam: createAam({ orgId, partner, dcs }), simulation };
+}
+
+async function open(): Promise<void> {
+  const demo = await connect();
+  const server = createShop(demo).listen(Number(PORT));
+  await once(server, 'listening');
+
+  async function close(): Promise<void> {
+    server.close();
+    server.closeAllConnections();
+    await demo.aam.close();
+    await demo.simulation?.close();
+  }
+  process.on('SIGINT', close).on('SIGTERM', close);
+
+  const { port } = server.address() as AddressInfo;
+  const source = demo.simulation ? 'a simulated Audience Manager' : `the segments of ${AAM_PARTNER}`;
+  console.log(`The shop is open at http://localhost:${port}, with ${source}. Ctrl-C closes it.`);
+}
+
+open().catch((error: Error) => {
+  console.error(`The shop cannot open: ${error.message}`);
+  process.exit(1);
+});

@@ -12,8 +12,9 @@ export interface RequireSegmentOptions {
   /** Whether one of the segments is enough, or all are needed. @default 'any' */
   readonly match?: 'any' | 'all' | undefined;
   /**
-   * What refused visitors get where the guard is not in a route: an HTTP status from 400 to 599, a URL to be redirected to,
-   * or a handler. In a route they get the next route that matches, whatever stands here.
+   * What refused visitors get where the guard is not in a route, or has no handler behind it there: an HTTP status from
+   * 400 to 599, a URL to be redirected to, or a handler. In a route they get the next route that matches, whatever stands
+   * here.
    * @default an error, `ERR_AAM_GUARD_OUTSIDE_ROUTE`
    */
   readonly otherwise?: number | string | RequestHandler | undefined;
@@ -26,18 +27,21 @@ export type Guard = (req: IncomingMessage, res: ServerResponse, next: Next) => v
  * A guard that lets only visitors in a segment through. Everybody else is refused, whatever their status: unknown,
  * anonymous and excluded visitors are in no segment.
  *
- * Inside a route a refusal is `next('route')`: the next route that matches answers. Elsewhere (`app.use`) that would let
- * the visitor in, so there `otherwise` answers, and without one the request ends in an error.
+ * Inside a route a refusal is `next('route')`: the next route that matches answers. Elsewhere (`app.use`), and in a route
+ * that has no handler behind the guard (`app.all('/members/*', guard)`), that would let the visitor in, so there
+ * `otherwise` answers, and without one the request ends in an error.
  *
  * @throws {AamError} `ERR_AAM_INVALID_OPTION` when it is created from what is no segment. To `next(err)`:
  * `ERR_AAM_MIDDLEWARE_MISSING`, `ERR_AAM_GUARD_OUTSIDE_ROUTE`, `ERR_AAM_UNKNOWN_SEGMENT`
  * @example app.get('/members', requireSegment('highValue'), members);
  */
 export function requireSegment<Name extends string = RegisteredName>(
-  refs: SegmentRef<Name> | readonly SegmentRef<Name>[],
+  // NoInfer: else a misspelt name would itself be taken for what `Name` is.
+  refs: SegmentRef<NoInfer<Name>> | readonly SegmentRef<NoInfer<Name>>[],
   options: RequireSegmentOptions = {},
 ): Guard {
-  const wanted: readonly SegmentRef[] = isList(refs) ? refs : [refs];
+  // A copy: who empties the list later must not open the guard.
+  const wanted: readonly SegmentRef[] = isList(refs) ? [...refs] : [refs];
   assert(wanted.length > 0, 'refs', 'at least one segment: a guard without one would let everybody in', refs);
   for (const ref of wanted) {
     const isRef = isText(ref) || wantedById(ref) !== undefined;
@@ -76,7 +80,7 @@ function refusalBy(otherwise: RequireSegmentOptions['otherwise']): Guard {
         answer(res, 302, '');
       };
     default:
-      check(typeof otherwise === 'function', otherwise);
+      check(typeof otherwise === 'function' && otherwise.length < 4, otherwise);
       return (req, res, next) => otherwise(req as Request, res as Response, next) as void | Promise<void>;
   }
 }
@@ -97,8 +101,8 @@ function answer(res: ServerResponse, statusCode: number, body: string): void {
 function outsideRoute(): AamError {
   return new AamError(
     'ERR_AAM_GUARD_OUTSIDE_ROUTE',
-    "a segment guard refused outside of a route, where next('route') would let the visitor in: put it into the route " +
-      "(app.get(path, guard, handler)) or give it the option 'otherwise'",
+    "a segment guard refused where next('route') would let the visitor in: put it into the route, before the handler " +
+      "(app.get(path, guard, handler)), or give it the option 'otherwise'",
   );
 }
 

@@ -2,7 +2,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { RegisteredName } from '../express';
 import { assert, isRecord, isText } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
-import { leaveRoute, recognisable } from './inside-route';
+import { passOn } from './inside-route';
 import { segmentsOf } from './segments-of';
 
 /** One handler, or several that run one after the other as in a route. */
@@ -21,13 +21,17 @@ export type SegmentRouter = (req: Request, res: Response, next: NextFunction) =>
 
 /**
  * A handler that passes a request on to the handlers of the first segment that the visitor is in, else to `default`. With
- * no match and no `default`, a route is left by `next('route')`; elsewhere the request simply goes on.
+ * no match and no `default`, the route is left by `next('route')`, and a list of handlers too; elsewhere the request simply
+ * goes on.
  *
  * @throws {AamError} `ERR_AAM_INVALID_OPTION` when it is created. To `next(err)`: `ERR_AAM_MIDDLEWARE_MISSING`,
  * `ERR_AAM_UNKNOWN_SEGMENT`
  * @example app.get('/landing', routeBySegment({ golfFans: golfPage, highValue: vipPage, default: plainPage }));
  */
-export function routeBySegment<Name extends string = RegisteredName>(routes: SegmentRoutes<Name>): SegmentRouter {
+export function routeBySegment<Name extends string = RegisteredName>(
+  // NoInfer: else a misspelt name would itself be taken for what `Name` is.
+  routes: SegmentRoutes<NoInfer<Name>>,
+): SegmentRouter {
   const entries = checkedEntries(routes);
   const refs = entries.filter(([ref]) => ref !== 'default').map(([ref]) => ref);
   const handlersOf = new Map(entries);
@@ -44,9 +48,9 @@ export function routeBySegment<Name extends string = RegisteredName>(routes: Seg
       return;
     }
     if (handler !== undefined) return handler(req, res, next) as void | Promise<void>;
-    if (!leaveRoute(req, next, segmentRouter)) next();
+    passOn(req, next);
   }
-  return recognisable(segmentRouter);
+  return segmentRouter;
 }
 
 function checkedEntries(routes: unknown): [SegmentRef, RequestHandler][] {
@@ -55,10 +59,10 @@ function checkedEntries(routes: unknown): [SegmentRef, RequestHandler][] {
   const pairs: unknown[] = Array.isArray(routes) ? routes : Object.entries(routes);
   assert(pairs.length > 0, 'routes', 'at least one segment or default', routes);
   const seen = new Set<unknown>();
-  return pairs.map((pair) => {
+  return pairs.map((pair, n) => {
     assert(Array.isArray(pair) && pair.length === 2, 'routes', rule, pair);
     const [ref, handlers] = pair as [unknown, unknown];
-    const path = `routes[${typeof ref === 'object' ? JSON.stringify(ref) : String(ref)}]`;
+    const path = `routes[${isText(ref) || typeof ref === 'number' ? ref : n}]`;
     if (!Array.isArray(routes)) {
       // JavaScript puts such keys before all others, whatever their order in the source.
       assert(!/^\d+$/.test(ref as string), path, 'a configured name; for ids give a list: [[984263, handler]]', ref);

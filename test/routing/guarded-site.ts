@@ -24,10 +24,10 @@ export type Mount = (site: Pick<GuardedSite, 'app' | 'aam' | 'members'>) => void
 
 const open: (() => void)[] = [];
 
-/** A site on a DCS of a few lines, with what `mount` adds; behind it everybody gets 'public'. */
+/** A site on a DCS of a few lines, with what `mount` adds; behind that everybody gets 'public'. */
 export async function createGuardedSite(
   mount: Mount,
-  { dcs, ...options }: Partial<AamSegmentsOptions<'golfFans' | 'highValue'>> = {},
+  { dcs, cache, ...options }: Partial<AamSegmentsOptions<'golfFans' | 'highValue'>> = {},
 ): Promise<GuardedSite> {
   let answer: DcsAnswer = [];
   const server = createServer((_req, res) => {
@@ -43,6 +43,7 @@ export async function createGuardedSite(
     partner: 'acme',
     segments: { golfFans: GOLF, highValue: HIGH_VALUE },
     maxWaitMs: 5_000,
+    cache: { maxVisitors: 9, ...cache },
     dcs: { defaultOrigin, origins: { 9: defaultOrigin }, ...dcs },
     ...options,
   });

@@ -36,7 +36,7 @@ export const PLACES: readonly Place[] = [
   {
     title: 'nested lists in app.use',
     inRoute: false,
-    mount: ({ app, members }, guard) => app.use('/members', [[guard], [[members]]]),
+    mount: ({ app, members }, guard) => app.use('/members', [[guard], [[members]]] as never),
   },
   {
     title: 'router.use',
@@ -81,7 +81,7 @@ export const PLACES: readonly Place[] = [
   {
     title: '[guard, handler] in app.get',
     inRoute: true,
-    mount: ({ app, members }, guard) => app.get('/members', [[guard], members]),
+    mount: ({ app, members }, guard) => app.get('/members', [[guard], members] as never),
   },
   {
     title: 'app.get behind an asynchronous handler',

@@ -1,35 +1,15 @@
-import express, { type Express, type RequestHandler, Router } from 'express';
-import { requireSegment } from 'express-aam-segments';
+import express, { type Express, type RequestHandler } from 'express';
+import { type RequireSegmentOptions, requireSegment } from 'express-aam-segments';
 import request from 'supertest';
-import { closeSites, cookieOf, createSite, ECID, GOLF, type Site } from '../helpers/site';
+import { closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE, type Site } from '../helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();
   await closeSites();
 });
 
-const guard = () => requireSegment('golfFans');
 const secret: RequestHandler = (_req, res) => void res.send('guarded page');
 const denied: express.ErrorRequestHandler = (error, _req, res, _next) => void res.status(500).send(error.code);
-
-/** Where a guard can stand: builds it into an app that has the middleware, at /secret. */
-const PLACES: Record<string, (app: Express, guard: RequestHandler) => void> = {
-  'app.use': (app, guard) => app.use(guard, secret),
-  'app.use with a path': (app, guard) => app.use('/secret', guard, secret),
-  'app.use of an array': (app, guard) => app.use('/secret', [guard, secret]),
-  'app.use of a nested array': (app, guard) => app.use([[guard], [secret]] as never),
-  'router.use': (app, guard) => app.use(Router().use(guard, secret)),
-  'router.use before a route': (app, guard) => app.use(Router().use(guard).get('/secret', secret)),
-  'router.use of a router in a router': (app, guard) => app.use(Router().use('/secret', Router().use(guard, secret))),
-  'the use of a sub-app': (app, guard) => app.use('/secret', express().use(guard, secret)),
-  'the use of a router inside a route': (app, guard) => app.get('/secret', Router().use(guard, secret)),
-  'app.get': (app, guard) => app.get('/secret', guard, secret),
-  'app.get of an array': (app, guard) => app.get('/secret', [guard, secret]),
-  'app.all': (app, guard) => app.all('/secret', guard, secret),
-  'a route of several methods': (app, guard) => app.route('/secret').all(guard).post(secret).get(secret),
-  'a route of a sub-app': (app, guard) => app.use('/secret', express().get('/', guard, secret)),
-  'a route of a router in a router': (app, guard) => app.use(Router().use('/secret', Router().get('/', guard, secret))),
-};
 
 async function siteWith(build: (app: Express, site: Site) => void, options: Parameters<typeof createSite>[0] = {}) {
   const site = await createSite({ maxWaitMs: 5_000, ...options });
@@ -40,58 +20,6 @@ async function siteWith(build: (app: Express, site: Site) => void, options: Para
   const get = (cookie = cookieOf(ECID)) => request(app).get('/secret').set('Cookie', cookie);
   return { ...site, app, get };
 }
-
-describe.each(Object.entries(PLACES))('a guard in %s', (place, build) => {
-  it('lets visitors in the segment through, known and unknown to the cache', async () => {
-    const { get, simulator } = await siteWith((app) => build(app, guard()));
-    simulator.visitor(ECID).in(GOLF);
-    expect([(await get()).text, (await get()).text]).toEqual(['guarded page', 'guarded page']);
-  });
-
-  it('refuses everybody else, whatever their status', async () => {
-    jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
-    const { get, simulator, aam } = await siteWith((app) => build(app, guard()));
-    const ecid = (n: number) => `${ECID.slice(0, -2)}${10 + n}`;
-    simulator.visitor(ecid(0)).in(7);
-    for (const [n, code] of [
-      [1, 171],
-      [2, 306],
-      [3, 198],
-      [4, 101],
-      [5, 0],
-    ] as const)
-      simulator.visitor(ecid(n)).in(GOLF).fails(code);
-    simulator.fault({ kind: 'status', status: 503 }, { visitor: ecid(6) });
-    const cookies = [
-      '',
-      cookieOf('12345'),
-      cookieOf(ECID, 9, 'global'),
-      ...[0, 0, 1, 2, 3, 4, 5, 6].map((n) => cookieOf(ecid(n))),
-    ];
-    for (const cookie of cookies) {
-      const { status, text } = await get(cookie);
-      expect([place, status, text.includes('guarded page')]).toEqual([place, expect.any(Number), false]);
-      // In a route: nothing else matches. Elsewhere: an error that says so.
-      if (status === 500) expect(text).toBe('ERR_AAM_GUARD_OUTSIDE_ROUTE');
-      else expect(status).toBe(404);
-    }
-    expect(aam.stats().requests).toEqual({ fresh: 1, cached: 1, stale: 0, unknown: 2, anonymous: 2, excluded: 5 });
-  });
-
-  it('refuses a visitor whose answer is late', async () => {
-    const { get, simulator } = await siteWith((app) => build(app, guard()), { maxWaitMs: 0 });
-    simulator.visitor(ECID).in(GOLF);
-    expect((await get()).text).not.toContain('guarded page');
-  });
-
-  it('refuses with an error where the middleware did not run', async () => {
-    const app = express();
-    build(app, guard());
-    app.use(denied);
-    const { status, text } = await request(app).get('/secret');
-    expect([status, text]).toEqual([500, 'ERR_AAM_MIDDLEWARE_MISSING']);
-  });
-});
 
 describe('a refusal', () => {
   it('inside a route goes on with the next route, also when there is an alternative for elsewhere', async () => {
@@ -135,93 +63,24 @@ describe('a refusal', () => {
   });
 });
 
-describe('a guard that might be taken for one in a route', () => {
-  it.each<[string, (app: Express) => void]>([
-    ['by a route that matched before', (app) => app.get('/secret', (_req, _res, next) => next()).use(guard(), secret)],
-    [
-      'since it stands in a route that was left by its own refusal',
-      (app) => {
-        const shared = guard();
-        app.get('/secret', shared, secret).use('/secret', shared, secret);
-      },
-    ],
-    [
-      'since it stands in a route that was left before it was reached',
-      (app) => {
-        const shared = guard();
-        app.get('/secret', (_req, _res, next) => next('route'), shared, secret).use('/secret', shared, secret);
-      },
-    ],
-    [
-      'since it stands in a route of another method',
-      (app) => {
-        const shared = guard();
-        app
-          .route('/secret')
-          .get((_req, _res, next) => next())
-          .post(shared, secret);
-        app.use(shared, secret);
-      },
-    ],
-    [
-      'since it stands in a route that was left, and something wraps its next',
-      (app) => {
-        const shared = guard();
-        app.get('/secret', shared, secret);
-        app.use((req, res, next) => shared(req, res, (error) => next(error)), secret);
-      },
-    ],
-    [
-      'by a tracing tool that wraps handlers and their next',
-      (app) => {
-        const shared = guard();
-        const traced = Object.assign<RequestHandler, object>(
-          (req, res, next) => shared(req, res, (error) => next(error)),
-          shared,
-        );
-        app.get('/secret', shared, secret).use('/secret', traced, secret);
-      },
-    ],
-    ['called from another function', (app) => app.use((req, res, next) => guard()(req, res, next), secret)],
-    [
-      'called from another function in a route',
-      (app) => app.get('/secret', (req, res, next) => guard()(req, res, (error) => next(error)), secret),
-    ],
-    [
-      'after an asynchronous handler',
-      (app) =>
-        app
-          .get('/secret', (_req, _res, next) => void setImmediate(next))
-          .use((_req, _res, next) => void setImmediate(next), guard(), secret),
-    ],
-  ])('%s still refuses', async (_title, build) => {
-    const { get } = await siteWith(build);
-    const { status, text } = await get();
-    expect([status, text]).toEqual([500, 'ERR_AAM_GUARD_OUTSIDE_ROUTE']);
-  });
-
-  it('in a route is recognised when a tracing tool has wrapped it', async () => {
-    const { get } = await siteWith((app) => {
-      const own = guard();
-      const traced = Object.assign<RequestHandler, object>(
-        (req, res, next) => own(req, res, (error) => next(error)),
-        own,
-      );
-      app.get('/secret', traced, secret);
-      app.get('/secret', (_req, res) => void res.send('join'));
-    });
-    expect((await get()).text).toBe('join');
-  });
-});
-
 describe('requireSegment()', () => {
-  it('takes one segment or several, any of them by default', async () => {
-    const { get, simulator } = await siteWith((app) => {
-      app.get('/secret', requireSegment(['golfFans', 'highValue'], { match: 'all' }), secret);
-      app.get('/secret', requireSegment([984263, { value: 'x' }]), (_req, res) => void res.send('any'));
-    });
-    simulator.visitor(ECID).in(GOLF);
-    expect((await get()).text).toBe('any');
+  it.each<[string, [refs: unknown, options?: RequireSegmentOptions], number[], boolean]>([
+    ['a name', ['golfFans'], [GOLF], true],
+    ['an id', [GOLF], [GOLF], true],
+    ['an id as a string', [`00${GOLF}`], [GOLF], true],
+    ['a value that no destination brought', [{ value: String(GOLF) }], [GOLF], false],
+    ['any of two', [['highValue', GOLF]], [GOLF], true],
+    ['any of two, being in none', [['highValue', 7]], [GOLF], false],
+    ['any, said so', [['highValue', GOLF], { match: 'any' }], [GOLF], true],
+    ['all of two', [['golfFans', HIGH_VALUE], { match: 'all' }], [HIGH_VALUE, GOLF], true],
+    ['all of two, being in one', [['golfFans', 'highValue'], { match: 'all' }], [GOLF], false],
+    ['all of one', ['golfFans', { match: 'all' }], [GOLF], true],
+  ])('takes %s', async (_title, [refs, options], segments, isIn) => {
+    const { get, simulator } = await siteWith((app) =>
+      app.get('/secret', requireSegment(refs as never, options), secret),
+    );
+    simulator.visitor(ECID).in(...segments);
+    expect((await get()).status).toBe(isIn ? 200 : 404);
   });
 
   it('exists as a method of the instance', async () => {
@@ -232,13 +91,31 @@ describe('requireSegment()', () => {
     expect((await get()).text).toBe('guarded page');
   });
 
-  it('refuses with an error for a name that is not configured; in production with a warning, once', async () => {
-    const { get } = await siteWith((app) => app.get('/secret', requireSegment('golfFan'), secret));
-    expect((await get()).text).toBe('ERR_AAM_UNKNOWN_SEGMENT');
-    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
-    jest.replaceProperty(process, 'env', { ...process.env, NODE_ENV: 'production' });
-    expect([(await get()).status, (await get()).status]).toEqual([404, 404]);
-    expect(warned).toHaveBeenCalledTimes(1);
+  describe.each([
+    ['any', 'golfFan'],
+    ['any', ['golfFans', 'golfFan']],
+    ['all', ['golfFans', 'golfFan']],
+  ] as const)('for %s of the names %p, one of them not configured,', (match, names) => {
+    const build = (app: Express) => app.get('/secret', requireSegment(names as never, { match }), secret);
+
+    it('ends the request of whomever in an error', async () => {
+      const { get, simulator } = await siteWith(build);
+      simulator.visitor(ECID).in(GOLF);
+      expect([(await get()).text, (await get('')).text]).toEqual([
+        'ERR_AAM_UNKNOWN_SEGMENT',
+        'ERR_AAM_UNKNOWN_SEGMENT',
+      ]);
+    });
+
+    it('takes that one for nobody’s segment in production, and says so once', async () => {
+      const { get, simulator } = await siteWith(build);
+      simulator.visitor(ECID).in(GOLF);
+      const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+      jest.replaceProperty(process, 'env', { ...process.env, NODE_ENV: 'production' });
+      const expected = match === 'any' && names.includes('golfFans') ? 200 : 404;
+      expect([(await get()).status, (await get()).status]).toEqual([expected, expected]);
+      expect(warned.mock.calls).toEqual([[expect.stringContaining('"golfFan"'), { code: 'WRN_AAM_UNKNOWN_SEGMENT' }]]);
+    });
   });
 
   it.each([
@@ -252,7 +129,12 @@ describe('requireSegment()', () => {
     [null],
     [undefined],
     [['golfFans', null]],
+    [new Array(1)],
+    [[['golfFans']]],
     [Symbol('x')],
+    [10n],
+    [{ value: 10n }],
+    [() => 'golfFans'],
   ])('refuses %p as what is required', (refs) => {
     expect(() => requireSegment(refs as never)).toThrow(expect.objectContaining({ code: 'ERR_AAM_INVALID_OPTION' }));
   });
@@ -264,9 +146,12 @@ describe('requireSegment()', () => {
     [{ otherwise: '' }, 'ERR_AAM_INVALID_OPTION'],
     [{ otherwise: '/a\r\nb' }, 'ERR_AAM_INVALID_OPTION'],
     [{ otherwise: true }, 'ERR_AAM_INVALID_OPTION'],
+    [{ otherwise: denied }, 'ERR_AAM_INVALID_OPTION'],
+    [{ match: null }, 'ERR_AAM_INVALID_OPTION'],
+    [{ match: 'All' }, 'ERR_AAM_INVALID_OPTION'],
     [{ otherwize: 403 }, 'ERR_AAM_UNKNOWN_OPTION'],
     [null, 'ERR_AAM_INVALID_OPTION'],
-  ])('refuses the options %j', (options, code) => {
+  ])('refuses the options %p', (options, code) => {
     expect(() => requireSegment('golfFans', options as never)).toThrow(expect.objectContaining({ code }));
   });
 });

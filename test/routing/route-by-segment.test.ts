@@ -137,7 +137,8 @@ describe('mistakes', () => {
   it('are passed on as errors: no middleware, a name that is not configured', async () => {
     const app = express().use(routeBySegment({ golfFans: page('golf') }), failing);
     expect((await request(app).get('/')).text).toBe('ERR_AAM_MIDDLEWARE_MISSING');
-    const misspelt = (app: Express) => app.get('/', routeBySegment({ golfFans: page('golf'), golfFan: page('golf') }));
+    const misspelt = (app: Express) =>
+      app.get('/', routeBySegment({ golfFans: page('golf'), golfFan: page('golf') } as never));
     expect(await pageOf([GOLF], misspelt)).toBe('ERR_AAM_UNKNOWN_SEGMENT');
   });
 
@@ -148,6 +149,13 @@ describe('mistakes', () => {
     ['nothing', undefined],
     ['a pair that is none', [['golfFans']]],
     ['what is no segment', [[null, page('x')]]],
+    ['a number that is no id', [[Number.NaN, page('x')]]],
+    ['a negative id', [[-1, page('x')]]],
+    ['no value', [[{ value: '' }, page('x')]]],
+    ['a value that is no string', [[{ value: 10n }, page('x')]]],
+    ['a symbol', [[Symbol('x'), page('x')]]],
+    ['an empty name', { '': page('x') }],
+    ['digits with zeros as a key', { '007': page('x') }],
     [
       'a segment twice',
       [

@@ -68,7 +68,7 @@ export const vipHome: Page = {
     text: 'Sixty pieces, made once a year, shown to our best customers a week before anybody else sees them.',
     scene: 'scene-lounge',
   },
-  callToAction: { href: '/members', label: 'Enter the members’ lounge' },
+  callToAction: { href: '/members', label: 'Enter the lounge' },
   shelf: { title: 'Yours first, until Sunday', products: RESERVE },
 };
 

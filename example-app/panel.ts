@@ -45,7 +45,7 @@ export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: numbe
       { label: 'Age', value: ageMs === undefined ? '–' : `${(ageMs / 1000).toFixed(1)} s`, help: 'of the answer' },
       { label: 'Region', value: region === undefined ? '–' : String(region), help: 'which data centre answered' },
       { label: 'Held', value: `${heldMs.toFixed(1)} ms`, help: `of ${MAX_WAIT_MS} ms at most` },
-      { label: 'Calls so far', value: String(stats.calls), help: `for ${views} page views` },
+      { label: 'Calls so far', value: String(stats.calls), help: `page views: ${views}` },
     ],
     heldMs,
     maxWaitMs: MAX_WAIT_MS,

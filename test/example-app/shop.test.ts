@@ -94,7 +94,7 @@ describe('what the shop says of the middleware', () => {
     await browser.get('/');
     const { text } = await browser.get('/landing');
     expect(text).toMatch(/Known golf fan, from the cache, \d+ s old, waited \d+ ms</);
-    expect(text).toMatch(/Calls so far<\/dt>\s*<dd>1 <small>for 2 page views/);
+    expect(text).toMatch(/Calls so far<\/dt>\s*<dd>1 <small>page views: 2/);
     expect(text).toMatch(/Region<\/dt>\s*<dd>9 /);
   });
 

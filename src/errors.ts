@@ -14,6 +14,8 @@ export type AamErrorCode =
   | 'ERR_AAM_DCS_REPLY'
   | 'ERR_AAM_DCS_REJECTED'
   | 'ERR_AAM_DCS_RATE_LIMITED'
+  | 'ERR_AAM_DCS_CIRCUIT_OPEN'
+  | 'ERR_AAM_DCS_OVERLOADED'
   | 'ERR_AAM_CLOSED';
 
 /** The only error class of this package. Its message never holds an identifier, a cookie or a body. */

@@ -1,11 +1,12 @@
 export type { FailureReason } from './dcs/dcs-error';
 export type { Exclusion } from './dcs/error-codes';
+export type { BreakerState, OriginStats } from './dcs/origin-gate';
 export type { SegmentIds } from './dcs/request';
 export { AamError, type AamErrorCode } from './errors';
 export type { Register, RegisteredName } from './express';
 export type { Visitor } from './identity/visitor';
 export { type AamSegments, type AamStats, aamSegments } from './middleware';
-export type { AamSegmentsOptions, CacheOptions, DcsOptions, IdentityOptions } from './options';
+export type { AamSegmentsOptions, BreakerOptions, CacheOptions, DcsOptions, IdentityOptions } from './options';
 export { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
 export {
   routeBySegment,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { refusalOf } from './consent/gate';
+import type { OriginStats } from './dcs/origin-gate';
 import { createIdentityReader, type Visitor, visitorKey } from './identity/visitor';
 import { type AamSegmentsOptions, resolveOptions } from './options';
 import { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
@@ -19,8 +20,10 @@ export interface AamStats {
   readonly visitors: number;
   /** Calls made to the DCS. */
   readonly calls: number;
-  /** Calls on their way. */
+  /** Calls on their way, or waiting for their turn. */
   readonly inFlight: number;
+  /** How it stands with each server that was asked, by origin. */
+  readonly origins: Readonly<Record<string, OriginStats>>;
 }
 
 /** The middleware, and what can be done with it beside mounting it. */
@@ -105,10 +108,10 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       proceed(found);
       return;
     }
-    const { flight, instead } = found;
+    const { flight, instead, isProbe } = found;
     const gaveUp = () => proceed(lookup.pending(instead, lookup.nowMs()));
     const waitMs = maxWaitMs - (lookup.nowMs() - startedAtMs);
-    if (waitMs <= 0 || res.destroyed) {
+    if (isProbe || waitMs <= 0 || res.destroyed) {
       gaveUp();
       return;
     }
@@ -157,6 +160,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       visitors: lookup.cache.size,
       calls: lookup.client.calls,
       inFlight: lookup.client.inFlight,
+      origins: lookup.client.origins,
     }),
     close: () => lookup.client.close(),
     requireSegment: requireSegment<Name>,

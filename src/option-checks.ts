@@ -32,7 +32,7 @@ export function count(path: string, given: unknown, byDefault: number): number {
   return integer(path, given, 1, MAX_COUNT, byDefault);
 }
 
-function integer(path: string, given: unknown, min: number, max: number, byDefault: number): number {
+export function integer(path: string, given: unknown, min: number, max: number, byDefault: number): number {
   if (given === undefined) return byDefault;
   const isInRange = Number.isInteger(given) && (given as number) >= min && (given as number) <= max;
   assert(isInRange, path, `an integer from ${min} to ${max}`, given);

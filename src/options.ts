@@ -1,7 +1,7 @@
 import { REGIONAL_ORIGINS, Regions } from './dcs/regions';
 import type { SegmentIds } from './dcs/request';
 import { AamError } from './errors';
-import { assert, count, group, isRecord, isText, ms, oneOf, optional } from './option-checks';
+import { assert, count, group, integer, isRecord, isText, ms, oneOf, optional } from './option-checks';
 import type { DestinationFormat, ResolvedDestinationFormat } from './segments/destination-values';
 import { type SegmentId, SegmentNames, type Wanted, wantedById } from './segments/segment-refs';
 
@@ -64,10 +64,31 @@ export interface DcsOptions {
    * destinations only. Adobe has to enable ids for the account. @default 'sid'
    */
   readonly segmentIds?: SegmentIds | undefined;
-  /** Sockets per origin. @default 64 */
+  /** Sockets per origin, and so calls at a time. @default 64 */
   readonly connections?: number | undefined;
+  /** Calls per origin that wait for one of those to end; a visitor beyond is `unknown`, reason `overloaded`. @default 128 */
+  readonly maxQueued?: number | undefined;
+  /** When an origin that fails is left alone. */
+  readonly breaker?: BreakerOptions | undefined;
+  /**
+   * Asks the default origin about the visitors of a region that is left alone: any DCS answers for any visitor, only more
+   * slowly. @default true
+   */
+  readonly failover?: boolean | undefined;
   /** After a failed call no further one for the same visitor for so long. @default 1000 */
   readonly minIntervalMs?: number | undefined;
+}
+
+/** When an origin that fails is left alone, and for how long. */
+export interface BreakerOptions {
+  /** Fewer calls than that within `windowMs` say nothing. @default 10 */
+  readonly minCalls?: number | undefined;
+  /** The calls that are looked back on. @default 10000 */
+  readonly windowMs?: number | undefined;
+  /** So many percent of them failed, or more: timeouts, broken connections, HTTP errors, unusable answers. @default 50 */
+  readonly failurePercent?: number | undefined;
+  /** After so long one call tries the origin again. @default 5000 */
+  readonly probeAfterMs?: number | undefined;
 }
 
 /** Options with everything filled in and checked. */
@@ -91,6 +112,9 @@ export interface ResolvedOptions {
     readonly regions: Regions;
     readonly segmentIds: SegmentIds;
     readonly connections: number;
+    readonly maxQueued: number;
+    readonly breaker: { readonly [Option in keyof BreakerOptions]-?: number };
+    readonly failover: boolean;
     readonly minIntervalMs: number;
   };
 }
@@ -134,7 +158,17 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     defaultOrigin: true,
     segmentIds: true,
     connections: true,
+    maxQueued: true,
+    breaker: true,
+    failover: true,
     minIntervalMs: true,
+  });
+  const { breaker: breakerGroup = {} } = dcs;
+  const breaker = group<BreakerOptions>('options.dcs.breaker', breakerGroup, {
+    minCalls: true,
+    windowMs: true,
+    failurePercent: true,
+    probeAfterMs: true,
   });
   const partnerHost = partnerHostOf(top.partner);
   return {
@@ -157,6 +191,14 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       regions: regionsOf(dcs, partnerHost),
       segmentIds: oneOf('options.dcs.segmentIds', dcs.segmentIds, ['sid', 'legacy', false], 'sid'),
       connections: count('options.dcs.connections', dcs.connections, 64),
+      maxQueued: count('options.dcs.maxQueued', dcs.maxQueued, 128),
+      breaker: {
+        minCalls: count('options.dcs.breaker.minCalls', breaker.minCalls, 10),
+        windowMs: count('options.dcs.breaker.windowMs', breaker.windowMs, 10_000),
+        failurePercent: integer('options.dcs.breaker.failurePercent', breaker.failurePercent, 1, 100, 50),
+        probeAfterMs: ms('options.dcs.breaker.probeAfterMs', breaker.probeAfterMs, 5_000),
+      },
+      failover: oneOf('options.dcs.failover', dcs.failover, [true, false], true),
       minIntervalMs: ms('options.dcs.minIntervalMs', dcs.minIntervalMs, 1_000),
     },
   };

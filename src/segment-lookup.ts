@@ -18,6 +18,8 @@ export interface OnItsWay {
   readonly flight: Flight<Remembered>;
   /** What to serve when it fails or is late. */
   readonly instead: Remembered | undefined;
+  /** It tries a server that was not well: no page should pay for that. */
+  readonly isProbe: boolean;
 }
 
 const MINUTE_MS = 60_000;
@@ -65,17 +67,13 @@ export class SegmentLookup {
       switch (this.cache.freshness(known, nowMs)) {
         case 'fresh':
           return fromCache(known, nowMs - known.storedAtMs);
-        case 'stale': {
-          const refusal = this.client.refusal(key);
-          if (refusal !== undefined) return this.failed(refusal, known, nowMs);
-          this.#load(key, visitor, known);
-          return this.pending(known, nowMs);
-        }
+        case 'stale':
+          return this.#refresh(key, visitor, known, nowMs);
         case 'late':
-          return this.#loadOrRefuse(key, visitor, known, nowMs);
+          return this.#load(key, visitor, known, nowMs);
       }
     }
-    return this.#loadOrRefuse(key, visitor, undefined, nowMs);
+    return this.#load(key, visitor, undefined, nowMs);
   }
 
   /** The verdict when the call that was waited for has brought something. */
@@ -96,18 +94,19 @@ export class SegmentLookup {
     return { status: 'unknown', reason: failure.reason, remembered: undefined, ageMs: undefined, failure };
   }
 
-  #loadOrRefuse(key: string, visitor: Visitor, known: Remembered | undefined, nowMs: number): Verdict | OnItsWay {
-    const refusal = this.client.refusal(key);
-    if (refusal !== undefined) return this.failed(refusal, known, nowMs);
-    return { flight: this.#load(key, visitor, known), instead: known };
+  /** Behind the visitor's back. */
+  #refresh(key: string, visitor: Visitor, known: Remembered, nowMs: number): Verdict {
+    const found = this.#load(key, visitor, known, nowMs);
+    return 'flight' in found ? this.pending(known, nowMs) : found;
   }
 
-  #load(key: string, visitor: Visitor, known: Remembered | undefined): Flight<Remembered> {
-    return this.#outsideOfRequests(() =>
-      this.cache.load(key, (ownKey) =>
-        this.#ask(ownKey, { ...visitor, region: visitor.region ?? known?.cookieRegion }),
-      ),
-    );
+  #load(key: string, visitor: Visitor, known: Remembered | undefined, nowMs: number): Verdict | OnItsWay {
+    const located = { ...visitor, region: visitor.region ?? known?.cookieRegion };
+    const refusal = this.client.refusal(key, located);
+    if (refusal !== undefined) return this.failed(refusal, known, nowMs);
+    const isProbe = this.client.isProbe(located);
+    const flight = this.#outsideOfRequests(() => this.cache.load(key, (ownKey) => this.#ask(ownKey, located)));
+    return { flight, instead: known, isProbe };
   }
 
   async #ask(key: string, visitor: Visitor): Promise<Remembered> {

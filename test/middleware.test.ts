@@ -416,8 +416,8 @@ describe('close()', () => {
 });
 
 describe('stats()', () => {
-  it('counts requests by status, visitors and calls', async () => {
-    const { view, aam } = await createSite();
+  it('counts requests by status, visitors and calls, and says how it stands with each server', async () => {
+    const { view, aam, simulator } = await createSite();
     await view();
     await view();
     await view('theme=dark');
@@ -427,6 +427,7 @@ describe('stats()', () => {
       visitors: 1,
       calls: 1,
       inFlight: 0,
+      origins: { [simulator.dcs.origins[9] as string]: { breaker: 'closed', running: 0, queued: 0, pausedForMs: 0 } },
     });
   });
 });

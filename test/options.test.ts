@@ -35,7 +35,15 @@ describe('resolveOptions', () => {
         emptyTtlMs: 15_000,
       },
     });
-    expect(restOfDcs).toEqual({ timeoutMs: 1_000, segmentIds: 'sid', connections: 64, minIntervalMs: 1_000 });
+    expect(restOfDcs).toEqual({
+      timeoutMs: 1_000,
+      segmentIds: 'sid',
+      connections: 64,
+      maxQueued: 128,
+      breaker: { minCalls: 10, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
+      failover: true,
+      minIntervalMs: 1_000,
+    });
     expect(regions.originOf(9).origin).toBe('https://usw2.demdex.net');
     expect(regions.originOf(undefined).origin).toBe('https://acme.demdex.net');
   });
@@ -89,7 +97,7 @@ describe('resolveOptions', () => {
   it.each(
     ['options.maxWaitMs', 'options.cache.ttlMs', 'options.cache.staleWhileRevalidateMs', 'options.cache.staleIfErrorMs']
       .concat(['options.cache.emptyTtlMs', 'options.dcs.timeoutMs', 'options.dcs.minIntervalMs'])
-      .concat(['options.cache.maxVisitors', 'options.dcs.connections'])
+      .concat(['options.cache.maxVisitors', 'options.dcs.connections', 'options.dcs.maxQueued'])
       .flatMap((path) =>
         [Number.NaN, Number.POSITIVE_INFINITY, -1, 1.5, 2 ** 31, '5', null, {}].map((value) => [path, value] as const),
       ),
@@ -99,6 +107,30 @@ describe('resolveOptions', () => {
     const { code, message } = refusal(given);
     expect(code).toBe('ERR_AAM_INVALID_OPTION');
     expect(message).toMatch(new RegExp(`^${path} must be an integer from \\d to \\d+, got \\S`));
+  });
+
+  it.each(
+    ['minCalls', 'windowMs', 'failurePercent', 'probeAfterMs'].flatMap((name) =>
+      [Number.NaN, -1, 1.5, 2 ** 31, '5', null].map((value) => [name, value] as const),
+    ),
+  )('refuses dcs.breaker.%s = %p', (name, value) => {
+    const { code, message } = refusal({ dcs: { breaker: { [name]: value } } });
+    expect(code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(message).toMatch(
+      new RegExp(`^options\\.dcs\\.breaker\\.${name} must be an integer from \\d to \\d+, got \\S`),
+    );
+  });
+
+  it.each([
+    [{ breaker: { minCalls: 0 } }],
+    [{ breaker: { failurePercent: 0 } }],
+    [{ breaker: { failurePercent: 101 } }],
+    [{ breaker: null }],
+    [{ breaker: 50 }],
+    [{ failover: 'no' }],
+    [{ failover: null }],
+  ])('refuses dcs = %j', (dcs) => {
+    expect(refusal({ dcs })).toMatchObject({ code: 'ERR_AAM_INVALID_OPTION' });
   });
 
   it.each(['maxVisitors', 'connections'])('refuses %s = 0', (name) => {
@@ -111,6 +143,10 @@ describe('resolveOptions', () => {
   it.each([
     [{ maxwaitMs: 1 }, "options.maxwaitMs is not an option; did you mean 'maxWaitMs'?"],
     [{ cache: { ttl: 1 } }, "options.cache.ttl is not an option; did you mean 'ttlMs'?"],
+    [
+      { dcs: { breaker: { probeMs: 1 } } },
+      "options.dcs.breaker.probeMs is not an option; did you mean 'probeAfterMs'?",
+    ],
     [{ dcs: { timeout: 1 } }, "options.dcs.timeout is not an option; did you mean 'timeoutMs'?"],
     [{ identity: { secid: true } }, "options.identity.secid is not an option; did you mean 'sEcid'?"],
     [

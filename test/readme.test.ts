@@ -111,17 +111,14 @@ describe('README', () => {
 
   it('gives the defaults that the options have', () => {
     const { resolveOptions } = jest.requireActual<typeof import('../src/options')>('../src/options');
-    const resolved = resolveOptions({ orgId: 'x', partner: 'acme' }) as unknown as Record<
-      string,
-      Record<string, unknown>
-    >;
-    const rows = [...readme.matchAll(/^\| `(?:(\w+)\.)?(\w+)` \| `?([^|`]+?)`? \|/gm)].filter(([, , name]) =>
-      name?.match(/Ms$|max|connections|segmentIds|sEcid/),
+    const resolved: unknown = resolveOptions({ orgId: 'x', partner: 'acme' });
+    const rows = [...readme.matchAll(/^\| `([\w.]+)` \| `?([^|`]+?)`? \|/gm)].filter(([, path]) =>
+      path?.match(/Ms$|max|min|Percent|connections|failover|segmentIds|sEcid/),
     );
-    expect(rows.length).toBe(11);
-    for (const [, group, name, written] of rows as unknown as [string, string | undefined, string, string][]) {
-      const value = group === undefined ? resolved[name] : resolved[group]?.[name];
-      expect([name, String(value)]).toEqual([name, written.replace(/[ ']/g, '')]);
+    expect(rows.length).toBe(17);
+    for (const [, path, written] of rows as unknown as [string, string, string][]) {
+      const value = path.split('.').reduce((group, name) => (group as Record<string, unknown>)[name], resolved);
+      expect([path, String(value)]).toEqual([path, written.replace(/[ ']/g, '')]);
     }
   });
 

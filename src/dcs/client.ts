@@ -7,23 +7,24 @@ import { Agent, type Dispatcher } from 'undici';
 import type { Visitor } from '../identity/visitor';
 import { Connector } from './connector';
 import { DcsError } from './dcs-error';
+import { OriginGate, type OriginGateConfig, type OriginStats } from './origin-gate';
 import type { Regions } from './regions';
 import { type DcsReply, replyFromBody } from './reply';
 import { lookupTarget, type SegmentIds } from './request';
 import { VisitorLane } from './visitor-lane';
 
 /** The resolved values that calling needs. */
-export interface DcsClientConfig {
+export interface DcsClientConfig extends OriginGateConfig {
   readonly orgId: string;
   /** What goes into the Host header: it tells the DCS which partner is calling. */
   readonly partnerHost: string;
   readonly regions: Regions;
   readonly segmentIds: SegmentIds;
   readonly timeoutMs: number;
-  readonly connections: number;
+  /** Whether visitors of a region whose breaker is not closed are asked about at the default origin. */
+  readonly failover: boolean;
   readonly minIntervalMs: number;
   readonly noDataIntervalMs: number;
-  readonly nowMs: () => number;
 }
 
 const MAX_REPLY_BYTES = 262_144;
@@ -35,6 +36,7 @@ const KEEP_ALIVE_MS = 20_000;
 export class DcsClient {
   readonly #config: DcsClientConfig;
   readonly #lane: VisitorLane;
+  readonly #gates = new Map<string, OriginGate>();
   readonly #connector: Connector;
   readonly #agent: Agent;
   readonly #target: (visitor: Visitor) => string;
@@ -46,7 +48,7 @@ export class DcsClient {
     this.#config = config;
     this.#lane = new VisitorLane(config);
     this.#target = lookupTarget(config.orgId, config.segmentIds);
-    this.#connector = new Connector(config.timeoutMs);
+    this.#connector = new Connector(config.timeoutMs, config.nowMs);
     this.#agent = new Agent({
       connections: config.connections,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -67,9 +69,20 @@ export class DcsClient {
     return this.#lane.size;
   }
 
+  /** How it stands with each origin that has been asked, by origin. */
+  get origins(): Readonly<Record<string, OriginStats>> {
+    return Object.fromEntries([...this.#gates].map(([origin, gate]) => [origin, gate.stats()]));
+  }
+
   /** Why a lookup of this visitor would fail at once, without a call. */
-  refusal(key: string): DcsError | undefined {
-    return this.#closing === undefined ? this.#lane.refusal(key) : closedError();
+  refusal(key: string, visitor: Visitor): DcsError | undefined {
+    if (this.#closing !== undefined) return closedError();
+    return this.#lane.refusal(key) ?? this.#gateOf(this.#originFor(visitor)).refusal();
+  }
+
+  /** Whether a lookup of this visitor would try an origin that was not well: not something to wait for. */
+  isProbe(visitor: Visitor): boolean {
+    return this.#gateOf(this.#originFor(visitor)).isBroken;
   }
 
   /**
@@ -91,9 +104,29 @@ export class DcsClient {
     return this.#closing;
   }
 
+  /**
+   * Where to ask about a visitor. The DCS of any region answers for any visitor, only more slowly: so the default origin
+   * stands in for a region, but only as long as the region's breaker lets nobody through.
+   */
+  #originFor(visitor: Visitor): URL {
+    const { regions, failover } = this.#config;
+    const origin = regions.originOf(visitor.region);
+    const standIn = regions.originOf(undefined);
+    const isNeeded = failover && this.#gateOf(origin).refusal()?.reason === 'circuit-open';
+    return isNeeded && this.#gateOf(standIn).refusal() === undefined ? standIn : origin;
+  }
+
+  #gateOf({ origin }: URL): OriginGate {
+    const present = this.#gates.get(origin);
+    if (present !== undefined) return present;
+    const gate = new OriginGate(this.#config);
+    this.#gates.set(origin, gate);
+    return gate;
+  }
+
   async #call(visitor: Visitor): Promise<DcsReply> {
-    this.#calls++;
-    const { timeoutMs, regions } = this.#config;
+    const { timeoutMs } = this.#config;
+    const origin = this.#originFor(visitor);
     const controller = new AbortController();
     const { signal } = controller;
     // undici does not look at the signal while it waits for a connection.
@@ -105,8 +138,8 @@ export class DcsClient {
     }, timeoutMs);
     this.#running.add(controller);
     try {
-      const exchange = this.#exchange(regions.originOf(visitor.region), this.#target(visitor), signal);
-      return await Promise.race([ended, exchange]);
+      const call = () => Promise.race([ended, this.#exchange(origin, this.#target(visitor), signal)]);
+      return await Promise.race([ended, this.#gateOf(origin).run(call, signal)]);
     } catch (error) {
       if (error instanceof DcsError) throw error;
       throw new DcsError('network', `the call to the DCS failed: ${codeOf(error)}`);
@@ -116,10 +149,27 @@ export class DcsClient {
     }
   }
 
+  /**
+   * One call; a second one only where the first has met a kept-alive socket that the server was just closing: no byte of
+   * an answer has come, so the server has not looked at it. Both have the one deadline.
+   */
   async #exchange(origin: URL, path: string, signal: AbortSignal): Promise<DcsReply> {
+    const startedAtMs = this.#config.nowMs();
+    const attempt: Attempt = { hasAnswer: false };
+    try {
+      return await this.#ask(origin, path, signal, attempt);
+    } catch (error) {
+      const isStaleSocket = !attempt.hasAnswer && this.#connector.isOfSocketOpenBefore(error, startedAtMs);
+      if (!isStaleSocket || signal.aborted) throw error;
+      return this.#ask(origin, path, signal, attempt);
+    }
+  }
+
+  async #ask(origin: URL, path: string, signal: AbortSignal, attempt: Attempt): Promise<DcsReply> {
+    this.#calls++;
     const { nowMs, partnerHost, timeoutMs } = this.#config;
     const startedAtMs = nowMs();
-    const { statusCode, headers, body } = await this.#agent.request({
+    const { statusCode, headers, body } = await this.#agent.compose(noting(attempt)).request({
       origin,
       path,
       method: 'GET',
@@ -136,14 +186,35 @@ export class DcsClient {
   }
 }
 
+interface Attempt {
+  /** The first byte of an answer has come. */
+  hasAnswer: boolean;
+}
+
+function noting(attempt: Attempt): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) => {
+    const onResponseStarted = () => {
+      attempt.hasAnswer = true;
+    };
+    return dispatch(options, Object.assign(handler, { onResponseStarted }));
+  };
+}
+
 /** Why the body of an answer is not even looked at. */
 function refusalOfHead(statusCode: number, headers: Dispatcher.ResponseData['headers']): DcsError | undefined {
   if (statusCode !== 200) {
-    const reason = statusCode === 429 ? 'rate-limited' : 'http-status';
-    return new DcsError(reason, `the DCS answered HTTP ${statusCode}`);
+    const message = `the DCS answered HTTP ${statusCode}`;
+    if (statusCode !== 429) return new DcsError('http-status', message);
+    return new DcsError('rate-limited', message, { retryAfterMs: retryAfterMsOf(single(headers['retry-after'])) });
   }
   if (/^(?:identity)?$/i.test(single(headers['content-encoding']) ?? '')) return undefined;
   return new DcsError('bad-reply', 'the DCS answered with a content encoding that was not asked for');
+}
+
+/** Seconds or a date, as HTTP has it; undefined for what is neither, or is over. */
+function retryAfterMsOf(text = ''): number | undefined {
+  const waitMs = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
+  return waitMs > 0 ? waitMs : undefined;
 }
 
 async function readText(body: Dispatcher.ResponseData['body']): Promise<string> {

@@ -8,9 +8,13 @@ type Connect = (...args: Parameters<buildConnector.connector>) => Socket;
 export class Connector {
   readonly #opening = new Set<Socket>();
   readonly #connect: Connect;
+  readonly #nowMs: () => number;
+  /** Since when the socket was open that an error comes from. */
+  readonly #openSinceMs = new WeakMap<object, number>();
 
   /** @param timeoutMs for address, connection and TLS together; 0 is taken for 1, since undici takes it for never */
-  constructor(timeoutMs: number) {
+  constructor(timeoutMs: number, nowMs: () => number) {
+    this.#nowMs = nowMs;
     // It returns the socket, though its type does not say so.
     this.#connect = buildConnector({ timeout: Math.max(1, timeoutMs), lookup: ipv4First }) as Connect;
   }
@@ -19,10 +23,18 @@ export class Connector {
     // TLS is with the data centre that we connect to; the pool's own choice is the name in the Host header.
     const socket = this.#connect({ ...options, servername: '' }, (...result) => {
       this.#opening.delete(socket);
+      const openSinceMs = this.#nowMs();
+      socket.on('error', (error) => this.#openSinceMs.set(error, openSinceMs));
       callback(...result);
     });
     this.#opening.add(socket);
   };
+
+  /** Whether an error comes from a socket that was open before then: one that had served other calls. */
+  isOfSocketOpenBefore(error: unknown, atMs: number): boolean {
+    const openSinceMs = this.#openSinceMs.get(error as object);
+    return openSinceMs !== undefined && openSinceMs < atMs;
+  }
 
   /** Ends what is still opening. */
   destroy(reason: Error): void {

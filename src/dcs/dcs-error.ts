@@ -8,6 +8,8 @@ export type FailureReason =
   | 'http-status'
   | 'bad-reply'
   | 'rate-limited'
+  | 'circuit-open'
+  | 'overloaded'
   | 'dcs-error'
   | 'closed';
 
@@ -17,6 +19,8 @@ const CODES: Readonly<Record<FailureReason | Exclusion, AamErrorCode>> = {
   'http-status': 'ERR_AAM_DCS_STATUS',
   'bad-reply': 'ERR_AAM_DCS_REPLY',
   'rate-limited': 'ERR_AAM_DCS_RATE_LIMITED',
+  'circuit-open': 'ERR_AAM_DCS_CIRCUIT_OPEN',
+  overloaded: 'ERR_AAM_DCS_OVERLOADED',
   'dcs-error': 'ERR_AAM_DCS_REJECTED',
   closed: 'ERR_AAM_CLOSED',
   'opted-out': 'ERR_AAM_DCS_REJECTED',
@@ -28,6 +32,7 @@ const CODES: Readonly<Record<FailureReason | Exclusion, AamErrorCode>> = {
 interface Details {
   readonly dcsCode?: number | undefined;
   readonly optOutTtlMs?: number | undefined;
+  readonly retryAfterMs?: number | undefined;
   readonly noData?: boolean;
 }
 
@@ -41,6 +46,8 @@ export class DcsError extends AamError {
   readonly dcsCode: number | undefined;
   /** For `opted-out`: how long the DCS says that this holds. */
   readonly optOutTtlMs: number | undefined;
+  /** For `rate-limited`: how long the DCS wants to be left alone, where it says so. */
+  readonly retryAfterMs: number | undefined;
   /** The DCS is well and had nothing to say about this visitor just now. */
   readonly noData: boolean;
 
@@ -49,6 +56,7 @@ export class DcsError extends AamError {
     this.reason = reason;
     this.dcsCode = details.dcsCode;
     this.optOutTtlMs = details.optOutTtlMs;
+    this.retryAfterMs = details.retryAfterMs;
     this.noData = details.noData ?? false;
   }
 }

@@ -85,6 +85,10 @@ export class VisitorLane {
       case 'closed':
         // An answer, not a failure: whoever asked remembers it for as long as it holds.
         return;
+      case 'circuit-open':
+      case 'overloaded':
+        // No call was made.
+        return;
       default: {
         const { nowMs, minIntervalMs, noDataIntervalMs } = this.#config;
         const untilMs = nowMs() + (error.noData ? noDataIntervalMs : minIntervalMs);

@@ -14,6 +14,10 @@ export function clientOf(origin: URL, config: Partial<DcsClientConfig> = {}): Dc
     segmentIds: 'sid',
     timeoutMs: 5_000,
     connections: 4,
+    maxQueued: 128,
+    // Never opens, unless a test is about that.
+    breaker: { minCalls: 1_000_000, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
+    failover: true,
     minIntervalMs: 0,
     noDataIntervalMs: 0,
     nowMs: () => performance.now(),

@@ -39,15 +39,18 @@ describe('DcsClient.lookup', () => {
   it('uses a socket again, after answers with a status or an error too', async () => {
     const answers = [
       http(),
-      http('', '429 Too Many Requests'),
       http('x', '500 No'),
       http('{}'),
       http('not JSON'),
+      http('', '429 Too Many Requests'),
       http(),
     ];
     await using server = await dcsServer((socket, nth) => socket.write(answers[nth - 1] as string));
-    await using client = clientOf(server.origin);
+    let nowMs = 0;
+    // A minute later each time, so that no pause is left.
+    await using client = clientOf(server.origin, { nowMs: () => nowMs });
     for (const _ of answers) {
+      nowMs += 60_000;
       await client.lookup('a', { ecid: ECID }).catch(() => {});
       await new Promise(setImmediate);
     }
@@ -82,11 +85,11 @@ describe('DcsClient.lookup', () => {
     let nowMs = 0;
     await using client = clientOf(server.origin, { minIntervalMs: 1_000, nowMs: () => nowMs });
     await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
-    expect(client.refusal('a')).toMatchObject({ reason: 'http-status' });
+    expect(client.refusal('a', { ecid: ECID })).toMatchObject({ reason: 'http-status' });
     await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
     expect(client.calls).toBe(1);
     nowMs = 1_000;
-    expect(client.refusal('a')).toBeUndefined();
+    expect(client.refusal('a', { ecid: ECID })).toBeUndefined();
     expect(await client.lookup('a', { ecid: ECID })).toMatchObject({ segments: ['984263'] });
   });
 });

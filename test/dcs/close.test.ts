@@ -113,8 +113,8 @@ describe('DcsClient.close', () => {
     const client = clientOf(server.origin, { minIntervalMs: 1_000 });
     await client.lookup('a', visitor);
     void client.close();
-    expect(client.refusal('a')).toMatchObject(CLOSED);
-    expect(client.refusal('never seen')).toMatchObject(CLOSED);
+    expect(client.refusal('a', visitor)).toMatchObject(CLOSED);
+    expect(client.refusal('never seen', visitor)).toMatchObject(CLOSED);
     await expect(client.lookup('a', visitor)).rejects.toMatchObject(CLOSED);
     await client.close();
     await expect(client.lookup('b', visitor)).rejects.toMatchObject(CLOSED);

@@ -98,7 +98,7 @@ describe('Connector.destroy', () => {
   it('ends what is still opening, and leaves alone what is open', async () => {
     await using server = await dcsServer((socket) => socket.write('pong'));
     const { hostname, port } = server.origin;
-    const connector = new Connector(60_000);
+    const connector = new Connector(60_000, () => 0);
     const opened = (protocol: string) =>
       new Promise<Socket>((resolve, reject) => {
         connector.connect({ hostname, port, protocol }, (error, socket) => (error ? reject(error) : resolve(socket)));

@@ -1,0 +1,74 @@
+import { CircuitState, type IBreaker } from 'cockatiel';
+
+/** When a breaker opens. */
+export interface BreakerLimits {
+  /** Calls that are looked back on, in milliseconds. */
+  readonly windowMs: number;
+  /** Fewer calls than that say nothing. */
+  readonly minCalls: number;
+  /** So much of them failed, in percent. */
+  readonly failurePercent: number;
+}
+
+interface Slice {
+  n: number;
+  failed: number;
+  succeeded: number;
+}
+
+const SLICES = 10;
+
+/**
+ * Counts the calls of the last `windowMs`, in ten slices of it. (The SamplingBreaker of cockatiel forgets one slice a
+ * call, so that on a quiet site failures of minutes ago still count; and it reads the wall clock.)
+ */
+export class RecentCalls implements IBreaker {
+  /** Nothing to be restored from: a process begins with a closed breaker. */
+  state = undefined;
+  readonly #limits: BreakerLimits;
+  readonly #sliceMs: number;
+  readonly #nowMs: () => number;
+  #slices: Slice[] = [];
+
+  constructor(limits: BreakerLimits, nowMs: () => number) {
+    this.#limits = limits;
+    this.#sliceMs = Math.max(1, limits.windowMs / SLICES);
+    this.#nowMs = nowMs;
+  }
+
+  success(state: CircuitState): void {
+    if (state === CircuitState.HalfOpen) this.#slices = [];
+    this.#current().succeeded++;
+  }
+
+  /** Whether the breaker opens: always where it was not closed. */
+  failure(state: CircuitState): boolean {
+    this.#current().failed++;
+    if (state !== CircuitState.Closed) return true;
+    const { minCalls, failurePercent } = this.#limits;
+    const { calls, failures } = this.counts();
+    return calls >= minCalls && failures * 100 >= failurePercent * calls;
+  }
+
+  counts(): { readonly calls: number; readonly failures: number } {
+    const oldest = Math.floor(this.#nowMs() / this.#sliceMs) - SLICES;
+    this.#slices = this.#slices.filter(({ n }) => n > oldest);
+    let calls = 0;
+    let failures = 0;
+    for (const { failed, succeeded } of this.#slices) {
+      calls += failed + succeeded;
+      failures += failed;
+    }
+    return { calls, failures };
+  }
+
+  #current(): Slice {
+    const n = Math.floor(this.#nowMs() / this.#sliceMs);
+    const last = this.#slices.at(-1);
+    if (last?.n === n) return last;
+    const slice = { n, failed: 0, succeeded: 0 };
+    // No more than there can be: a window that nobody asks about must not grow.
+    this.#slices = [...this.#slices.slice(1 - SLICES), slice];
+    return slice;
+  }
+}

@@ -1,0 +1,89 @@
+import type { Socket } from 'node:net';
+import { clientOf, ECID, OTHER_ECID } from './client-of';
+import { dcsServer, http } from './dcs-server';
+
+const visitor = { ecid: ECID };
+const reset = (socket: Socket) => socket.resetAndDestroy();
+const end = (socket: Socket) => socket.end();
+const inPart = (how: (socket: Socket) => unknown) => (socket: Socket) => socket.write('HTTP/1.1 2', () => how(socket));
+
+/** A client one of whose sockets has served a call: the clock has gone on since it was opened. */
+async function usedClient(...others: ((socket: Socket) => unknown)[]) {
+  const answers = [(socket: Socket) => socket.write(http()), ...others];
+  const server = await dcsServer((socket, nth) => answers[nth - 1]?.(socket));
+  let nowMs = 0;
+  const client = clientOf(server.origin, { nowMs: () => nowMs++ });
+  await client.lookup('first', { ecid: OTHER_ECID });
+  await new Promise(setImmediate);
+  return {
+    server,
+    client,
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const answer = (socket: Socket) => socket.write(http());
+
+describe('a kept-alive socket that the server closes instead of answering', () => {
+  it.each([
+    ['resets', reset],
+    ['ends', end],
+  ])('is not taken for a failure: the call is made once more (the server %s it)', async (_how, close) => {
+    await using used = await usedClient(close, answer);
+    expect(await used.client.lookup('a', visitor)).toMatchObject({ segments: ['984263'] });
+    expect(used.server.heads).toHaveLength(3);
+    expect(used.server.heads[1]).toBe(used.server.heads[2]);
+    expect(used.client.calls).toBe(3);
+  });
+
+  it('is tried once, no matter how that ends', async () => {
+    await using used = await usedClient(reset, reset, answer);
+    await expect(used.client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'network' });
+    expect(used.server.heads).toHaveLength(3);
+  });
+
+  it('has the one deadline of the call', async () => {
+    const server = await dcsServer((socket, nth) => [answer, reset, () => {}][nth - 1]?.(socket));
+    let nowMs = 0;
+    await using client = clientOf(server.origin, { nowMs: () => nowMs++, timeoutMs: 100 });
+    await client.lookup('first', { ecid: OTHER_ECID });
+    await new Promise(setImmediate);
+    await expect(client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'timeout' });
+    expect(server.heads).toHaveLength(3);
+    await client.close();
+    await server[Symbol.asyncDispose]();
+  });
+});
+
+describe('no second call is made', () => {
+  it.each([
+    ['resets', reset],
+    ['ends', end],
+  ])('on a socket that was opened for it (the server %s it)', async (_how, close) => {
+    await using server = await dcsServer(close);
+    await using client = clientOf(server.origin);
+    await expect(client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'network' });
+    expect(server.heads).toHaveLength(1);
+  });
+
+  it.each([
+    ['resets', reset],
+    ['ends', end],
+  ])('when a part of an answer had come (then the server %s it)', async (_how, close) => {
+    await using used = await usedClient(inPart(close), answer);
+    await expect(used.client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'network' });
+    expect(used.server.heads).toHaveLength(2);
+  });
+
+  it('when close() was called', async () => {
+    await using used = await usedClient(() => {}, answer);
+    const lookup = used.client.lookup('a', visitor);
+    await used.server.received(2);
+    void used.client.close();
+    await expect(lookup).rejects.toMatchObject({ reason: 'closed' });
+    expect(used.server.heads).toHaveLength(2);
+  });
+});

@@ -1,8 +1,9 @@
 /**
- * Owns: what is remembered per visitor, and that one visitor is loaded once at a time. Generic: it imports nothing of
- * ours. lru-cache is the store only; its fetch() would let one caller's deadline leak into the others'.
+ * Owns: what is remembered per visitor and for how long, and that one visitor is loaded once at a time. Generic: it
+ * knows nothing of segments. (lru-cache is the store only; its fetch() would let one caller's deadline leak into the
+ * others'.)
  */
-import { LRUCache } from 'lru-cache';
+import { VisitorStore } from './visitor-store';
 
 /** What can be remembered. `ttlMs` comes with the value, since it depends on what the answer was. */
 export interface Stamped {
@@ -38,12 +39,12 @@ export interface SegmentCacheConfig {
 
 export class SegmentCache<V extends Stamped> {
   readonly #config: SegmentCacheConfig;
-  readonly #store: LRUCache<string, V>;
+  readonly #store: VisitorStore<V>;
   readonly #flights = new Map<string, Flight<V>>();
 
   constructor(config: SegmentCacheConfig) {
     this.#config = config;
-    this.#store = new LRUCache({ max: config.maxVisitors });
+    this.#store = new VisitorStore(config.maxVisitors);
   }
 
   /** Visitors remembered. */

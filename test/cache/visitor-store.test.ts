@@ -1,0 +1,102 @@
+import fc from 'fast-check';
+import { VisitorStore } from '../../src/cache/visitor-store';
+
+/** A store with visitors, and those who came twice. */
+function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
+  const store = new VisitorStore<{ key: string }>(maxVisitors);
+  const view = (key: string): boolean => {
+    const isHit = store.get(key) !== undefined;
+    if (!isHit) store.set(key, { key });
+    return isHit;
+  };
+  for (const key of regulars) {
+    view(key);
+    view(key);
+  }
+  return { store, view };
+}
+
+const named = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`);
+
+describe('VisitorStore', () => {
+  it('keeps everybody while there is room, however often they came', () => {
+    const { store, view } = storeOf(100);
+    for (const key of named('a', 100)) view(key);
+    expect(store.size).toBe(100);
+    expect(named('a', 100).map(view)).not.toContain(false);
+  });
+
+  it('is a hit on the second view, which makes a regular', () => {
+    const { store, view } = storeOf(20);
+    expect([view('a'), view('a')]).toEqual([false, true]);
+    for (const key of named('flood', 1_000)) view(key);
+    expect(store.get('a')).toEqual({ key: 'a' });
+  });
+
+  it('forgets newcomers before regulars, those first who came first', () => {
+    const { store, view } = storeOf(100, named('regular', 90));
+    for (const key of named('new', 12)) view(key);
+    expect(store.size).toBe(100);
+    expect([store.get('new0'), store.get('new1')]).toEqual([undefined, undefined]);
+    expect(store.get('new2')).toEqual({ key: 'new2' });
+    expect(named('regular', 90).map(view)).not.toContain(false);
+  });
+
+  it('leaves newcomers a twentieth, so that they can become regulars when the old ones have gone', () => {
+    const { view } = storeOf(100, named('old', 100));
+    for (const key of named('new', 95)) {
+      view(key);
+      expect(view(key)).toBe(true);
+    }
+    expect(named('new', 95).map(view)).not.toContain(false);
+  });
+
+  it('forgets the regular who was not seen for the longest time', () => {
+    const { store, view } = storeOf(3, ['a', 'b', 'c']);
+    view('a');
+    view('d');
+    expect(store.get('b')).toBeUndefined();
+    expect([store.get('a'), store.get('c'), store.get('d')]).not.toContain(undefined);
+  });
+
+  it('replaces what it has of a visitor, once', () => {
+    const { store } = storeOf(3, ['a']);
+    store.set('a', { key: 'another' });
+    expect([store.get('a'), store.size]).toEqual([{ key: 'another' }, 1]);
+  });
+
+  it('forgets whom it is told to, newcomer or regular', () => {
+    const { store, view } = storeOf(3, ['a']);
+    view('b');
+    store.delete('a');
+    store.delete('b');
+    expect([store.get('a'), store.get('b'), store.size]).toEqual([undefined, undefined, 0]);
+  });
+
+  it('never keeps more than it may, and always the one who came last', () => {
+    const views = fc.array(fc.nat(30), { maxLength: 200 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 25 }), views, (maxVisitors, keys) => {
+        const { store, view } = storeOf(maxVisitors);
+        for (const key of keys) {
+          view(`${key}`);
+          expect(store.size).toBeLessThanOrEqual(maxVisitors);
+          expect(store.get(`${key}`)).toBeDefined();
+        }
+      }),
+    );
+  });
+
+  it('keeps the hits of regulars above nine tenths in a flood of ten invented ids for each of their views', () => {
+    const regulars = named('regular', 10_000);
+    const { store, view } = storeOf(12_000, regulars);
+    let hits = 0;
+    let flood = 0;
+    for (let n = 0; n < 100_000; n++) {
+      for (let m = 0; m < 10; m++) view(`flood${flood++}`);
+      if (view(regulars[(n * 7_919) % regulars.length] as string)) hits++;
+    }
+    expect(hits / 100_000).toBeGreaterThan(0.9);
+    expect(store.size).toBe(12_000);
+  });
+});

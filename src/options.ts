@@ -1,3 +1,4 @@
+import type { DcsDispatcher } from './dcs/client';
 import { REGIONAL_ORIGINS, Regions } from './dcs/regions';
 import type { SegmentIds } from './dcs/request';
 import { AamError } from './errors';
@@ -77,6 +78,11 @@ export interface DcsOptions {
   readonly failover?: boolean | undefined;
   /** After a failed call no further one for the same visitor for so long. @default 1000 */
   readonly minIntervalMs?: number | undefined;
+  /**
+   * An undici dispatcher to send calls through: a `ProxyAgent`, or an `Agent` with a CA of your own. It stays yours:
+   * `close()` does not close it. @default a pool of sockets per origin
+   */
+  readonly dispatcher?: DcsDispatcher | undefined;
 }
 
 /** When an origin that fails is left alone, and for how long. */
@@ -116,6 +122,7 @@ export interface ResolvedOptions {
     readonly breaker: { readonly [Option in keyof BreakerOptions]-?: number };
     readonly failover: boolean;
     readonly minIntervalMs: number;
+    readonly dispatcher: DcsDispatcher | undefined;
   };
 }
 
@@ -162,6 +169,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     breaker: true,
     failover: true,
     minIntervalMs: true,
+    dispatcher: true,
   });
   const { breaker: breakerGroup = {} } = dcs;
   const breaker = group<BreakerOptions>('options.dcs.breaker', breakerGroup, {
@@ -200,6 +208,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       },
       failover: oneOf('options.dcs.failover', dcs.failover, [true, false], true),
       minIntervalMs: ms('options.dcs.minIntervalMs', dcs.minIntervalMs, 1_000),
+      dispatcher: optional('options.dcs.dispatcher', dcs.dispatcher, 'an undici dispatcher', isDispatcher),
     },
   };
 }
@@ -280,6 +289,10 @@ function regionsOf({ origins, defaultOrigin }: DcsOptions, partnerHost: string):
     byRegion.set(Number(region), originOf(path, origin));
   }
   return new Regions(byRegion, originOf('options.dcs.defaultOrigin', defaultOrigin ?? `https://${partnerHost}`));
+}
+
+function isDispatcher(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && typeof (given as DcsDispatcher).request === 'function';
 }
 
 function originOf(path: string, given: unknown): URL {

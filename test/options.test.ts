@@ -43,6 +43,7 @@ describe('resolveOptions', () => {
       breaker: { minCalls: 10, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
       failover: true,
       minIntervalMs: 1_000,
+      dispatcher: undefined,
     });
     expect(regions.originOf(9).origin).toBe('https://usw2.demdex.net');
     expect(regions.originOf(undefined).origin).toBe('https://acme.demdex.net');
@@ -129,6 +130,9 @@ describe('resolveOptions', () => {
     [{ breaker: 50 }],
     [{ failover: 'no' }],
     [{ failover: null }],
+    [{ dispatcher: null }],
+    [{ dispatcher: {} }],
+    [{ dispatcher: 'http://proxy.example.com' }],
   ])('refuses dcs = %j', (dcs) => {
     expect(refusal({ dcs })).toMatchObject({ code: 'ERR_AAM_INVALID_OPTION' });
   });

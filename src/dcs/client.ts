@@ -13,8 +13,13 @@ import { type DcsReply, replyFromBody } from './reply';
 import { lookupTarget, type SegmentIds } from './request';
 import { VisitorLane } from './visitor-lane';
 
+/** What sends requests: an Agent, ProxyAgent or other dispatcher of undici. */
+export type DcsDispatcher = Pick<Dispatcher, 'request'>;
+
 /** The resolved values that calling needs. */
 export interface DcsClientConfig extends OriginGateConfig {
+  /** The site's own; never closed by us. */
+  readonly dispatcher: DcsDispatcher | undefined;
   readonly orgId: string;
   /** What goes into the Host header: it tells the DCS which partner is calling. */
   readonly partnerHost: string;
@@ -165,11 +170,16 @@ export class DcsClient {
     }
   }
 
+  /** Whether a socket was a kept-alive one is known of our own only: with the site's dispatcher nothing is repeated. */
+  #dispatcherFor(attempt: Attempt): DcsDispatcher {
+    return this.#config.dispatcher ?? this.#agent.compose(noting(attempt));
+  }
+
   async #ask(origin: URL, path: string, signal: AbortSignal, attempt: Attempt): Promise<DcsReply> {
     this.#calls++;
     const { nowMs, partnerHost, timeoutMs } = this.#config;
     const startedAtMs = nowMs();
-    const { statusCode, headers, body } = await this.#agent.compose(noting(attempt)).request({
+    const { statusCode, headers, body } = await this.#dispatcherFor(attempt).request({
       origin,
       path,
       method: 'GET',

@@ -18,6 +18,7 @@ export function clientOf(origin: URL, config: Partial<DcsClientConfig> = {}): Dc
     // Never opens, unless a test is about that.
     breaker: { minCalls: 1_000_000, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
     failover: true,
+    dispatcher: undefined,
     minIntervalMs: 0,
     noDataIntervalMs: 0,
     nowMs: () => performance.now(),

@@ -24,6 +24,8 @@ export interface AamStats {
   readonly inFlight: number;
   /** How it stands with each server that was asked, by origin. */
   readonly origins: Readonly<Record<string, OriginStats>>;
+  /** What is wrong with the configuration, and what to do: all that was said as the warning `WRN_AAM_DCS`. */
+  readonly advice: readonly string[];
 }
 
 /** The middleware, and what can be done with it beside mounting it. */
@@ -161,6 +163,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       calls: lookup.client.calls,
       inFlight: lookup.client.inFlight,
       origins: lookup.client.origins,
+      advice: lookup.advice.given,
     }),
     close: () => lookup.client.close(),
     requireSegment: requireSegment<Name>,

@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Flight, SegmentCache } from './cache/segment-cache';
+import { ConfigurationAdvice } from './configuration-advice';
 import { DcsClient } from './dcs/client';
 import { DcsError, type FailureReason } from './dcs/dcs-error';
 import { ADVICE, type Exclusion } from './dcs/error-codes';
@@ -38,10 +39,10 @@ const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
 export class SegmentLookup {
   readonly client: DcsClient;
   readonly cache: SegmentCache<Remembered>;
+  readonly advice: ConfigurationAdvice;
   /** The monotonic clock that everything in here goes by. */
   readonly nowMs: () => number;
   readonly #options: ResolvedOptions;
-  readonly #advised = new Set<number>();
   /** A shared call must not run in the async context of the request that happened to start it. */
   readonly #outsideOfRequests = AsyncLocalStorage.snapshot();
 
@@ -49,6 +50,10 @@ export class SegmentLookup {
     this.#options = options;
     this.nowMs = nowMs;
     this.cache = new SegmentCache({ ...options.cache, nowMs });
+    this.advice = new ConfigurationAdvice({
+      adviceOnCode: ADVICE,
+      wantsSegmentIds: options.dcs.segmentIds !== false,
+    });
     this.client = new DcsClient({
       ...options.dcs,
       orgId: options.orgId,
@@ -113,7 +118,7 @@ export class SegmentLookup {
     const { cache, destinations } = this.#options;
     try {
       const reply = await this.client.lookup(key, visitor);
-      for (const code of reply.errors) this.#advise(code);
+      this.advice.onReply(reply);
       const set = segmentSetOf(reply, destinations);
       const isEmpty = set.ids === '' && set.values === undefined;
       return Remembered.segments(set, {
@@ -124,18 +129,10 @@ export class SegmentLookup {
       });
     } catch (error) {
       if (!(error instanceof DcsError)) throw error;
-      if (error.dcsCode !== undefined) this.#advise(error.dcsCode);
+      if (error.dcsCode !== undefined) this.advice.onCode(error.dcsCode);
       if (!isExclusion(error.reason)) throw error;
       return Remembered.exclusion(error.reason, visitor.region, error.optOutTtlMs ?? EXCLUSION_TTL_MS[error.reason]);
     }
-  }
-
-  /** Said once: these codes come with every call until somebody does something about them. */
-  #advise(code: number): void {
-    const advice = ADVICE.get(code);
-    if (advice === undefined || this.#advised.has(code)) return;
-    this.#advised.add(code);
-    process.emitWarning(`DCS error ${code}: ${advice}`, { code: 'WRN_AAM_DCS' });
   }
 }
 

@@ -428,6 +428,7 @@ describe('stats()', () => {
       calls: 1,
       inFlight: 0,
       origins: { [simulator.dcs.origins[9] as string]: { breaker: 'closed', running: 0, queued: 0, pausedForMs: 0 } },
+      advice: [],
     });
   });
 });

@@ -10,6 +10,8 @@ import { effectOf } from './error-codes';
 export interface DcsReply {
   /** Segment ids in canonical decimal form, each once. */
   readonly segments: readonly string[];
+  /** Whether the answer has a list of segment ids at all, be it empty. */
+  readonly hasSegmentIds: boolean;
   /** Cookie destinations that the visitor qualifies for now: cookie name and raw value. A name can occur twice. */
   readonly destinations: readonly (readonly [name: string, value: string])[];
   /** The visitor's Audience Manager UUID. */
@@ -37,6 +39,7 @@ export function replyFromBody(body: string, errorHeader: string | undefined): Dc
   const uuid = text(json.uuid) ?? text(json.u);
   const reply: DcsReply = {
     segments: [...new Set(items(json.segments).map(canonicalId).filter(isDefined))],
+    hasSegmentIds: Array.isArray(json.segments),
     destinations: items(json.stuff).map(destination).filter(isDefined),
     uuid,
     region: integer(json.dcs_region),

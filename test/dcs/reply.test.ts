@@ -65,6 +65,7 @@ const OUTCOMES: Readonly<Record<string, object>> = {
 
 const EMPTY: DcsReply = {
   segments: [],
+  hasSegmentIds: false,
   destinations: [],
   uuid: undefined,
   region: undefined,
@@ -81,7 +82,8 @@ describe('replyFromBody', () => {
       expect(outcome).toMatchObject(listed);
       return;
     }
-    expect(outcome).toEqual({ ...EMPTY, ...listed });
+    const hasSegmentIds = Array.isArray((input.body as { segments?: unknown } | undefined)?.segments);
+    expect(outcome).toEqual({ ...EMPTY, hasSegmentIds, ...listed });
     const { segments, region, uuid, transactionId, destinations, errors } = outcome as DcsReply;
     const said: Record<string, unknown> = {
       segments: segments.map(Number),
@@ -107,14 +109,14 @@ describe('replyFromBody', () => {
 
   it('takes an empty list beside a uuid for an answer: the visitor is in none', () => {
     for (const lists of [{ segments: [] }, { stuff: [] }, { segments: [], stuff: [] }]) {
-      expect(outcomeOf({ uuid: '1', ...lists })).toEqual({ ...EMPTY, uuid: '1' });
-      expect(outcomeOf({ u: '2', ...lists })).toEqual({ ...EMPTY, uuid: '2' });
+      expect(outcomeOf({ uuid: '1', ...lists })).toEqual({ ...EMPTY, hasSegmentIds: 'segments' in lists, uuid: '1' });
+      expect(outcomeOf({ u: '2', ...lists })).toEqual({ ...EMPTY, hasSegmentIds: 'segments' in lists, uuid: '2' });
       expect(outcomeOf(lists)).toMatchObject(NO_DATA);
     }
   });
 
   it('takes data without a uuid for an answer', () => {
-    expect(outcomeOf({ segments: [7] })).toEqual({ ...EMPTY, segments: ['7'] });
+    expect(outcomeOf({ segments: [7] })).toEqual({ ...EMPTY, hasSegmentIds: true, segments: ['7'] });
     expect(outcomeOf({ stuff: [{ cn: 'aam', cv: 'x' }] })).toEqual({ ...EMPTY, destinations: [['aam', 'x']] });
   });
 

@@ -1,0 +1,81 @@
+import { closeSites, cookieOf, createSite, GOLF } from './helpers/site';
+
+let warned: jest.SpyInstance;
+beforeEach(() => {
+  warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+});
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeSites();
+});
+
+const ecidOf = (n: number) => String(n).padStart(38, '5');
+const advice = () => warned.mock.calls.map(([message, { code }]) => [code, message]);
+
+async function viewMany(view: (cookie: string) => Promise<unknown>, from: number, to: number): Promise<void> {
+  for (let n = from; n < to; n++) await view(cookieOf(ecidOf(n)));
+}
+
+describe('trouble with the configuration', () => {
+  it.each([
+    [1, /partner/],
+    [2, /orgId/],
+    [198, /country/],
+    [199, /country/],
+    [311, /encoded/],
+  ])('is said once where the DCS answers code %d, and kept in stats()', async (code, about) => {
+    const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000, dcs: { minIntervalMs: 0 } });
+    simulator.fault({ kind: 'body', body: JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [] }) });
+    await viewMany(view, 0, 3);
+    expect(advice()).toEqual([['WRN_AAM_DCS', expect.stringMatching(about)]]);
+    expect(aam.stats().advice).toEqual([expect.stringContaining(`DCS error ${code}: `)]);
+  });
+
+  it.each([171, 204, 300, 999])('is not what code %d says', async (code) => {
+    const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000 });
+    simulator.fault({ kind: 'body', body: JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [] }) });
+    await view();
+    expect([advice(), aam.stats().advice]).toEqual([[], []]);
+  });
+
+  it('holds no identifier', async () => {
+    const { view, simulator } = await createSite({ maxWaitMs: 10_000, simulator: { segmentIds: false } });
+    simulator.fault({ kind: 'body', body: '{"errors":[{"code":1,"msg":""}]}' }, { calls: 1 });
+    await viewMany(view, 0, 12);
+    expect(advice()).toHaveLength(2);
+    for (let n = 0; n < 12; n++) expect(JSON.stringify(advice())).not.toContain(ecidOf(n));
+  });
+});
+
+describe('segment ids that Adobe has not enabled', () => {
+  it('are said to be missing after ten answers without a list of ids, once', async () => {
+    const { view, aam } = await createSite({ maxWaitMs: 10_000, simulator: { segmentIds: false } });
+    await viewMany(view, 0, 9);
+    expect(advice()).toEqual([]);
+    await viewMany(view, 9, 40);
+    expect(advice()).toEqual([['WRN_AAM_DCS', expect.stringContaining('enable d_cts')]]);
+    expect(aam.stats().advice).toEqual([expect.stringContaining('enable d_cts')]);
+  });
+
+  it('are not missed where they are not asked for', async () => {
+    const options = { maxWaitMs: 10_000, simulator: { segmentIds: false }, dcs: { segmentIds: false } } as const;
+    const { view } = await createSite(options);
+    await viewMany(view, 0, 12);
+    expect(advice()).toEqual([]);
+  });
+
+  it('are enabled where one answer has had them', async () => {
+    const { view, simulator } = await createSite({ maxWaitMs: 10_000 });
+    simulator.visitor(ecidOf(0)).in(GOLF);
+    await viewMany(view, 0, 1);
+    simulator.fault({ kind: 'body', body: '{"uuid":"1","stuff":[]}' });
+    await viewMany(view, 1, 15);
+    expect(advice()).toEqual([]);
+  });
+
+  it('are not missed in answers that only have an empty list of them', async () => {
+    const { view } = await createSite({ maxWaitMs: 10_000 });
+    await viewMany(view, 0, 12);
+    expect(advice()).toEqual([]);
+  });
+});

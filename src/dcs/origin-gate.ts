@@ -80,7 +80,7 @@ export class OriginGate {
 
   /** Why no call would be made right now. */
   refusal(): DcsError | undefined {
-    return this.#refusalToRun() ?? (this.#isFull() ? overloaded() : undefined);
+    return this.#refusalToRun() ?? (this.#isFull() ? OVERLOADED : undefined);
   }
 
   /** Whether the breaker is not closed: the server was not well when it was last asked. */
@@ -107,7 +107,7 @@ export class OriginGate {
     try {
       return await this.#bulkhead.execute(() => this.#runNow(call), signal);
     } catch (error) {
-      if (error instanceof BulkheadRejectedError) throw overloaded();
+      if (error instanceof BulkheadRejectedError) throw OVERLOADED;
       throw error;
     }
   }
@@ -123,7 +123,7 @@ export class OriginGate {
       if (notServed !== undefined) throw notServed;
       return value as T;
     } catch (error) {
-      if (error instanceof BrokenCircuitError) throw circuitOpen();
+      if (error instanceof BrokenCircuitError) throw CIRCUIT_OPEN;
       throw error;
     }
   }
@@ -132,9 +132,9 @@ export class OriginGate {
     const { state } = this.#breaker;
     const nowMs = this.#config.nowMs();
     if (state === CircuitState.HalfOpen || (state === CircuitState.Open && nowMs < this.#mayProbeAtMs)) {
-      return circuitOpen();
+      return CIRCUIT_OPEN;
     }
-    return nowMs < this.#pausedUntilMs ? paused() : undefined;
+    return nowMs < this.#pausedUntilMs ? PAUSED : undefined;
   }
 
   #isFull(): boolean {
@@ -182,14 +182,7 @@ async function withoutWhatIsNoFailure<T>(call: Promise<T>): Promise<{ value?: T;
   }
 }
 
-function circuitOpen(): DcsError {
-  return new DcsError('circuit-open', 'no call was made: too many of the last ones to this origin failed');
-}
-
-function paused(): DcsError {
-  return new DcsError('rate-limited', 'no call was made: the DCS has said that it gets too many');
-}
-
-function overloaded(): DcsError {
-  return new DcsError('overloaded', 'no call was made: too many are waiting for this origin');
-}
+// Made once: while a server is down they are met by every page view, and most of an error's cost is its stack.
+const CIRCUIT_OPEN = new DcsError('circuit-open', 'no call was made: too many of the last ones to this origin failed');
+const PAUSED = new DcsError('rate-limited', 'no call was made: the DCS has said that it gets too many');
+const OVERLOADED = new DcsError('overloaded', 'no call was made: too many are waiting for this origin');

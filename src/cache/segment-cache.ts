@@ -3,7 +3,7 @@
  * knows nothing of segments. (lru-cache is the store only; its fetch() would let one caller's deadline leak into the
  * others'.)
  */
-import { VisitorStore } from './visitor-store';
+import { ownCopy, VisitorStore } from './visitor-store';
 
 /** What can be remembered. `ttlMs` comes with the value, since it depends on what the answer was. */
 export interface Stamped {
@@ -72,8 +72,7 @@ export class SegmentCache<V extends Stamped> {
   load(key: string, loader: (key: string) => Promise<V>): Flight<V> {
     const onItsWay = this.#flights.get(key);
     if (onItsWay !== undefined) return onItsWay;
-    // The key may be a slice of a request's Cookie header and would keep all of it alive.
-    const ownKey = flattened(key);
+    const ownKey = ownCopy(key);
     const promise = loader(ownKey).then(
       (value) => {
         value.storedAtMs = this.#config.nowMs();
@@ -101,8 +100,4 @@ export class SegmentCache<V extends Stamped> {
   #end(key: string, flight: Flight<V>): boolean {
     return this.#flights.get(key) === flight && this.#flights.delete(key);
   }
-}
-
-function flattened(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
 }

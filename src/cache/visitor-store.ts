@@ -34,10 +34,11 @@ export class VisitorStore<V extends object> {
     const newcomer = this.#newcomers.get(key);
     if (newcomer === undefined) return undefined;
     this.#newcomers.delete(key);
-    this.#regulars.set(key, newcomer);
+    this.#regulars.set(ownCopy(key), newcomer);
     return newcomer;
   }
 
+  /** @param key {@link ownCopy a copy} of what a request brought */
   set(key: string, value: V): void {
     const store = this.#regulars.has(key) ? this.#regulars : this.#newcomers;
     store.set(key, value);
@@ -54,4 +55,9 @@ export class VisitorStore<V extends object> {
     const store = this.#newcomers.size > this.#newcomersKept ? this.#newcomers : this.#regulars;
     store.pop();
   }
+}
+
+/** A key may be a slice of a request's Cookie header, and would keep all of that alive. */
+export function ownCopy(key: string): string {
+  return Buffer.from(key, 'latin1').toString('latin1');
 }

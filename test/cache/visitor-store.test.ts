@@ -1,5 +1,7 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { VisitorStore } from '../../src/cache/visitor-store';
+import { ownCopy, VisitorStore } from '../../src/cache/visitor-store';
 
 /** A store with visitors, and those who came twice. */
 function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
@@ -98,5 +100,26 @@ describe('VisitorStore', () => {
     }
     expect(hits / 100_000).toBeGreaterThan(0.9);
     expect(store.size).toBe(12_000);
+  });
+});
+
+describe('the keys of a VisitorStore', () => {
+  it('do not keep the headers alive of which they are a part', () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const { store } = storeOf(1_000);
+    const headerOf = (n: number) => Buffer.alloc(100_000, `${n};`).toString('latin1');
+    const keyOf = (n: number) => headerOf(n).slice(1, 60);
+    const heap = () => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = heap();
+    for (let n = 100; n < 600; n++) {
+      store.set(ownCopy(keyOf(n)), { key: 'x' });
+      store.get(keyOf(n));
+    }
+    expect(heap() - before).toBeLessThan(5_000_000); // of 50 000 000 that they are
+    expect(store.size).toBe(500);
   });
 });

@@ -43,6 +43,8 @@ export function handlerOf(origin: OriginName, { config, visitors, faults, log }:
     const send = () => {
       sendAnswer(response, answer, fault);
       if (response.headersSent) entry.answeredStatus = response.statusCode;
+      // The client may know, and call again, before our own side of the connection says that it is closed.
+      if (fault?.kind === 'reset') log.end(entry);
     };
     if (latencyMs === 0) return send();
     const timer = setTimeout(send, latencyMs);

@@ -57,7 +57,7 @@ describe('a fault', () => {
   it('of kind reset resets the connection', async () => {
     simulator.fault({ kind: 'reset' });
     await expect(event(origin, '')).rejects.toMatchObject({ code: 'ECONNRESET' });
-    expect(simulator.requests).toMatchObject([{ fault: 'reset' }]);
+    expect(simulator.requests).toMatchObject([{ fault: 'reset', endedAt: expect.any(Number) }]);
   });
 
   it('of kind status answers with it', async () => {

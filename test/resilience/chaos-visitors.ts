@@ -1,0 +1,52 @@
+/** Who visits, and which segments they really are in. */
+import type { DcsSimulator } from 'express-aam-segments/testing';
+import { cookieOf } from '../helpers/site';
+import { ORIGINS } from './chaos-weather';
+
+export interface ChaosVisitor {
+  readonly cookie: string;
+  /** The ids, joined; `undefined` for somebody of whom nothing may ever be served. */
+  readonly truth: string | undefined;
+}
+
+export const KNOWN = 400;
+const OPTED_OUT = 20;
+
+const ecidOf = (n: number) => `7${String(n).padStart(37, '0')}`;
+const regionOf = (n: number) => {
+  const origin = ORIGINS[n % ORIGINS.length];
+  return origin === 'alias' || origin === undefined ? null : origin;
+};
+
+/** Tells the simulator who is in which segments; every tenth visitor is in none. */
+export function knownVisitors(simulator: DcsSimulator): ChaosVisitor[] {
+  return Array.from({ length: KNOWN }, (_, n) => {
+    const ids = n % 10 === 0 ? [] : [984_000 + (n % 7), 985_000 + n, 986_000 + (n % 13)];
+    simulator.visitor(ecidOf(n)).in(...ids);
+    return { cookie: cookieOf(ecidOf(n), regionOf(n)), truth: sorted(ids.map(String)) };
+  });
+}
+
+/** They are in segments too; nobody may ever ask. */
+export function optedOutVisitors(simulator: DcsSimulator): ChaosVisitor[] {
+  return Array.from({ length: OPTED_OUT }, (_, m) => {
+    const n = 100_000 + m;
+    simulator.visitor(ecidOf(n)).in(984_263);
+    return { cookie: cookieOf(ecidOf(n), regionOf(n), 'global'), truth: undefined };
+  });
+}
+
+export function isOptedOut(ecid: string | undefined): boolean {
+  return ecid !== undefined && Number(ecid.slice(-10)) >= 100_000 && Number(ecid.slice(-10)) < 100_000 + OPTED_OUT;
+}
+
+/** An invented id, another one each time: in no segment. */
+export function strangerOf(n: number): ChaosVisitor {
+  return { cookie: cookieOf(ecidOf(1_000_000 + n), regionOf(n)), truth: '' };
+}
+
+export const ANONYMOUS: ChaosVisitor = { cookie: 'theme=dark', truth: undefined };
+
+export function sorted(ids: readonly string[]): string {
+  return [...ids].sort().join();
+}

@@ -13,8 +13,8 @@ export function segmentsOf(n: number): number[] {
 }
 
 /** The Cookie header of a visitor: what Adobe's client writes among what every site has. */
-export function cookieHeaderOf(n: number): string {
-  const amcv = `179643557|MCIDTS|20781|MCMID|${ecidOf(n)}|MCAAMLH-1796038911|9|MCAAMB-1796038911|RKhpRz8krg2tLO6pguXWp5olkAcUniQYPHaMWWgdJ3xzPWQmdj0y|MCOPTOUT-1795441311s|NONE|vVersion|5.5.0`;
+export function cookieHeaderOf(n: number, region = 9): string {
+  const amcv = `179643557|MCIDTS|20781|MCMID|${ecidOf(n)}|MCAAMLH-1796038911|${region}|MCAAMB-1796038911|RKhpRz8krg2tLO6pguXWp5olkAcUniQYPHaMWWgdJ3xzPWQmdj0y|MCOPTOUT-1795441311s|NONE|vVersion|5.5.0`;
   return [
     '_ga=GA1.2.1234567890.1700000000',
     '_gid=GA1.2.987654321.1700000000',

@@ -57,7 +57,9 @@ async function run(): Promise<void> {
   const { fresh } = (await site.stats()).requests;
   while ((await site.stats()).requests.fresh === fresh) await view(cookies.cold());
   const tookMs = performance.now() - (simulator.requests[0]?.at ?? Number.NaN);
-  console.log(`\nThe region comes back: fresh answers ${tookMs.toFixed(0)} ms after the call that tries it; at most 2000`);
+  console.log(
+    `\nThe region comes back: fresh answers ${tookMs.toFixed(0)} ms after the call that tries it; at most 2000`,
+  );
   await pool.close();
   site.stop();
   await simulator.close();

@@ -15,7 +15,7 @@ import { ANSWER, dcsServer, http } from './dcs-server';
 const fixture = (name: string) => path.join(__dirname, 'fixtures', name);
 
 /** A server with a certificate for these names; it notes whom each connection asks for, and each request's Host. */
-async function tlsServer(certificate: 'localhost' | 'alias') {
+async function tlsServer(certificate: 'localhost' | 'alias' | 'wildcard' | 'expired') {
   const servernames: unknown[] = [];
   const hosts: unknown[] = [];
   const options = {
@@ -62,6 +62,26 @@ describe('a connection', () => {
     expect(server.servernames.sort()).toEqual([false, 'localhost']);
     expect(server.hosts).toEqual(['acme.demdex.net', 'acme.demdex.net']);
     expect(alias.hosts).toEqual([]);
+  }, 20_000);
+
+  it('is made where the certificate is for all names of the domain, one level deep', async () => {
+    await using server = await tlsServer('wildcard');
+    const origins = ['usw2.demdex.test', 'irl1.demdex.test', 'a.b.demdex.test'].map(
+      (name) => `https://${name}:${server.port}`,
+    );
+    expect((await outcomesAt(origins, fixture('wildcard.pem'))).outcomes).toEqual([
+      '984263',
+      '984263',
+      'the call to the DCS failed: ERR_TLS_CERT_ALTNAME_INVALID',
+    ]);
+    expect(server.hosts).toEqual(['acme.demdex.net', 'acme.demdex.net']);
+  }, 20_000);
+
+  it('is refused where the certificate has expired', async () => {
+    await using server = await tlsServer('expired');
+    const { outcomes } = await outcomesAt([`https://usw2.demdex.test:${server.port}`], fixture('expired.pem'));
+    expect(outcomes).toEqual(['the call to the DCS failed: CERT_HAS_EXPIRED']);
+    expect(server.hosts).toEqual([]);
   }, 20_000);
 
   it('is refused where nobody vouches for the certificate', async () => {

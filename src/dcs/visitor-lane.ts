@@ -92,8 +92,19 @@ export class VisitorLane {
       default: {
         const { nowMs, minIntervalMs, noDataIntervalMs } = this.#config;
         const untilMs = nowMs() + (error.noData ? noDataIntervalMs : minIntervalMs);
+        this.#dropWhatIsOver();
         this.#held.set(key, { error, untilMs });
       }
+    }
+  }
+
+  /** Errors are large. Those of visitors who do not come again would stay until others push them out. */
+  #dropWhatIsOver(): void {
+    for (;;) {
+      const { value: oldest } = this.#held.rkeys().next();
+      const held = oldest === undefined ? undefined : this.#held.peek(oldest);
+      if (oldest === undefined || held === undefined || this.#config.nowMs() < held.untilMs) return;
+      this.#held.delete(oldest);
     }
   }
 }

@@ -155,8 +155,8 @@ export class DcsClient {
   }
 
   /**
-   * One call; a second one only where the first has met a kept-alive socket that the server was just closing: no byte of
-   * an answer has come, so the server has not looked at it. Both have the one deadline.
+   * One call; a second one only where the first has met a kept-alive socket that the server was closing, and no byte of
+   * an answer has come: nearly always the server has not read it. Both have the one deadline.
    */
   async #exchange(origin: URL, path: string, signal: AbortSignal): Promise<DcsReply> {
     const startedAtMs = this.#config.nowMs();

@@ -39,7 +39,7 @@ describe('the deadline of a call', () => {
     });
     expect(performance.now() - startedAtMs).toBeGreaterThan(95);
     await server.deserted();
-    expect([server.connections, client.inFlight]).toEqual([1, 0]);
+    expect(client.inFlight).toBe(0);
   });
 
   it('covers the wait for a free socket', async () => {

@@ -5,6 +5,7 @@ import cookieParser from 'cookie-parser';
 import express from 'express';
 import fc from 'fast-check';
 import request from 'supertest';
+import { dcsServer, http } from './dcs/dcs-server';
 import { closeSites, cookieOf, createSite, deadOrigin, ECID, GOLF, HIGH_VALUE, ORG } from './helpers/site';
 
 afterEach(async () => {
@@ -181,13 +182,17 @@ describe('the option skip', () => {
 
 describe('simultaneous requests', () => {
   it('of one cold visitor make one call, each continuing in its own async context, once', async () => {
-    const { aam, simulator } = await createSite({ maxWaitMs: 5_000 });
-    simulator.visitor(ECID).in(GOLF);
-    simulator.fault({ kind: 'latency', latencyMs: 100 });
+    await using dcs = await dcsServer(() => {});
+    const { aam } = await createSite({ dcs: { origins: {}, defaultOrigin: dcs.origin.origin } });
     const context = new AsyncLocalStorage<string>();
     const passed: string[] = [];
     const app = express();
-    app.use((req, _res, next) => context.run(req.url, next));
+    let arrived = 0;
+    app.use((req, _res, next) => {
+      // The DCS answers when everybody is waiting for it.
+      if (++arrived === 200) void dcs.received(1).then(() => dcs.answer(http()));
+      context.run(req.url, next);
+    });
     app.use(aam);
     app.use((req, _res, next) => {
       passed.push(req.url);
@@ -208,7 +213,7 @@ describe('simultaneous requests', () => {
     const responses = await Promise.all(urls.map((url) => request(server).get(url).set('Cookie', cookieOf(ECID))));
     server.close();
 
-    expect(simulator.requests).toHaveLength(1);
+    expect(dcs.heads).toHaveLength(1);
     expect(passed.sort()).toEqual(urls.sort());
     responses.forEach(({ status, body }, n) => {
       if (n % 10 === 7) expect(status).toBe(500);
@@ -251,6 +256,7 @@ describe('the longest wait', () => {
     const { view, simulator } = await createSite({ maxWaitMs: 50, dcs: { timeoutMs: 60_000 } });
     simulator.fault({ kind: 'hang' });
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'pending', ids: [] });
+    await simulator.received(1);
   });
 
   it('is nothing at all where maxWaitMs is 0; the answer serves the next view', async () => {
@@ -263,19 +269,23 @@ describe('the longest wait', () => {
   });
 
   it('is each request’s own: one gives up, another one that shares the call gets the answer', async () => {
-    const { aam, simulator } = await createSite({ maxWaitMs: 30, dcs: { timeoutMs: 60_000 } });
-    simulator.visitor(ECID).in(GOLF);
-    simulator.fault({ kind: 'latency', latencyMs: 200 });
+    await using dcs = await dcsServer(() => {});
+    const { aam } = await createSite({
+      maxWaitMs: 30,
+      dcs: { origins: {}, defaultOrigin: dcs.origin.origin, timeoutMs: 60_000 },
+    });
     const app = express();
     app.use(aam);
     app.get('/', (req, res) => res.json(req.aamSegments));
-    const patient = aam.lookup({ ecid: ECID, region: 9 });
+    const patient = aam.lookup({ ecid: ECID, region: 9 }, { maxWaitMs: 60_000 });
     const { body } = await request(app).get('/').set('Cookie', cookieOf(ECID));
     expect(body.status).toBe('unknown');
+    await dcs.received(1);
+    dcs.answer(http());
     expect((await patient).names).toEqual(['golfFans']);
     const next = await request(app).get('/').set('Cookie', cookieOf(ECID));
     expect(next.body).toMatchObject({ status: 'cached', names: ['golfFans'] });
-    expect(simulator.requests).toHaveLength(1);
+    expect(dcs.heads).toHaveLength(1);
   });
 
   it('ends when the client has gone away, in the context of the request', async () => {
@@ -340,8 +350,9 @@ describe('a failing DCS', () => {
   });
 
   it('that takes longer than a call may leaves a patient visitor unknown, reason timeout', async () => {
-    const { view, simulator } = await createSite({ maxWaitMs: 5_000, dcs: { timeoutMs: 20 } });
-    simulator.fault({ kind: 'hang' });
+    await using hanging = await dcsServer(() => {});
+    const dcs = { origins: {}, defaultOrigin: hanging.origin.origin, timeoutMs: 20 };
+    const { view } = await createSite({ maxWaitMs: 5_000, dcs });
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'timeout' });
   });
 });

@@ -82,7 +82,7 @@ describe('README', () => {
       express: onAnyPort,
       'express-aam-segments': {
         aamSegments(options: Parameters<typeof aamSegments>[0]) {
-          const aam = aamSegments({ ...options, dcs: simulator.dcs });
+          const aam = aamSegments({ ...options, maxWaitMs: 5_000, dcs: { ...simulator.dcs, timeoutMs: 5_000 } });
           instances.push(aam);
           return aam;
         },

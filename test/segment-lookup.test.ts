@@ -1,3 +1,4 @@
+import { ANSWER, dcsServer, http } from './dcs/dcs-server';
 import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE } from './helpers/site';
 
 afterEach(async () => {
@@ -16,18 +17,17 @@ async function seenOnce(options: Parameters<typeof createSite>[0] = {}) {
 
 describe('an answer that is older than its ttl', () => {
   it('is served at once while one refresh runs, which replaces it whole', async () => {
-    const { view, simulator, clock, aam } = await seenOnce();
-    simulator.visitor(ECID).out(GOLF).in(HIGH_VALUE);
+    await using dcs = await dcsServer((socket, nth) => nth === 1 && socket.write(http()));
+    const { view, clock, aam } = await seenOnce({ dcs: { origins: {}, defaultOrigin: dcs.origin.origin } });
     clock.advance(60_000);
-    simulator.fault({ kind: 'latency', latencyMs: 50 });
     const views = await Promise.all(Array.from({ length: 10 }, () => view()));
     for (const each of views)
       expect(each).toMatchObject({ status: 'stale', reason: 'revalidating', names: ['golfFans'] });
-    await aam.lookup({ ecid: ECID });
-    await simulator.received(2);
+    await dcs.received(2);
+    dcs.answer(http(ANSWER.replace(String(GOLF), String(HIGH_VALUE))));
     await idle(aam);
     expect(await view()).toMatchObject({ status: 'cached', names: ['highValue'] });
-    expect(simulator.requests).toHaveLength(2);
+    expect(dcs.heads).toHaveLength(2);
   });
 
   it('stays when the refresh fails, says why, and the DCS is left alone for a while', async () => {
@@ -66,6 +66,7 @@ describe('an answer that is older than its ttl', () => {
     simulator.fault({ kind: 'hang' });
     clock.advance(660_000);
     expect(await view()).toMatchObject({ status: 'stale', reason: 'revalidating', names: ['golfFans'] });
+    await simulator.received(2);
   });
 
   it('is not served past both windows', async () => {

@@ -16,6 +16,8 @@ export interface DcsServer extends AsyncDisposable {
   readonly connections: number;
   /** Connections that are open now. */
   readonly sockets: ReadonlySet<Socket>;
+  /** Answers on every connection. */
+  answer(bytes: string): void;
   /** When so many requests have arrived. */
   received(count: number): Promise<void>;
   /** When no connection is open any more. */
@@ -55,6 +57,9 @@ export async function dcsServer(answer: (socket: Socket, nth: number) => unknown
     sockets,
     get connections() {
       return connections;
+    },
+    answer(bytes) {
+      for (const socket of sockets) socket.write(bytes);
     },
     received: async (count) => {
       while (heads.length < count) await changed();

@@ -38,7 +38,9 @@ export async function createSite({ simulator: simulatorOptions, dcs, ...options 
     orgId: ORG,
     partner: 'acme',
     segments: { golfFans: GOLF, highValue: HIGH_VALUE },
-    dcs: { ...simulator.dcs, ...dcs },
+    // Patient, so that a busy machine changes nothing; what waiting does is for the tests that set these.
+    maxWaitMs: 5_000,
+    dcs: { ...simulator.dcs, timeoutMs: 5_000, ...dcs },
     ...options,
   });
   open.push(async () => {

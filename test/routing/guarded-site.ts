@@ -44,7 +44,7 @@ export async function createGuardedSite(
     segments: { golfFans: GOLF, highValue: HIGH_VALUE },
     maxWaitMs: 5_000,
     cache: { maxVisitors: 9, ...cache },
-    dcs: { defaultOrigin, origins: { 9: defaultOrigin }, ...dcs },
+    dcs: { defaultOrigin, origins: { 9: defaultOrigin }, timeoutMs: 5_000, ...dcs },
     ...options,
   });
   open.push(() => {

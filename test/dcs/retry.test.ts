@@ -48,7 +48,7 @@ describe('a kept-alive socket that the server closes instead of answering', () =
   it('has the one deadline of the call', async () => {
     const server = await dcsServer((socket, nth) => [answer, reset, () => {}][nth - 1]?.(socket));
     let nowMs = 0;
-    await using client = clientOf(server.origin, { nowMs: () => nowMs++, timeoutMs: 100 });
+    await using client = clientOf(server.origin, { nowMs: () => nowMs++, timeoutMs: 1_000 });
     await client.lookup('first', { ecid: OTHER_ECID });
     await new Promise(setImmediate);
     await expect(client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'timeout' });

@@ -5,9 +5,19 @@ export type { BreakerState, OriginStats } from './dcs/origin-gate';
 export type { SegmentIds } from './dcs/request';
 export { AamError, type AamErrorCode } from './errors';
 export type { Register, RegisteredName } from './express';
+export type { AuthState, CustomerId } from './identity/customer-ids';
+export type { VisitorId } from './identity/given-identity';
 export type { Visitor } from './identity/visitor';
 export { type AamSegments, type AamStats, aamSegments } from './middleware';
-export type { AamSegmentsOptions, BreakerOptions, CacheOptions, DcsOptions, IdentityOptions } from './options';
+export type {
+  AamSegmentsOptions,
+  BreakerOptions,
+  CacheOptions,
+  ConsentOptions,
+  DcsOptions,
+  IdentityOptions,
+  PrivacyOptions,
+} from './options';
 export { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
 export {
   routeBySegment,
@@ -17,5 +27,5 @@ export {
 } from './routing/route-by-segment';
 export type { DestinationFormat } from './segments/destination-values';
 export type { SegmentId, SegmentRef } from './segments/segment-refs';
-export type { LookupOptions, VisitorId } from './visitor-lookup';
+export type { LookupOptions } from './visitor-lookup';
 export type { SegmentReason, SegmentStatus, VisitorSegments } from './visitor-segments';

@@ -1,15 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import { refusalOf } from './consent/gate';
+import { type Consent, ConsentGate, NO_CONSENT } from './consent/gate';
+import { Robots } from './consent/robot';
+import { isSpeculative } from './consent/speculation';
+import { CookieFinder } from './cookie-header';
 import type { OriginStats } from './dcs/origin-gate';
-import { createIdentityReader, type Visitor, visitorKey } from './identity/visitor';
+import { GivenIdentity, type VisitorId } from './identity/given-identity';
+import { type Identity, IdentityReader, type Visitor } from './identity/visitor';
+import { webSdkCookieName } from './identity/web-sdk-cookies';
 import { type AamSegmentsOptions, resolveOptions } from './options';
+import { ResponsePrivacy } from './response-privacy';
 import { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
 import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
 import { asDcsError, type OnItsWay, SegmentLookup } from './segment-lookup';
 import type { SegmentRef } from './segments/segment-refs';
-import { checkedVisitor, type LookupOptions, lookupVisitor, type VisitorId } from './visitor-lookup';
-import { type SegmentReason, type SegmentStatus, servedBy, type Verdict, VisitorSegments } from './visitor-segments';
+import { SiteFunction } from './site-function';
+import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
+import {
+  type Instance,
+  type SegmentReason,
+  type SegmentStatus,
+  servedBy,
+  type Verdict,
+  VisitorSegments,
+} from './visitor-segments';
 import { waitFor } from './waiting-request';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
@@ -53,6 +67,8 @@ export interface AamSegments<Name extends string = string> {
 interface ServedRequest extends IncomingMessage {
   aamSegments?: VisitorSegments;
   cookies?: unknown;
+  /** Express has it, and Connect has it in apps that are mounted. */
+  originalUrl?: string;
 }
 
 interface ServedResponse extends ServerResponse {
@@ -66,7 +82,7 @@ interface ServedResponse extends ServerResponse {
  */
 export function aamSegments<const Name extends string = never>(options: AamSegmentsOptions<Name>): AamSegments<Name> {
   const resolved = resolveOptions(options);
-  const { names, maxWaitMs, orgId, skip } = resolved;
+  const { maxWaitMs, orgId } = resolved;
   if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(orgId)) {
     // Legal, but nearly always a slip, and one that would only show as visitors who never have an id.
     process.emitWarning(`the option 'orgId' is ${orgId}; Adobe's are 24 hexadecimal digits and @AdobeOrg`, {
@@ -74,12 +90,17 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     });
   }
   const lookup = new SegmentLookup(resolved, () => Math.floor(performance.now()));
+  const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy(resolved.privacy) };
+  const cookies = new CookieFinder();
   const { regions } = resolved.dcs;
-  const readIdentity = createIdentityReader({
-    orgId,
-    sEcid: resolved.identity.sEcid,
-    isKnownRegion: (region) => regions.has(region),
-  });
+  const identityReader = new IdentityReader(
+    { ...resolved.identity, orgId, isKnownRegion: (region) => regions.has(region) },
+    cookies,
+  );
+  const givenIdentity = new GivenIdentity(resolved.identity);
+  const gate = new ConsentGate({ ...resolved.consent, webSdkCookie: webSdkCookieName(orgId, 'consent') }, cookies);
+  const robots = resolved.excludeBots ? new Robots() : undefined;
+  const skip = resolved.skip && new SiteFunction('options.skip', 'WRN_AAM_SKIP_THREW', resolved.skip);
   const requests: Record<SegmentStatus, number> = {
     fresh: 0,
     cached: 0,
@@ -88,11 +109,10 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     anonymous: 0,
     excluded: 0,
   };
-  let warnedOfSkip = false;
   function aamSegmentsMiddleware(req: ServedRequest, res: ServedResponse, next: (error?: unknown) => void): void {
     const present = req.aamSegments;
     if (present !== undefined) {
-      const before = servedBy(present, names);
+      const before = servedBy(present, instance);
       if (before !== undefined) {
         expose(req, res, before);
         next();
@@ -100,63 +120,77 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       }
     }
     const startedAtMs = lookup.nowMs();
-    const { visitor, found } = consider(req, startedAtMs);
-    const proceed = (verdict: Verdict) => {
+    const leftMs = () => (res.destroyed ? 0 : maxWaitMs - (lookup.nowMs() - startedAtMs));
+    const proceed = (visitor: Visitor, verdict: Verdict) => {
       requests[verdict.status]++;
-      expose(req, res, new VisitorSegments(names, visitor, verdict, present));
+      expose(req, res, new VisitorSegments(instance, visitor, verdict, res, present));
       next();
     };
-    if (!('flight' in found)) {
-      proceed(found);
+    const serve = (visitor: Visitor, found: Verdict | OnItsWay) => {
+      if (!('flight' in found)) {
+        proceed(visitor, found);
+        return;
+      }
+      const { flight, instead, isProbe } = found;
+      const waitMs = isProbe ? 0 : leftMs();
+      waitFor(flight.promise, waitMs, res, {
+        gaveUp: () => proceed(visitor, lookup.pending(instead, lookup.nowMs())),
+        arrived: (remembered) => proceed(visitor, lookup.arrived(remembered)),
+        failed: (error) => proceed(visitor, lookup.failed(asDcsError(error), instead, lookup.nowMs())),
+      });
+    };
+
+    const exclusion = leftAlone(req);
+    if (exclusion !== undefined) {
+      proceed({}, unasked('excluded', exclusion));
       return;
     }
-    const { flight, instead, isProbe } = found;
-    const gaveUp = () => proceed(lookup.pending(instead, lookup.nowMs()));
-    const waitMs = maxWaitMs - (lookup.nowMs() - startedAtMs);
-    if (isProbe || waitMs <= 0 || res.destroyed) {
-      gaveUp();
+    const { cookie } = req.headers;
+    const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
+    const identity = givenIdentity.complete(identityReader.read(found, req.originalUrl ?? req.url), req);
+    const consent = gate.consider(req, found, identity);
+    if (!(consent instanceof Promise)) {
+      serve(identity.visitor, decide(req, identity, consent, startedAtMs));
       return;
     }
-    waitFor(flight, waitMs, res, {
-      gaveUp,
-      arrived: (remembered) => proceed(lookup.arrived(remembered)),
-      failed: (error) => proceed(lookup.failed(asDcsError(error), instead, lookup.nowMs())),
+    const decideLater = (answer: Consent) => decide(req, identity, answer, lookup.nowMs());
+    waitFor(consent, leftMs(), res, {
+      arrived: (answer) => serve(identity.visitor, decideLater(answer)),
+      failed: () => proceed(identity.visitor, decideLater(NO_CONSENT) as Verdict),
+      gaveUp: () => {
+        // Not known in time is no yes. A no that comes late still ends what is known and what is on its way.
+        consent.then(({ refusal }) => {
+          if (refusal !== undefined) lookup.withdraw(identity.visitor, refusal);
+        });
+        proceed(identity.visitor, unasked('excluded', 'no-consent'));
+      },
     });
   }
 
-  /** Who it is, whether we may ask, what is known: all that can be said without waiting. */
-  function consider(req: ServedRequest, startedAtMs: number): { visitor: Visitor; found: Verdict | OnItsWay } {
-    if (skip !== undefined && isSkipped(req)) return { visitor: {}, found: unasked('excluded', 'skipped') };
-    const { cookie } = req.headers;
-    const identity = readIdentity(cookie, cookie === undefined ? req.cookies : undefined);
-    const { visitor, problem } = identity;
-    const refusal = refusalOf(identity);
-    if (refusal !== undefined) {
-      // Who withdraws is not only not asked about any more: what was learnt before goes too.
-      if (problem === undefined) lookup.cache.forget(visitorKey(visitor));
-      return { visitor, found: unasked('excluded', refusal) };
-    }
-    if (problem !== undefined) return { visitor, found: unasked('anonymous', problem) };
-    return { visitor, found: lookup.begin(visitor, startedAtMs) };
+  /** Why a request is served without even looking at who makes it. */
+  function leftAlone(req: ServedRequest): 'skipped' | 'bot' | undefined {
+    // Not knowing whether a request is to be left alone, we leave it alone; the site goes on.
+    if (skip?.call(req, true)) return 'skipped';
+    return robots?.isRobot(req.headers['user-agent']) ? 'bot' : undefined;
   }
 
-  function isSkipped(req: ServedRequest): boolean {
-    try {
-      return Boolean(skip?.(req));
-    } catch (error) {
-      // Not knowing whether a request is to be left alone, we leave it alone; the site goes on.
-      // Said once, and without the message, which may hold what the site knows of the visitor.
-      const name = error instanceof Error ? error.name : typeof error;
-      if (!warnedOfSkip) process.emitWarning(`the option 'skip' threw: ${name}`, { code: 'WRN_AAM_SKIP_THREW' });
-      warnedOfSkip = true;
-      return true;
+  /** All that can be said without waiting. */
+  function decide(req: ServedRequest, identity: Identity, consent: Consent, nowMs: number): Verdict | OnItsWay {
+    const { visitor, problem } = identity;
+    const { refusal, tcString } = consent;
+    if (refusal !== undefined) {
+      // Who withdraws is not only not asked about any more: what was learnt before goes too.
+      if (problem === undefined) lookup.withdraw(visitor, refusal);
+      return unasked('excluded', refusal);
     }
+    if (problem !== undefined) return unasked('anonymous', problem);
+    return lookup.begin(visitor, tcString, !isSpeculative(req.headers), nowMs);
   }
 
   return Object.assign(aamSegmentsMiddleware, {
     lookup: (visitor: VisitorId, lookupOptions: LookupOptions = {}) =>
-      lookupVisitor<Name>(lookup, names, visitor, lookupOptions),
-    forget: (visitor: VisitorId) => lookup.cache.forget(visitorKey(checkedVisitor(visitor))),
+      lookupVisitor<Name>(lookup, instance, visitor, lookupOptions),
+    forget: (visitor: VisitorId) => lookup.forget(checkedVisitor(visitor)),
     stats: () => ({
       requests: { ...requests },
       visitors: lookup.cache.size,

@@ -39,6 +39,10 @@ export function integer(path: string, given: unknown, min: number, max: number, 
   return given as number;
 }
 
+export function flag(path: string, given: boolean | undefined, byDefault: boolean): boolean {
+  return oneOf(path, given, [true, false], byDefault);
+}
+
 export function oneOf<T>(path: string, given: T | undefined, allowed: readonly T[], byDefault: T): T {
   if (given === undefined) return byDefault;
   assert(allowed.includes(given), path, allowed.map((value) => printed(value)).join(' or '), given);

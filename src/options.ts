@@ -2,7 +2,9 @@ import type { DcsDispatcher } from './dcs/client';
 import { REGIONAL_ORIGINS, Regions } from './dcs/regions';
 import type { SegmentIds } from './dcs/request';
 import { AamError } from './errors';
-import { assert, count, group, integer, isRecord, isText, ms, oneOf, optional } from './option-checks';
+import type { CustomerId } from './identity/customer-ids';
+import type { VisitorId } from './identity/given-identity';
+import { assert, count, flag, group, integer, isRecord, isText, ms, oneOf, optional } from './option-checks';
 import type { DestinationFormat, ResolvedDestinationFormat } from './segments/destination-values';
 import { type SegmentId, SegmentNames, type Wanted, wantedById } from './segments/segment-refs';
 
@@ -24,7 +26,14 @@ export interface AamSegmentsOptions<Name extends string = string> {
    */
   // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
   readonly skip?: ((req: any) => boolean) | undefined;
+  /**
+   * Gives robots no segments, by their `User-Agent`: `excluded`, reason `bot`. An id that many calls are made for is
+   * denylisted for good, and crawlers are the main reason. @default true
+   */
+  readonly excludeBots?: boolean | undefined;
   readonly identity?: IdentityOptions | undefined;
+  readonly consent?: ConsentOptions | undefined;
+  readonly privacy?: PrivacyOptions | undefined;
   readonly cache?: CacheOptions | undefined;
   readonly dcs?: DcsOptions | undefined;
 }
@@ -33,6 +42,51 @@ export interface AamSegmentsOptions<Name extends string = string> {
 export interface IdentityOptions {
   /** Read the `s_ecid` cookie, set by a CNAME tracking server, where AMCV has no id. @default true */
   readonly sEcid?: boolean | undefined;
+  /**
+   * Read the query parameter `adobe_mc`, by which Adobe's clients take a visitor along to another domain of the same
+   * company, where no cookie has an id. Who has such a link can give it to others for five minutes: they then see the
+   * page of that visitor. @default false
+   */
+  readonly adobeMc?: boolean | undefined;
+  /** Cookies with the visitor's Audience Manager UUID: `aam_uuid`, `aam_did`. Read last. @default none */
+  readonly uuidCookie?: string | readonly string[] | undefined;
+  /**
+   * The visitor, where the site knows better than the cookies; `undefined`: it does not. Where it throws or gives what is
+   * no visitor, the visitor is nobody (`anonymous`, reason `bad-id`).
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
+  readonly resolve?: ((req: any) => VisitorId | undefined | null) | undefined;
+  /**
+   * The company's own ids of the visitor, who has logged in. They go along with the call, and with other ids or another
+   * state the visitor is asked about anew. At most 10, 3 of one data source: the first ones count.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly customerIds?: ((req: any) => readonly CustomerId[] | undefined | null) | undefined;
+}
+
+/** Whom the DCS may be asked about. Opt-outs and refusals in Adobe's own cookies always count. */
+export interface ConsentOptions {
+  /** Whether a visitor who has not said anything is treated as one who refused. @default false */
+  readonly required?: boolean | undefined;
+  /** Whether `Sec-GPC: 1` is a refusal. @default true */
+  readonly gpc?: boolean | undefined;
+  /**
+   * The cookie in which the site's consent management platform keeps the IAB TCF string. It must consent to vendor 565 and
+   * to purposes 1 and 10. `false`: not looked at. @default 'euconsent-v2'
+   */
+  readonly tcfCookie?: string | false | undefined;
+  /**
+   * What the site itself knows: only `true` is a yes. Throwing, a rejection and every other value are a no; so is, for
+   * this view, a promise that is not there within `maxWaitMs`. Not asked where one of the others has refused.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly given?: ((req: any) => boolean | PromiseLike<boolean>) | undefined;
+}
+
+/** How a page that depends on the visitor is kept from others. It always leaves as `Cache-Control: private`. */
+export interface PrivacyOptions {
+  /** Adds `Vary: Cookie` too, for caches that do not go by `private`. @default false */
+  readonly varyCookie?: boolean | undefined;
 }
 
 /** How long answers are remembered, and how many. */
@@ -50,6 +104,8 @@ export interface CacheOptions {
   readonly staleIfErrorMs?: number | undefined;
   /** The ttl of an answer without segments: the visitor's profile may still be on its way. @default 15000 */
   readonly emptyTtlMs?: number | undefined;
+  /** At least 32 characters. With it, visitors are remembered under HMACs instead of their ids. @default none */
+  readonly keySecret?: string | undefined;
 }
 
 /** How the Data Collection Servers are asked. */
@@ -105,13 +161,28 @@ export interface ResolvedOptions {
   readonly destinations: ReadonlyMap<string, ResolvedDestinationFormat>;
   readonly maxWaitMs: number;
   readonly skip: ((req: unknown) => boolean) | undefined;
-  readonly identity: { readonly sEcid: boolean };
+  readonly excludeBots: boolean;
+  readonly identity: {
+    readonly sEcid: boolean;
+    readonly adobeMc: boolean;
+    readonly uuidCookies: readonly string[];
+    readonly resolve: ((req: unknown) => unknown) | undefined;
+    readonly customerIds: ((req: unknown) => unknown) | undefined;
+  };
+  readonly consent: {
+    readonly required: boolean;
+    readonly gpc: boolean;
+    readonly tcfCookie: string | false;
+    readonly given: ((req: unknown) => unknown) | undefined;
+  };
+  readonly privacy: { readonly varyCookie: boolean };
   readonly cache: {
     readonly maxVisitors: number;
     readonly ttlMs: number;
     readonly staleWhileRevalidateMs: number;
     readonly staleIfErrorMs: number;
     readonly emptyTtlMs: number;
+    readonly keySecret: string | undefined;
   };
   readonly dcs: {
     readonly timeoutMs: number;
@@ -140,7 +211,10 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     destinations: true,
     maxWaitMs: true,
     skip: true,
+    excludeBots: true,
     identity: true,
+    consent: true,
+    privacy: true,
     cache: true,
     dcs: true,
   });
@@ -148,16 +222,32 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     segments = {},
     destinations = {},
     identity: identityGroup = {},
+    consent: consentGroup = {},
+    privacy: privacyGroup = {},
     cache: cacheGroup = {},
     dcs: dcsGroup = {},
   } = top;
-  const identity = group<IdentityOptions>('options.identity', identityGroup, { sEcid: true });
+  const identity = group<IdentityOptions>('options.identity', identityGroup, {
+    sEcid: true,
+    adobeMc: true,
+    uuidCookie: true,
+    resolve: true,
+    customerIds: true,
+  });
+  const consent = group<ConsentOptions>('options.consent', consentGroup, {
+    required: true,
+    gpc: true,
+    tcfCookie: true,
+    given: true,
+  });
+  const privacy = group<PrivacyOptions>('options.privacy', privacyGroup, { varyCookie: true });
   const cache = group<CacheOptions>('options.cache', cacheGroup, {
     maxVisitors: true,
     ttlMs: true,
     staleWhileRevalidateMs: true,
     staleIfErrorMs: true,
     emptyTtlMs: true,
+    keySecret: true,
   });
   const dcs = group<DcsOptions>('options.dcs', dcsGroup, {
     timeoutMs: true,
@@ -185,14 +275,29 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     names: segmentNames(segments),
     destinations: destinationFormats(destinations),
     maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
-    skip: optional('options.skip', top.skip, 'a function', (value) => typeof value === 'function'),
-    identity: { sEcid: oneOf('options.identity.sEcid', identity.sEcid, [true, false], true) },
+    skip: optional('options.skip', top.skip, 'a function', isFunction),
+    excludeBots: flag('options.excludeBots', top.excludeBots, true),
+    identity: {
+      sEcid: flag('options.identity.sEcid', identity.sEcid, true),
+      adobeMc: flag('options.identity.adobeMc', identity.adobeMc, false),
+      uuidCookies: cookieNames('options.identity.uuidCookie', identity.uuidCookie),
+      resolve: optional('options.identity.resolve', identity.resolve, 'a function', isFunction),
+      customerIds: optional('options.identity.customerIds', identity.customerIds, 'a function', isFunction),
+    },
+    consent: {
+      required: flag('options.consent.required', consent.required, false),
+      gpc: flag('options.consent.gpc', consent.gpc, true),
+      tcfCookie: tcfCookieOf(consent.tcfCookie),
+      given: optional('options.consent.given', consent.given, 'a function', isFunction),
+    },
+    privacy: { varyCookie: flag('options.privacy.varyCookie', privacy.varyCookie, false) },
     cache: {
       maxVisitors: count('options.cache.maxVisitors', cache.maxVisitors, 100_000),
       ttlMs: ms('options.cache.ttlMs', cache.ttlMs, 60_000),
       staleWhileRevalidateMs: ms('options.cache.staleWhileRevalidateMs', cache.staleWhileRevalidateMs, 600_000),
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
       emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
+      keySecret: keySecretOf(cache.keySecret),
     },
     dcs: {
       timeoutMs: ms('options.dcs.timeoutMs', dcs.timeoutMs, 1_000),
@@ -206,7 +311,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
         failurePercent: integer('options.dcs.breaker.failurePercent', breaker.failurePercent, 1, 100, 50),
         probeAfterMs: ms('options.dcs.breaker.probeAfterMs', breaker.probeAfterMs, 5_000),
       },
-      failover: oneOf('options.dcs.failover', dcs.failover, [true, false], true),
+      failover: flag('options.dcs.failover', dcs.failover, true),
       minIntervalMs: ms('options.dcs.minIntervalMs', dcs.minIntervalMs, 1_000),
       dispatcher: optional('options.dcs.dispatcher', dcs.dispatcher, 'an undici dispatcher', isDispatcher),
     },
@@ -289,6 +394,35 @@ function regionsOf({ origins, defaultOrigin }: DcsOptions, partnerHost: string):
     byRegion.set(Number(region), originOf(path, origin));
   }
   return new Regions(byRegion, originOf('options.dcs.defaultOrigin', defaultOrigin ?? `https://${partnerHost}`));
+}
+
+function cookieNames(path: string, given: unknown): readonly string[] {
+  if (given === undefined) return [];
+  const names = Array.isArray(given) ? [...given] : [given];
+  assert(names.every(isCookieName), path, "a cookie's name or an array of them", given);
+  return names;
+}
+
+function tcfCookieOf(given: unknown = 'euconsent-v2'): string | false {
+  assert(given === false || isCookieName(given), 'options.consent.tcfCookie', "a cookie's name or false", given);
+  return given as string | false;
+}
+
+/** A token of RFC 6265. */
+function isCookieName(given: unknown): boolean {
+  return typeof given === 'string' && /^[!#$%&'*+.^`|~\w-]+$/.test(given);
+}
+
+function isFunction(given: unknown): boolean {
+  return typeof given === 'function';
+}
+
+/** The error does not repeat it: it may be a secret that is only too short. */
+function keySecretOf(given: unknown): string | undefined {
+  if (given === undefined || (typeof given === 'string' && given.length >= 32)) return given;
+  const received = typeof given === 'string' ? `one of ${given.length}` : typeof given;
+  const rule = 'a string of at least 32 characters';
+  throw new AamError('ERR_AAM_INVALID_OPTION', `options.cache.keySecret must be ${rule}, got ${received}`);
 }
 
 function isDispatcher(given: unknown): boolean {

@@ -19,6 +19,8 @@ export class Remembered implements Stamped, SegmentSet {
   cookieRegion: number | undefined;
   readonly ttlMs: number;
   storedAtMs = 0;
+  variant = '';
+  other: this | undefined = undefined;
 
   private constructor(
     set: SegmentSet,

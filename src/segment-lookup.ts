@@ -5,10 +5,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Flight, SegmentCache } from './cache/segment-cache';
 import { ConfigurationAdvice } from './configuration-advice';
-import { DcsClient } from './dcs/client';
+import { DcsClient, type Question } from './dcs/client';
 import { DcsError, type FailureReason } from './dcs/dcs-error';
 import { ADVICE, type Exclusion } from './dcs/error-codes';
-import { type Visitor, visitorKey } from './identity/visitor';
+import type { Visitor } from './identity/visitor';
+import { VisitorKeys } from './identity/visitor-keys';
 import type { ResolvedOptions } from './options';
 import { Remembered } from './remembered';
 import { segmentSetOf } from './segments/segment-set';
@@ -31,6 +32,7 @@ const MINUTE_MS = 60_000;
  */
 const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
   'opted-out': 120 * MINUTE_MS,
+  'no-consent': 0, // never remembered: it is what the request says
   'invalid-id': 360 * MINUTE_MS,
   refused: 60 * MINUTE_MS,
   denylisted: 2_147_483_647,
@@ -43,12 +45,14 @@ export class SegmentLookup {
   /** The monotonic clock that everything in here goes by. */
   readonly nowMs: () => number;
   readonly #options: ResolvedOptions;
+  readonly #keys: VisitorKeys;
   /** A shared call must not run in the async context of the request that happened to start it. */
   readonly #outsideOfRequests = AsyncLocalStorage.snapshot();
 
   constructor(options: ResolvedOptions, nowMs: () => number) {
     this.#options = options;
     this.nowMs = nowMs;
+    this.#keys = new VisitorKeys(options.cache.keySecret);
     this.cache = new SegmentCache({ ...options.cache, nowMs });
     this.advice = new ConfigurationAdvice({
       adviceOnCode: ADVICE,
@@ -63,22 +67,39 @@ export class SegmentLookup {
     });
   }
 
-  /** What can be served at once, without a promise, or the call that would have to be waited for. */
-  begin(visitor: Visitor, nowMs: number): Verdict | OnItsWay {
-    const key = visitorKey(visitor);
-    const known = this.cache.get(key);
+  /**
+   * What can be served at once, without a promise, or the call that would have to be waited for.
+   * @param tcString by which the visitor consents: goes along with the call
+   * @param mayCall without it what is known is served, and nobody is asked
+   */
+  begin(visitor: Visitor, tcString: string | undefined, mayCall: boolean, nowMs: number): Verdict | OnItsWay {
+    const key = this.#keys.keyOf(visitor);
+    const variant = this.#keys.variantOf(visitor, tcString !== undefined);
+    const known = this.cache.get(key, variant);
+    const freshness = known === undefined ? 'expired' : this.cache.freshness(known, nowMs);
     if (known !== undefined) {
       if (visitor.region !== undefined) known.cookieRegion = visitor.region;
-      switch (this.cache.freshness(known, nowMs)) {
-        case 'fresh':
-          return fromCache(known, nowMs - known.storedAtMs);
-        case 'stale':
-          return this.#refresh(key, visitor, known, nowMs);
-        case 'late':
-          return this.#load(key, visitor, known, nowMs);
-      }
+      if (freshness === 'fresh') return fromCache(known, nowMs - known.storedAtMs);
     }
-    return this.#load(key, visitor, undefined, nowMs);
+    const instead = freshness === 'expired' ? undefined : known;
+    if (!mayCall) return instead === undefined ? SKIPPED : stale(instead, nowMs, 'skipped', undefined);
+    const question = { visitor: { ...visitor, region: visitor.region ?? known?.cookieRegion }, tcString, variant };
+    const found = this.#load(key, question, instead, nowMs);
+    // Behind the visitor's back.
+    return freshness === 'stale' && 'flight' in found ? this.pending(known, nowMs) : found;
+  }
+
+  /** Forgets all about a visitor. A call that is on its way goes on, and what it brings is not remembered. */
+  forget(visitor: Visitor): void {
+    for (const key of this.#keys.allKeysOf(visitor)) this.cache.forget(key);
+  }
+
+  /** A visitor does not agree, or not any more: nothing is remembered of them, and nothing more is asked. */
+  withdraw(visitor: Visitor, reason: Exclusion): void {
+    for (const key of this.#keys.allKeysOf(visitor)) {
+      this.cache.forget(key);
+      this.client.abandon(key, reason);
+    }
   }
 
   /** The verdict when the call that was waited for has brought something. */
@@ -99,39 +120,36 @@ export class SegmentLookup {
     return { status: 'unknown', reason: failure.reason, remembered: undefined, ageMs: undefined, failure };
   }
 
-  /** Behind the visitor's back. */
-  #refresh(key: string, visitor: Visitor, known: Remembered, nowMs: number): Verdict {
-    const found = this.#load(key, visitor, known, nowMs);
-    return 'flight' in found ? this.pending(known, nowMs) : found;
+  #load(key: string, question: Question, instead: Remembered | undefined, nowMs: number): Verdict | OnItsWay {
+    const { visitor, variant } = question;
+    const refusal = this.client.refusal(key, visitor);
+    if (refusal !== undefined) return this.failed(refusal, instead, nowMs);
+    const isProbe = this.client.isProbe(visitor);
+    const flight = this.#outsideOfRequests(() =>
+      this.cache.load(key, variant, (ownKey) => this.#ask(ownKey, question)),
+    );
+    return { flight, instead, isProbe };
   }
 
-  #load(key: string, visitor: Visitor, known: Remembered | undefined, nowMs: number): Verdict | OnItsWay {
-    const located = { ...visitor, region: visitor.region ?? known?.cookieRegion };
-    const refusal = this.client.refusal(key, located);
-    if (refusal !== undefined) return this.failed(refusal, known, nowMs);
-    const isProbe = this.client.isProbe(located);
-    const flight = this.#outsideOfRequests(() => this.cache.load(key, (ownKey) => this.#ask(ownKey, located)));
-    return { flight, instead: known, isProbe };
-  }
-
-  async #ask(key: string, visitor: Visitor): Promise<Remembered> {
+  async #ask(key: string, question: Question): Promise<Remembered> {
     const { cache, destinations } = this.#options;
+    const { region: cookieRegion } = question.visitor;
     try {
-      const reply = await this.client.lookup(key, visitor);
+      const reply = await this.client.lookup(key, question);
       this.advice.onReply(reply);
       const set = segmentSetOf(reply, destinations);
       const isEmpty = set.ids === '' && set.values === undefined;
       return Remembered.segments(set, {
         region: reply.region,
         transactionId: reply.transactionId,
-        cookieRegion: visitor.region,
+        cookieRegion,
         ttlMs: isEmpty ? cache.emptyTtlMs : cache.ttlMs,
       });
     } catch (error) {
       if (!(error instanceof DcsError)) throw error;
       if (error.dcsCode !== undefined) this.advice.onCode(error.dcsCode);
       if (!isExclusion(error.reason)) throw error;
-      return Remembered.exclusion(error.reason, visitor.region, error.optOutTtlMs ?? EXCLUSION_TTL_MS[error.reason]);
+      return Remembered.exclusion(error.reason, cookieRegion, error.optOutTtlMs ?? EXCLUSION_TTL_MS[error.reason]);
     }
   }
 }
@@ -139,6 +157,14 @@ export class SegmentLookup {
 const STILL_PENDING: Verdict = {
   status: 'unknown',
   reason: 'pending',
+  remembered: undefined,
+  ageMs: undefined,
+  failure: undefined,
+};
+
+const SKIPPED: Verdict = {
+  status: 'excluded',
+  reason: 'skipped',
   remembered: undefined,
   ageMs: undefined,
   failure: undefined,
@@ -157,7 +183,7 @@ function fromCache(known: Remembered, ageMs: number): Verdict {
 function stale(
   known: Remembered,
   nowMs: number,
-  reason: FailureReason | 'revalidating',
+  reason: FailureReason | 'revalidating' | 'skipped',
   failure: DcsError | undefined,
 ): Verdict {
   return { status: 'stale', reason, remembered: known, ageMs: nowMs - known.storedAtMs, failure };

@@ -1,14 +1,9 @@
 import { AamError } from './errors';
-import { isVisitorId, type Visitor } from './identity/visitor';
+import { type VisitorId, visitorOf } from './identity/given-identity';
+import type { Visitor } from './identity/visitor';
 import { group, ms } from './option-checks';
 import { asDcsError, type OnItsWay, type SegmentLookup } from './segment-lookup';
-import type { SegmentNames } from './segments/segment-refs';
-import { type Verdict, VisitorSegments } from './visitor-segments';
-
-/** A visitor by Experience Cloud ID or by Audience Manager UUID, 38 decimal digits each. */
-export type VisitorId =
-  | { readonly ecid: string; readonly region?: number | undefined }
-  | { readonly uuid: string; readonly region?: number | undefined };
+import { type Instance, type Verdict, VisitorSegments } from './visitor-segments';
 
 /** How long `lookup()` waits. */
 export interface LookupOptions {
@@ -21,7 +16,7 @@ export interface LookupOptions {
 /** The segments of a visitor outside of a request: what `aam.lookup()` does. */
 export async function lookupVisitor<Name extends string>(
   lookup: SegmentLookup,
-  names: SegmentNames,
+  instance: Instance,
   visitorId: VisitorId,
   options: LookupOptions,
 ): Promise<VisitorSegments<Name>> {
@@ -29,27 +24,19 @@ export async function lookupVisitor<Name extends string>(
   const { maxWaitMs, signal } = group<LookupOptions>('options', options, { maxWaitMs: true, signal: true });
   if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
   signal?.throwIfAborted();
-  const found = lookup.begin(visitor, lookup.nowMs());
+  const found = lookup.begin(visitor, undefined, true, lookup.nowMs());
   const verdict = 'flight' in found ? await settled(lookup, found, maxWaitMs, signal) : found;
   if (verdict.status === 'unknown') {
     throw verdict.failure ?? new AamError('ERR_AAM_DCS_TIMEOUT', `no answer within ${maxWaitMs} ms`);
   }
-  return new VisitorSegments<Name>(names, visitor, verdict);
+  return new VisitorSegments<Name>(instance, visitor, verdict);
 }
 
 /** @throws {AamError} `ERR_AAM_INVALID_OPTION`; the message does not repeat the id */
 export function checkedVisitor(visitorId: unknown): Visitor {
-  const { ecid, uuid, region } = (visitorId ?? {}) as Partial<Record<'ecid' | 'uuid' | 'region', unknown>>;
-  const id = ecid ?? uuid;
-  if (!isVisitorId(id) || (ecid !== undefined && uuid !== undefined)) {
-    throw new AamError('ERR_AAM_INVALID_OPTION', 'a visitor must be { ecid } or { uuid }, a string of 38 digits');
-  }
-  if (region !== undefined && !Number.isInteger(region)) {
-    throw new AamError('ERR_AAM_INVALID_OPTION', "a visitor's region must be an integer");
-  }
-  return ecid === undefined
-    ? { ecid: undefined, uuid: id, region: region as number | undefined }
-    : { ecid: id, uuid: undefined, region: region as number | undefined };
+  const { visitor, problem } = visitorOf(visitorId);
+  if (visitor === undefined || problem !== undefined) throw new AamError('ERR_AAM_INVALID_OPTION', problem as string);
+  return visitor;
 }
 
 function settled(

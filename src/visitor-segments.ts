@@ -1,7 +1,9 @@
+import type { ServerResponse } from 'node:http';
 import type { DcsError, FailureReason } from './dcs/dcs-error';
 import type { Exclusion } from './dcs/error-codes';
 import type { Visitor } from './identity/visitor';
 import { NO_SEGMENTS, type Remembered } from './remembered';
+import type { ResponsePrivacy } from './response-privacy';
 import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segments/segment-refs';
 import { type SegmentSet, splitIds } from './segments/segment-set';
 
@@ -17,12 +19,21 @@ export type SegmentStatus = 'fresh' | 'cached' | 'stale' | 'unknown' | 'anonymou
 
 /**
  * Why it is so.
- * - `stale`: `revalidating`, or why the refresh failed;
+ * - `stale`: `revalidating`, `skipped` (the browser fetches ahead: not refreshed), or why the refresh failed;
  * - `unknown`: `pending` (still on its way: the next view has it), or why the call failed;
  * - `anonymous`: `no-id`, `bad-id`;
- * - `excluded`: `opted-out`, `denylisted`, `invalid-id`, `refused` (by the DCS), `skipped` (by the option `skip`).
+ * - `excluded`: `opted-out`, `no-consent`, `bot`, `denylisted`, `invalid-id`, `refused` (by the DCS), `skipped` (by the
+ *   option `skip`, or the browser fetches ahead and nothing is in the cache).
  */
-export type SegmentReason = 'revalidating' | 'pending' | 'no-id' | 'bad-id' | 'skipped' | FailureReason | Exclusion;
+export type SegmentReason =
+  | 'revalidating'
+  | 'pending'
+  | 'no-id'
+  | 'bad-id'
+  | 'skipped'
+  | 'bot'
+  | FailureReason
+  | Exclusion;
 
 /** What is known when a request is decided. */
 export interface Verdict {
@@ -34,35 +45,54 @@ export interface Verdict {
   readonly failure: DcsError | undefined;
 }
 
+/** What all segments that one instance of the middleware serves have in common. */
+export interface Instance {
+  readonly names: SegmentNames;
+  /** Keeps pages out of shared caches once segments have been read for them. */
+  readonly privacy: ResponsePrivacy;
+}
+
 /**
- * What the instance with these names has served on a request before, itself or under what other instances have put in
- * its place since. The request keeps no more than one property of ours: a further one would cost as much as reading the
- * cookies, since Express gives every request object a shape of its own.
+ * What this instance has served on a request before, itself or under what other instances have put in its place since.
+ * The request keeps no more than one property of ours: a further one would cost as much as reading the cookies, since
+ * Express gives every request object a shape of its own.
  */
-export let servedBy: (segments: VisitorSegments | undefined, names: SegmentNames) => VisitorSegments | undefined;
+export let servedBy: (segments: VisitorSegments | undefined, instance: Instance) => VisitorSegments | undefined;
 
 /**
  * The segments of one visitor as of one request: what `req.aamSegments` is. Immutable. Whatever its status, `has()` can
  * be asked; where nothing is known the answer is `false`. Printing it or turning it into JSON shows no identifier.
+ *
+ * Once segments have been read (`has()` and its like, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, JSON;
+ * not `status`, `reason` and the rest), the response leaves as private, whoever the visitor is.
  */
 export class VisitorSegments<Name extends string = string> implements Iterable<string> {
-  readonly #names: SegmentNames;
+  readonly #instance: Instance;
   readonly #visitor: Visitor;
   readonly #verdict: Verdict;
   readonly #replaced: VisitorSegments | undefined;
+  /** The response that will be made of it, until it has been read. */
+  #unread: ServerResponse | undefined;
 
   /** Made by the middleware. */
-  constructor(names: SegmentNames, visitor: Visitor, verdict: Verdict, replaced?: VisitorSegments) {
-    this.#names = names;
+  constructor(
+    instance: Instance,
+    visitor: Visitor,
+    verdict: Verdict,
+    res?: ServerResponse,
+    replaced?: VisitorSegments,
+  ) {
+    this.#instance = instance;
     this.#visitor = visitor;
     this.#verdict = verdict;
+    this.#unread = res;
     this.#replaced = replaced;
   }
 
   static {
-    servedBy = (segments, names) => {
+    servedBy = (segments, instance) => {
       for (let each = segments; each !== undefined; each = each.#replaced) {
-        if (each.#names === names) return each;
+        if (each.#instance === instance) return each;
       }
       return undefined;
     };
@@ -74,28 +104,32 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
    * elsewhere it is `false` and warned about once
    */
   has(ref: SegmentRef<Name>): boolean {
-    return this.#isIn(this.#names.resolve(ref));
+    return isInSet(this.#instance.names.resolve(ref), this.#read());
   }
 
   /** Whether the visitor is in at least one of the segments; of none given: `false`. Throws as {@link has} does. */
   hasAny(...refs: readonly SegmentRef<Name>[]): boolean {
     // All are resolved before any is looked for: a misspelt name shows whoever the visitor is.
-    return this.#resolved(refs).some((wanted) => this.#isIn(wanted));
+    const wanted = this.#resolved(refs);
+    const set = this.#read();
+    return wanted.some((each) => isInSet(each, set));
   }
 
   /** Whether the visitor is in every one of the segments; of none given: `true`. Throws as {@link has} does. */
   hasAll(...refs: readonly SegmentRef<Name>[]): boolean {
-    return this.#resolved(refs).every((wanted) => this.#isIn(wanted));
+    const wanted = this.#resolved(refs);
+    const set = this.#read();
+    return wanted.every((each) => isInSet(each, set));
   }
 
   /** The ids of the visitor's segments, as canonical decimal strings. */
   get ids(): readonly string[] {
-    return splitIds(this.#set.ids);
+    return splitIds(this.#read().ids);
   }
 
   /** The configured names of the visitor's segments, in the order of their configuration. */
   get names(): readonly Name[] {
-    return this.#names.namesIn(this.#set) as Name[];
+    return this.#instance.names.namesIn(this.#read()) as Name[];
   }
 
   /** How many ids there are. */
@@ -109,7 +143,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
 
   /** Cookie destinations that the visitor qualifies for: cookie name to raw value, with or without a format. */
   get destinations(): Readonly<Record<string, string>> {
-    return this.#set.destinations ?? NO_DESTINATIONS;
+    return this.#read().destinations ?? NO_DESTINATIONS;
   }
 
   get status(): SegmentStatus {
@@ -138,6 +172,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
 
   /** Who was asked about. Personal data: it is kept out of JSON and of what is printed. */
   get visitor(): Visitor {
+    this.#read();
     return this.#visitor;
   }
 
@@ -151,20 +186,31 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     options: object,
     inspect: (value: object, options: object) => string,
   ) {
-    return `VisitorSegments ${inspect({ ...this.toJSON(), reason: this.reason }, options)}`;
+    const set = this.#set;
+    const shown = { status: this.status, ids: splitIds(set.ids), names: this.#instance.names.namesIn(set) };
+    return `VisitorSegments ${inspect({ ...shown, reason: this.reason }, options)}`;
   }
 
   get #set(): SegmentSet {
     return this.#verdict.remembered ?? NO_SEGMENTS;
   }
 
-  #resolved(refs: readonly SegmentRef<Name>[]): (Wanted | undefined)[] {
-    return refs.map((ref) => this.#names.resolve(ref));
+  /** The segments, for whoever makes something of them: from now on the response is about this visitor. */
+  #read(): SegmentSet {
+    if (this.#unread !== undefined) {
+      this.#instance.privacy.keepPrivate(this.#unread);
+      this.#unread = undefined;
+    }
+    return this.#set;
   }
 
-  #isIn(wanted: Wanted | undefined): boolean {
-    return wanted !== undefined && isIn(this.#set, wanted);
+  #resolved(refs: readonly SegmentRef<Name>[]): (Wanted | undefined)[] {
+    return refs.map((ref) => this.#instance.names.resolve(ref));
   }
+}
+
+function isInSet(wanted: Wanted | undefined, set: SegmentSet): boolean {
+  return wanted !== undefined && isIn(set, wanted);
 }
 
 const NO_DESTINATIONS: Readonly<Record<string, string>> = Object.freeze({});

@@ -1,8 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { ServerResponse } from 'node:http';
-import type { Flight } from './cache/segment-cache';
 
-/** How a wait ended: with the flight, with its failure, or without either. */
+/** How a wait ended: with what was waited for, with its failure, or without either. */
 export interface WaitEnd<V> {
   arrived(value: V): void;
   failed(error: unknown): void;
@@ -11,19 +10,24 @@ export interface WaitEnd<V> {
 }
 
 /**
- * Holds one request until a flight lands, for so many milliseconds at most, and no longer than the client stays. Calls
- * exactly one of the three, once, in the async context of the request. The flight goes on without us.
+ * Holds one request until a promise settles, for so many milliseconds at most (0 or less: not at all), and no longer than
+ * the client stays. Calls exactly one of the three, once, in the async context of the request. Whatever is waited for
+ * goes on without us.
  */
-export function waitFor<V>(flight: Flight<V>, waitMs: number, res: ServerResponse, end: WaitEnd<V>): void {
+export function waitFor<V>(promise: Promise<V>, waitMs: number, res: ServerResponse, end: WaitEnd<V>): void {
+  if (waitMs <= 0) {
+    end.gaveUp();
+    return;
+  }
   const request = new WaitingRequest(waitMs, res, end);
-  flight.promise.then(
+  promise.then(
     (value) => request.leave()?.arrived(value),
     (error: unknown) => request.leave()?.failed(error),
   );
 }
 
 /**
- * What the flight's promise holds until it settles. A request that gives up lets go of everything, so that a slow call
+ * What the promise holds until it settles. A request that gives up lets go of everything, so that a slow call
  * does not keep it in memory.
  */
 class WaitingRequest<V> {

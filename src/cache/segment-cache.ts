@@ -3,7 +3,8 @@
  * knows nothing of segments. (lru-cache is the store only; its fetch() would let one caller's deadline leak into the
  * others'.)
  */
-import { ownCopy, VisitorStore } from './visitor-store';
+import { ownCopy } from '../own-copy';
+import { VisitorStore } from './visitor-store';
 
 /** What can be remembered. `ttlMs` comes with the value, since it depends on what the answer was. */
 export interface Stamped {
@@ -13,6 +14,10 @@ export interface Stamped {
   readonly keptStale: boolean;
   /** When it was stored, by the cache's clock. Set by the cache. */
   storedAtMs: number;
+  /** What else went into the question about the visitor: an answer to another one is another answer. Set by the cache. */
+  variant: string;
+  /** An answer about the same visitor to another question. Set by the cache. */
+  other: this | undefined;
 }
 
 /**
@@ -23,8 +28,9 @@ export interface Stamped {
  */
 export type Freshness = 'fresh' | 'stale' | 'late' | 'expired';
 
-/** A load on its way. Everybody who wants this visitor shares it, each with a deadline of their own. */
+/** A load on its way. Everybody who asks the same about this visitor shares it, each with a deadline of their own. */
 export interface Flight<V> {
+  readonly variant: string;
   /** Settles after the value was stored. A rejection nobody waits for is not reported as unhandled. */
   readonly promise: Promise<V>;
 }
@@ -37,10 +43,13 @@ export interface SegmentCacheConfig {
   readonly nowMs: () => number;
 }
 
+/** So many answers are kept per visitor: logged in, logged out, with and without a consent string. */
+const MAX_VARIANTS = 4;
+
 export class SegmentCache<V extends Stamped> {
   readonly #config: SegmentCacheConfig;
   readonly #store: VisitorStore<V>;
-  readonly #flights = new Map<string, Flight<V>>();
+  readonly #flights = new Map<string, readonly Flight<V>[]>();
 
   constructor(config: SegmentCacheConfig) {
     this.#config = config;
@@ -52,8 +61,11 @@ export class SegmentCache<V extends Stamped> {
     return this.#store.size;
   }
 
-  get(key: string): V | undefined {
-    return this.#store.get(key);
+  get(key: string, variant: string): V | undefined {
+    for (let value = this.#store.get(key); value !== undefined; value = value.other) {
+      if (value.variant === variant) return value;
+    }
+    return undefined;
   }
 
   freshness(value: V, nowMs: number): Freshness {
@@ -66,17 +78,18 @@ export class SegmentCache<V extends Stamped> {
   }
 
   /**
-   * The load on its way for this visitor, or a new one. What it brings replaces what was known. The loader gets a key
-   * that is safe to keep.
+   * The load on its way for this question about the visitor, or a new one. What it brings replaces what was known. The
+   * loader gets a key that is safe to keep.
    */
-  load(key: string, loader: (key: string) => Promise<V>): Flight<V> {
-    const onItsWay = this.#flights.get(key);
+  load(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
+    const onItsWay = this.#flights.get(key)?.find((flight) => flight.variant === variant);
     if (onItsWay !== undefined) return onItsWay;
     const ownKey = ownCopy(key);
     const promise = loader(ownKey).then(
       (value) => {
         value.storedAtMs = this.#config.nowMs();
-        if (this.#end(ownKey, flight)) this.#store.set(ownKey, value);
+        value.variant = variant;
+        if (this.#end(ownKey, flight)) this.#store.set(ownKey, withOthers(value, this.#store.peek(ownKey)));
         return value;
       },
       (error: unknown) => {
@@ -85,12 +98,12 @@ export class SegmentCache<V extends Stamped> {
       },
     );
     promise.catch(() => {});
-    const flight: Flight<V> = { promise };
-    this.#flights.set(ownKey, flight);
+    const flight: Flight<V> = { variant, promise };
+    this.#flights.set(ownKey, [...(this.#flights.get(ownKey) ?? []), flight]);
     return flight;
   }
 
-  /** Forgets a visitor. An answer that is on its way will not be stored. */
+  /** Forgets all about a visitor. An answer that is on its way will not be stored. */
   forget(key: string): void {
     this.#store.delete(key);
     this.#flights.delete(key);
@@ -98,6 +111,28 @@ export class SegmentCache<V extends Stamped> {
 
   /** False when the visitor was forgotten meanwhile: the flight is no longer theirs. */
   #end(key: string, flight: Flight<V>): boolean {
-    return this.#flights.get(key) === flight && this.#flights.delete(key);
+    const flights = this.#flights.get(key);
+    if (flights === undefined || !flights.includes(flight)) return false;
+    if (flights.length === 1) this.#flights.delete(key);
+    else
+      this.#flights.set(
+        key,
+        flights.filter((each) => each !== flight),
+      );
+    return true;
   }
+}
+
+/** The newest answer first, then those to other questions, as many as are kept. */
+function withOthers<V extends Stamped>(newest: V, known: V | undefined): V {
+  let last = newest;
+  let count = 1;
+  for (let each = known; each !== undefined && count < MAX_VARIANTS; each = each.other) {
+    if (each.variant === newest.variant) continue;
+    last.other = each;
+    last = each;
+    count++;
+  }
+  last.other = undefined;
+  return newest;
 }

@@ -3,6 +3,7 @@
  * nobody has seen, and that nobody will see again, must not push out the visitors who come back.
  */
 import { LRUCache } from 'lru-cache';
+import { ownCopy } from '../own-copy';
 
 /** However many regulars there are, so much of the store is left to newcomers: else nobody could become one. */
 const NEWCOMERS_SHARE = 1 / 20;
@@ -38,6 +39,11 @@ export class VisitorStore<V extends object> {
     return newcomer;
   }
 
+  /** Without taking it for a visit. */
+  peek(key: string): V | undefined {
+    return this.#regulars.peek(key) ?? this.#newcomers.peek(key);
+  }
+
   /** @param key {@link ownCopy a copy} of what a request brought */
   set(key: string, value: V): void {
     const store = this.#regulars.has(key) ? this.#regulars : this.#newcomers;
@@ -55,9 +61,4 @@ export class VisitorStore<V extends object> {
     const store = this.#newcomers.size > this.#newcomersKept ? this.#newcomers : this.#regulars;
     store.pop();
   }
-}
-
-/** A key may be a slice of a request's Cookie header, and would keep all of that alive. */
-export function ownCopy(key: string): string {
-  return Buffer.from(key, 'latin1').toString('latin1');
 }

@@ -7,6 +7,7 @@ import { Agent, type Dispatcher } from 'undici';
 import type { Visitor } from '../identity/visitor';
 import { Connector } from './connector';
 import { DcsError } from './dcs-error';
+import type { Exclusion } from './error-codes';
 import { OriginGate, type OriginGateConfig, type OriginStats } from './origin-gate';
 import type { Regions } from './regions';
 import { type DcsReply, replyFromBody } from './reply';
@@ -32,6 +33,15 @@ export interface DcsClientConfig extends OriginGateConfig {
   readonly noDataIntervalMs: number;
 }
 
+/** What is asked about a visitor. */
+export interface Question {
+  readonly visitor: Visitor;
+  /** The TC string by which the visitor consents. */
+  readonly tcString: string | undefined;
+  /** Tells it from other questions about the same visitor. */
+  readonly variant: string;
+}
+
 const MAX_REPLY_BYTES = 262_144;
 /** Of an answer that will not be read: so much is drained to keep the socket, beyond it the socket goes. */
 const MAX_DRAINED_BYTES = 16_384;
@@ -44,8 +54,7 @@ export class DcsClient {
   readonly #gates = new Map<string, OriginGate>();
   readonly #connector: Connector;
   readonly #agent: Agent;
-  readonly #target: (visitor: Visitor) => string;
-  readonly #running = new Set<AbortController>();
+  readonly #target: (visitor: Visitor, tcString: string | undefined) => string;
   #calls = 0;
   #closing: Promise<void> | undefined;
 
@@ -69,7 +78,7 @@ export class DcsClient {
     return this.#calls;
   }
 
-  /** Calls in flight. */
+  /** Calls in flight, or waiting for their turn. */
   get inFlight(): number {
     return this.#lane.size;
   }
@@ -91,18 +100,26 @@ export class DcsClient {
   }
 
   /**
-   * Asks the DCS of the visitor's region, or joins the call that is already on its way for this visitor.
+   * Asks the DCS of the visitor's region, or joins the call that asks the same and is already on its way.
    * @throws {DcsError} by rejection
    */
-  lookup(key: string, visitor: Visitor): Promise<DcsReply> {
+  lookup(key: string, question: Question): Promise<DcsReply> {
     if (this.#closing !== undefined) return Promise.reject(closedError());
-    return this.#lane.lookup(key, () => this.#call(visitor));
+    return this.#lane.lookup(key, question.variant, (controller) => this.#call(question, controller));
+  }
+
+  /**
+   * Ends all calls about a visitor, with this reason: nothing more is sent. (Of what is in a socket's hands already, the
+   * connection is closed.)
+   */
+  abandon(key: string, reason: Exclusion): void {
+    this.#lane.abandon(key, new DcsError(reason, 'the visitor does not agree any more'));
   }
 
   /** Ends calls in flight with `closed` and frees sockets and timers. Can be called twice. */
   close(): Promise<void> {
     if (this.#closing === undefined) {
-      for (const controller of this.#running) controller.abort(closedError());
+      this.#lane.abandonAll(closedError());
       this.#closing = this.#agent.destroy();
       this.#connector.destroy(closedError());
     }
@@ -129,10 +146,9 @@ export class DcsClient {
     return gate;
   }
 
-  async #call(visitor: Visitor): Promise<DcsReply> {
+  async #call({ visitor, tcString }: Question, controller: AbortController): Promise<DcsReply> {
     const { timeoutMs } = this.#config;
     const origin = this.#originFor(visitor);
-    const controller = new AbortController();
     const { signal } = controller;
     // undici does not look at the signal while it waits for a connection.
     const ended = new Promise<never>((_, reject) => {
@@ -141,16 +157,14 @@ export class DcsClient {
     const timer = setTimeout(() => {
       controller.abort(new DcsError('timeout', `the DCS did not answer within ${timeoutMs} ms`));
     }, timeoutMs);
-    this.#running.add(controller);
     try {
-      const call = () => Promise.race([ended, this.#exchange(origin, this.#target(visitor), signal)]);
+      const call = () => Promise.race([ended, this.#exchange(origin, this.#target(visitor, tcString), signal)]);
       return await Promise.race([ended, this.#gateOf(origin).run(call, signal)]);
     } catch (error) {
       if (error instanceof DcsError) throw error;
       throw new DcsError('network', `the call to the DCS failed: ${codeOf(error)}`);
     } finally {
       clearTimeout(timer);
-      this.#running.delete(controller);
     }
   }
 

@@ -24,6 +24,7 @@ const CODES: Readonly<Record<FailureReason | Exclusion, AamErrorCode>> = {
   'dcs-error': 'ERR_AAM_DCS_REJECTED',
   closed: 'ERR_AAM_CLOSED',
   'opted-out': 'ERR_AAM_DCS_REJECTED',
+  'no-consent': 'ERR_AAM_DCS_REJECTED',
   denylisted: 'ERR_AAM_DCS_REJECTED',
   'invalid-id': 'ERR_AAM_DCS_REJECTED',
   refused: 'ERR_AAM_DCS_REJECTED',

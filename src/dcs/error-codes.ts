@@ -4,7 +4,7 @@
  */
 
 /** Why a visitor is not asked about again for a while, or ever. */
-export type Exclusion = 'opted-out' | 'denylisted' | 'invalid-id' | 'refused';
+export type Exclusion = 'opted-out' | 'no-consent' | 'denylisted' | 'invalid-id' | 'refused';
 
 /**
  * - an {@link Exclusion}: the DCS will not serve this visitor; what is known of them is dropped;

@@ -16,6 +16,14 @@ export interface VisitorLaneConfig {
   readonly nowMs: () => number;
 }
 
+/** A call about a visitor, on its way or waiting for the one before it. */
+interface Turn {
+  /** What is asked: only those who ask the same share a call. */
+  readonly variant: string;
+  readonly controller: AbortController;
+  readonly reply: Promise<DcsReply>;
+}
+
 interface Held {
   readonly error: DcsError;
   readonly untilMs: number;
@@ -23,11 +31,13 @@ interface Held {
 
 /** Failures are remembered for seconds only, denylisted ids as long as the process lives: both within bounds. */
 const MAX_HELD = 10_000;
+/** So many different questions about one visitor are no visitor any more. */
+const MAX_TURNS = 8;
 const MAX_DENYLISTED = 100_000;
 
 export class VisitorLane {
   readonly #config: VisitorLaneConfig;
-  readonly #inFlight = new Map<string, Promise<DcsReply>>();
+  readonly #turns = new Map<string, readonly Turn[]>();
   readonly #held = new LRUCache<string, Held>({ max: MAX_HELD });
   /** The code of the DCS by visitor: an error with its stack would take ten times the memory. */
   readonly #denylisted = new LRUCache<string, number>({ max: MAX_DENYLISTED });
@@ -36,9 +46,11 @@ export class VisitorLane {
     this.#config = config;
   }
 
-  /** Calls in flight. */
+  /** Calls on their way or waiting for their turn. */
   get size(): number {
-    return this.#inFlight.size;
+    let size = 0;
+    for (const turns of this.#turns.values()) size += turns.length;
+    return size;
   }
 
   /** Why no call would be made for this visitor right now: the failure of the last one. */
@@ -52,26 +64,62 @@ export class VisitorLane {
     return undefined;
   }
 
-  /** Joins the lookup that is on its way for this visitor, or makes one, or rejects with the {@link refusal}. */
-  lookup(key: string, call: () => Promise<DcsReply>): Promise<DcsReply> {
-    const inFlight = this.#inFlight.get(key);
-    if (inFlight !== undefined) return inFlight;
-    const refusal = this.refusal(key);
+  /**
+   * Joins the lookup that is on its way for this visitor and variant, or makes one when those before it have ended, or
+   * rejects with the {@link refusal}.
+   * @param call must end when its controller's signal aborts
+   */
+  lookup(key: string, variant: string, call: (controller: AbortController) => Promise<DcsReply>): Promise<DcsReply> {
+    const turns = this.#turns.get(key) ?? [];
+    const same = turns.find((turn) => turn.variant === variant && !turn.controller.signal.aborted);
+    if (same !== undefined) return same.reply;
+    const refusal = this.refusal(key) ?? (turns.length < MAX_TURNS ? undefined : TOO_MANY_TURNS);
     if (refusal !== undefined) return Promise.reject(refusal);
 
-    const lookup = call().then(
-      (reply) => {
-        this.#inFlight.delete(key);
-        return reply;
+    const controller = new AbortController();
+    const before = turns.at(-1)?.reply;
+    const reply = (before === undefined ? call(controller) : this.#after(before, key, call, controller)).then(
+      (answer) => {
+        this.#end(key, turn);
+        return answer;
       },
       (error: DcsError) => {
-        this.#inFlight.delete(key);
+        this.#end(key, turn);
         this.#note(key, error);
         throw error;
       },
     );
-    this.#inFlight.set(key, lookup);
-    return lookup;
+    const turn: Turn = { variant, controller, reply };
+    this.#turns.set(key, [...turns, turn]);
+    return reply;
+  }
+
+  /** Ends all calls about a visitor, those that wait for their turn too. */
+  abandon(key: string, reason: DcsError): void {
+    for (const { controller } of this.#turns.get(key) ?? []) controller.abort(reason);
+  }
+
+  abandonAll(reason: DcsError): void {
+    for (const key of this.#turns.keys()) this.abandon(key, reason);
+  }
+
+  async #after(
+    before: Promise<unknown>,
+    key: string,
+    call: (controller: AbortController) => Promise<DcsReply>,
+    controller: AbortController,
+  ): Promise<DcsReply> {
+    await before.catch(() => {});
+    controller.signal.throwIfAborted();
+    const refusal = this.refusal(key);
+    if (refusal !== undefined) throw refusal;
+    return call(controller);
+  }
+
+  #end(key: string, turn: Turn): void {
+    const left = (this.#turns.get(key) ?? []).filter((each) => each !== turn);
+    if (left.length === 0) this.#turns.delete(key);
+    else this.#turns.set(key, left);
   }
 
   #note(key: string, error: DcsError): void {
@@ -82,8 +130,11 @@ export class VisitorLane {
       case 'opted-out':
       case 'invalid-id':
       case 'refused':
-      case 'closed':
         // An answer, not a failure: whoever asked remembers it for as long as it holds.
+        return;
+      case 'no-consent':
+      case 'closed':
+        // It was us who ended it.
         return;
       case 'circuit-open':
       case 'overloaded':
@@ -108,3 +159,5 @@ export class VisitorLane {
     }
   }
 }
+
+const TOO_MANY_TURNS = new DcsError('overloaded', 'no call was made: too many are waiting for this visitor');

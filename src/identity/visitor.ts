@@ -1,16 +1,14 @@
 /**
- * Owns: who the visitor of a request is, from the cookies that Adobe's browser clients wrote. Pure; never throws,
- * whatever the bytes. It must not know whether the visitor may be asked about (consent/) or what is known of them.
+ * Owns: who the visitor of a request is: from the cookies that Adobe's browser clients wrote, and from what the site
+ * itself knows. Pure but for the site's own functions; never throws, whatever the bytes. It must not know whether the
+ * visitor may be asked about (consent/) or what is known of them.
  */
+
+import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../cookie-header';
+import { idHandedOver } from './adobe-mc';
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
-import {
-  type CookieValue,
-  cookiesFromHeader,
-  cookiesFromObject,
-  type FoundCookies,
-  type WantedCookie,
-  wantedCookie,
-} from './cookie-header';
+import type { CustomerId } from './customer-ids';
+import { ecidInIdentityCookie, regionOfCluster, webSdkCookieName } from './web-sdk-cookies';
 
 /** A visitor as a request shows them. */
 export interface Visitor {
@@ -22,11 +20,13 @@ export interface Visitor {
   readonly region?: number | undefined;
   /** When Adobe's client will ask for the region anew, Unix milliseconds; past that it is still the best hint. */
   readonly regionExpiresAtMs?: number | undefined;
+  /** The company's own ids of the visitor, as the site gave them. */
+  readonly customerIds?: readonly CustomerId[] | undefined;
 }
 
-/** What a request's cookies say. */
+/** What a request says. */
 export interface Identity {
-  /** The visitor; without `ecid` and `uuid` when no usable id was found. */
+  /** The visitor; without `ecid`, `uuid` and `customerIds` when no usable id was found. */
   readonly visitor: Visitor;
   /** Why there is no usable id: none at all, or only some that are not 38 digits. */
   readonly problem: 'no-id' | 'bad-id' | undefined;
@@ -39,21 +39,12 @@ export interface IdentityConfig {
   /** With its `@AdobeOrg`. */
   readonly orgId: string;
   readonly isKnownRegion: (region: number) => boolean;
+  /** Whether `s_ecid` is read. */
   readonly sEcid: boolean;
-}
-
-/** What one source says: all of it may be absent, the id may be unusable. */
-interface Claim {
-  readonly id: string | undefined;
-  readonly region: number | undefined;
-  readonly regionExpiresAtSec: number | undefined;
-  readonly optedOut: boolean;
-}
-
-/** A cookie from which a visitor can be recognised. The first source with a usable id wins. */
-interface Source {
-  readonly cookie: WantedCookie;
-  readonly claim: (values: readonly CookieValue[], isKnownRegion: IdentityConfig['isKnownRegion']) => Claim;
+  /** Whether the query parameter `adobe_mc` is read. */
+  readonly adobeMc: boolean;
+  /** Cookies that hold an AAM UUID. */
+  readonly uuidCookies: readonly string[];
 }
 
 /** Whether a value can be an ECID or an AAM UUID: 38 decimal digits. */
@@ -61,96 +52,142 @@ export function isVisitorId(value: unknown): value is string {
   return typeof value === 'string' && value.length === 38 && isDigits(value);
 }
 
-/**
- * What tells this visitor from every other one of the organisation. Never the region: it can change and says nothing
- * about who the visitor is.
- */
-export function visitorKey(visitor: Visitor): string {
-  return visitor.ecid ?? `uuid:${visitor.uuid}`;
-}
+/** Reads identities for one organisation. The cookies of another organisation are never looked at. */
+export class IdentityReader {
+  readonly #config: IdentityConfig;
+  readonly #amcv: CookieSlot;
+  readonly #webSdkIdentity: CookieSlot;
+  readonly #webSdkCluster: CookieSlot;
+  readonly #sEcid: CookieSlot | undefined;
+  readonly #uuids: readonly CookieSlot[];
 
-/** Prepares reading for one organisation. The cookie of another organisation is never looked at. */
-export function createIdentityReader(
-  config: IdentityConfig,
-): (header: string | undefined, parsed: unknown) => Identity {
-  const sources: Source[] = [{ cookie: wantedCookie(`AMCV_${config.orgId}`), claim: claimOfAmcv }];
-  // After AMCV: the browser client falls back to it only where AMCV is absent, and its name bears no organisation.
-  if (config.sEcid) sources.push({ cookie: wantedCookie('s_ecid'), claim: claimOfAmcv });
-  const wanted = sources.map((source) => source.cookie);
+  constructor(config: IdentityConfig, cookies: CookieFinder) {
+    this.#config = config;
+    this.#amcv = cookies.want(`AMCV_${config.orgId}`);
+    this.#webSdkIdentity = cookies.want(webSdkCookieName(config.orgId, 'identity'));
+    this.#webSdkCluster = cookies.want(webSdkCookieName(config.orgId, 'cluster'));
+    this.#sEcid = config.sEcid ? cookies.want('s_ecid') : undefined;
+    this.#uuids = config.uuidCookies.map((name) => cookies.want(name));
+  }
 
-  return function readIdentity(header, parsed) {
-    if (header !== undefined) return identityOf(cookiesFromHeader(header, wanted));
-    return isObject(parsed) ? identityOf(cookiesFromObject(parsed, wanted)) : NOBODY;
-  };
+  /** @param url with the query as the browser sent it */
+  read(found: FoundCookies, url: string | undefined): Identity {
+    const amcv = this.#amcvClaim(found[this.#amcv]);
+    const webSdk = firstId(found[this.#webSdkIdentity], ecidInIdentityCookie);
+    const clusterRegion = this.#clusterRegion(found[this.#webSdkCluster]);
+    // The browser client falls back to s_ecid only where AMCV is absent, and its name bears no organisation.
+    const sEcid = this.#sEcid === undefined ? NO_CLAIM : this.#amcvClaim(found[this.#sEcid]);
 
-  function identityOf(found: FoundCookies): Identity {
+    let sawId = amcv.id !== undefined || webSdk !== undefined || sEcid.id !== undefined;
     let ecid: string | undefined;
-    let region: number | undefined;
-    let regionExpiresAtSec: number | undefined;
-    let sawId = false;
-    let optedOut = false;
-    for (let index = 0; index < sources.length; index++) {
-      const values = found[index];
-      if (values === undefined) continue;
-      const claim = (sources[index] as Source).claim(values, config.isKnownRegion);
-      if (claim.optedOut) optedOut = true;
-      if (claim.id !== undefined) sawId = true;
-      if (ecid === undefined && isVisitorId(claim.id)) ecid = claim.id;
-      if (region === undefined) {
-        region = claim.region;
-        regionExpiresAtSec = claim.regionExpiresAtSec;
-      }
+    let isOfWebSdk = false;
+    if (isVisitorId(webSdk) && (!isVisitorId(amcv.id) || (webSdk !== amcv.id && clusterRegion !== undefined))) {
+      // Where the two disagree, the cluster's short life tells that the Web SDK is the one that runs.
+      ecid = webSdk;
+      isOfWebSdk = true;
+    } else {
+      ecid = usable(amcv.id) ?? usable(sEcid.id);
     }
+    if (ecid === undefined && this.#config.adobeMc) {
+      const handedOver = idHandedOver(url, this.#config.orgId, Date.now());
+      if (handedOver !== undefined) sawId = true;
+      ecid = usable(handedOver);
+    }
+    let uuid: string | undefined;
+    for (let n = 0; ecid === undefined && uuid === undefined && n < this.#uuids.length; n++) {
+      const value = firstId(found[this.#uuids[n] as CookieSlot], textOf);
+      if (value !== undefined) sawId = true;
+      uuid = usable(value);
+    }
+
+    const located = amcv.region === undefined ? sEcid : amcv;
+    const isOfCluster =
+      clusterRegion !== undefined &&
+      (isOfWebSdk || located.region === undefined || (located.regionExpiresAtMs ?? Infinity) < Date.now());
     return {
       visitor: {
         ecid,
-        uuid: undefined,
-        region,
-        regionExpiresAtMs: regionExpiresAtSec === undefined ? undefined : regionExpiresAtSec * 1000,
+        uuid,
+        region: isOfCluster ? clusterRegion : located.region,
+        regionExpiresAtMs: isOfCluster ? undefined : located.regionExpiresAtMs,
+        customerIds: undefined,
       },
-      problem: ecid !== undefined ? undefined : sawId ? 'bad-id' : 'no-id',
-      optedOut,
+      problem: ecid !== undefined || uuid !== undefined ? undefined : sawId ? 'bad-id' : 'no-id',
+      optedOut: amcv.optedOut || sEcid.optedOut,
     };
+  }
+
+  /**
+   * Several cookies of one name: the id of the first that has a usable one, the region of one with the same id before
+   * that of any other, and an opt-out in any of them counts.
+   */
+  #amcvClaim(values: readonly CookieValue[] | undefined): Claim {
+    if (values === undefined) return NO_CLAIM;
+    if (values.length === 1) return this.#claimOf(parseAmcv(values[0] as CookieValue));
+    const claims = values.map((value) => this.#claimOf(parseAmcv(value)));
+    const chosen = claims.find(({ id }) => isVisitorId(id)) ?? claims.find(({ id }) => id !== undefined);
+    const located =
+      claims.find(({ id, region }) => id === chosen?.id && region !== undefined) ??
+      claims.find(({ region }) => region !== undefined);
+    return {
+      id: chosen?.id,
+      region: located?.region,
+      regionExpiresAtMs: located?.regionExpiresAtMs,
+      optedOut: claims.some((claim) => claim.optedOut),
+    };
+  }
+
+  /** `NONE` is what the client writes for an opted-out visitor in MCMID, and for "not opted out" in MCOPTOUT. */
+  #claimOf({ id, region: regionText, regionExpiresAtSec, optOut }: AmcvFields): Claim {
+    const region = this.#knownRegion(regionText);
+    const isTimed = region !== undefined && regionExpiresAtSec !== undefined;
+    return {
+      id: id === 'NONE' ? undefined : id,
+      region,
+      regionExpiresAtMs: isTimed ? regionExpiresAtSec * 1000 : undefined,
+      // Expired or not: an opt-out stays one until the client has written something else.
+      optedOut: id === 'NONE' || (optOut !== undefined && optOut !== 'NONE'),
+    };
+  }
+
+  #knownRegion(text: string | undefined): number | undefined {
+    if (text === undefined || text.length > 4 || !isDigits(text)) return undefined;
+    const region = Number(text);
+    return this.#config.isKnownRegion(region) ? region : undefined;
+  }
+
+  #clusterRegion(values: readonly CookieValue[] | undefined): number | undefined {
+    const region = values === undefined ? undefined : regionOfCluster(values[0] as CookieValue);
+    return region !== undefined && this.#config.isKnownRegion(region) ? region : undefined;
   }
 }
 
-const NOBODY: Identity = { visitor: {}, problem: 'no-id', optedOut: false };
-
-/**
- * Several cookies of one name: the id of the first that has a usable one, the region of one with the same id before
- * that of any other, and an opt-out in any of them counts.
- */
-function claimOfAmcv(values: readonly CookieValue[], isKnownRegion: IdentityConfig['isKnownRegion']): Claim {
-  if (values.length === 1) return claimOfCookie(parseAmcv(values[0] as CookieValue), isKnownRegion);
-  const claims = values.map((value) => claimOfCookie(parseAmcv(value), isKnownRegion));
-  const chosen = claims.find(({ id }) => isVisitorId(id)) ?? claims.find(({ id }) => id !== undefined);
-  const located =
-    claims.find(({ id, region }) => id === chosen?.id && region !== undefined) ??
-    claims.find(({ region }) => region !== undefined);
-  return {
-    id: chosen?.id,
-    region: located?.region,
-    regionExpiresAtSec: located?.regionExpiresAtSec,
-    optedOut: claims.some((claim) => claim.optedOut),
-  };
+/** What an AMCV or s_ecid cookie says: all of it may be absent, the id may be unusable. */
+interface Claim {
+  readonly id: string | undefined;
+  readonly region: number | undefined;
+  readonly regionExpiresAtMs: number | undefined;
+  readonly optedOut: boolean;
 }
 
-/** `NONE` is what the client writes for an opted-out visitor in MCMID, and for "not opted out" in MCOPTOUT. */
-function claimOfCookie(fields: AmcvFields, isKnownRegion: IdentityConfig['isKnownRegion']): Claim {
-  const region = knownRegion(fields.region, isKnownRegion);
-  return {
-    id: fields.id === 'NONE' ? undefined : fields.id,
-    region,
-    regionExpiresAtSec: region === undefined ? undefined : fields.regionExpiresAtSec,
-    // Expired or not: an opt-out stays one until the client has written something else.
-    optedOut: fields.id === 'NONE' || (fields.optOut !== undefined && fields.optOut !== 'NONE'),
-  };
+const NO_CLAIM: Claim = { id: undefined, region: undefined, regionExpiresAtMs: undefined, optedOut: false };
+
+/** The first usable id among several cookies of one name; where none is, what stands in their place. */
+function firstId(
+  values: readonly CookieValue[] | undefined,
+  idIn: (value: CookieValue) => string | undefined,
+): string | undefined {
+  if (values === undefined) return undefined;
+  const ids = values.map(idIn);
+  return ids.find(isVisitorId) ?? ids.find((id) => id !== undefined);
 }
 
-function knownRegion(text: string | undefined, isKnownRegion: IdentityConfig['isKnownRegion']): number | undefined {
-  if (text === undefined || text.length > 4 || !isDigits(text)) return undefined;
-  const region = Number(text);
-  return isKnownRegion(region) ? region : undefined;
+function usable(id: string | undefined): string | undefined {
+  return isVisitorId(id) ? id : undefined;
+}
+
+function textOf({ text, start, end }: CookieValue): string {
+  return text.slice(start, end);
 }
 
 function isDigits(text: string): boolean {
@@ -159,8 +196,4 @@ function isDigits(text: string): boolean {
     if (code < 0x30 || code > 0x39) return false;
   }
   return text.length > 0;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }

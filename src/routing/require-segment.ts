@@ -93,8 +93,6 @@ function check(condition: boolean, otherwise: unknown): asserts condition {
 function answer(res: ServerResponse, statusCode: number, body: string): void {
   res.statusCode = statusCode;
   res.setHeader('Content-Type', 'text/plain; charset=utf-8');
-  // It was decided by who the visitor is: no shared cache may keep it for the next one.
-  if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'private');
   res.end(body);
 }
 

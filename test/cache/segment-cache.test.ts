@@ -5,7 +5,7 @@ interface Answer extends Stamped {
 }
 
 function answer(text: string, { ttlMs = 100, keptStale = true } = {}): Answer {
-  return { text, ttlMs, keptStale, storedAtMs: 0 };
+  return { text, ttlMs, keptStale, storedAtMs: 0, variant: '', other: undefined };
 }
 
 function setup({ maxVisitors = 10, staleWhileRevalidateMs = 1_000, staleIfErrorMs = 5_000 } = {}) {
@@ -32,8 +32,8 @@ describe('SegmentCache', () => {
   it('stores what a load brings, stamped with the time at which it came', async () => {
     const { cache, clock } = setup();
     clock.nowMs = 500;
-    await cache.load('a', async () => answer('one')).promise;
-    expect(cache.get('a')).toMatchObject({ text: 'one', storedAtMs: 500 });
+    await cache.load('a', '', async () => answer('one')).promise;
+    expect(cache.get('a', '')).toMatchObject({ text: 'one', storedAtMs: 500 });
     expect(cache.size).toBe(1);
   });
 
@@ -41,35 +41,37 @@ describe('SegmentCache', () => {
     const { cache } = setup();
     const first = deferred();
     const loader = jest.fn(first.loader);
-    const flights = Array.from({ length: 100 }, () => cache.load('a', loader));
+    const flights = Array.from({ length: 100 }, () => cache.load('a', '', loader));
     expect(new Set(flights).size).toBe(1);
     expect(loader).toHaveBeenCalledTimes(1);
     first.resolve(answer('one'));
     await flights[0]?.promise;
-    cache.load('a', loader);
+    cache.load('a', '', loader);
     expect(loader).toHaveBeenCalledTimes(2);
   });
 
   it('has the value in store when the waiting ones go on', async () => {
     const { cache } = setup();
-    await cache.load('a', async () => answer('one')).promise.then((value) => expect(cache.get('a')).toBe(value));
+    await cache
+      .load('a', '', async () => answer('one'))
+      .promise.then((value) => expect(cache.get('a', '')).toBe(value));
     expect.assertions(1);
   });
 
   it('keeps what it has when a load fails, and loads anew', async () => {
     const { cache } = setup();
-    await cache.load('a', async () => answer('one')).promise;
-    const failing = cache.load('a', async () => Promise.reject(new Error('down')));
+    await cache.load('a', '', async () => answer('one')).promise;
+    const failing = cache.load('a', '', async () => Promise.reject(new Error('down')));
     await expect(failing.promise).rejects.toThrow('down');
-    expect(cache.get('a')?.text).toBe('one');
-    await cache.load('a', async () => answer('two')).promise;
-    expect(cache.get('a')?.text).toBe('two');
+    expect(cache.get('a', '')?.text).toBe('one');
+    await cache.load('a', '', async () => answer('two')).promise;
+    expect(cache.get('a', '')?.text).toBe('two');
   });
 
   it('says how fresh a value is, to the millisecond', async () => {
     const { cache } = setup();
     const value = answer('one');
-    await cache.load('a', async () => value).promise;
+    await cache.load('a', '', async () => value).promise;
     const at = [0, 99, 100, 1_099, 1_100, 5_099, 5_100];
     const states = ['fresh', 'fresh', 'stale', 'stale', 'late', 'late', 'expired'];
     expect(at.map((nowMs) => cache.freshness(value, nowMs))).toEqual(states);
@@ -94,36 +96,82 @@ describe('SegmentCache', () => {
 
   it('forgets a visitor, and does not store an answer that was on its way', async () => {
     const { cache } = setup();
-    await cache.load('a', async () => answer('one')).promise;
+    await cache.load('a', '', async () => answer('one')).promise;
     const late = deferred();
-    const flight = cache.load('a', late.loader);
+    const flight = cache.load('a', '', late.loader);
     cache.forget('a');
-    expect(cache.get('a')).toBeUndefined();
+    expect(cache.get('a', '')).toBeUndefined();
     late.resolve(answer('two'));
     expect((await flight.promise).text).toBe('two');
-    expect(cache.get('a')).toBeUndefined();
+    expect(cache.get('a', '')).toBeUndefined();
   });
 
   it('stores the load that was started after forgetting, whichever ends last', async () => {
     const { cache } = setup();
     const [before, after] = [deferred(), deferred()];
-    const old = cache.load('a', before.loader);
+    const old = cache.load('a', '', before.loader);
     cache.forget('a');
-    const young = cache.load('a', after.loader);
+    const young = cache.load('a', '', after.loader);
     expect(young).not.toBe(old);
     after.resolve(answer('after'));
     await young.promise;
     before.resolve(answer('before'));
     await old.promise;
-    expect(cache.get('a')?.text).toBe('after');
+    expect(cache.get('a', '')?.text).toBe('after');
+  });
+
+  it('keeps the answers to different questions about a visitor apart', async () => {
+    const { cache } = setup();
+    for (const variant of ['', 'in', 'out']) await cache.load('a', variant, async () => answer(variant)).promise;
+    await cache.load('a', 'in', async () => answer('in again')).promise;
+    expect(['', 'in', 'out', 'none'].map((variant) => cache.get('a', variant)?.text)).toEqual([
+      '',
+      'in again',
+      'out',
+      undefined,
+    ]);
+    expect(cache.size).toBe(1);
+  });
+
+  it('shares a load only among those who ask the same, and stores both answers whichever comes last', async () => {
+    const { cache } = setup();
+    const [first, second] = [deferred(), deferred()];
+    const flights = [cache.load('a', '', first.loader), cache.load('a', 'in', second.loader)];
+    expect(cache.load('a', 'in', second.loader)).toBe(flights[1]);
+    expect(flights[0]).not.toBe(flights[1]);
+    second.resolve(answer('second'));
+    await flights[1]?.promise;
+    first.resolve(answer('first'));
+    await flights[0]?.promise;
+    expect([cache.get('a', '')?.text, cache.get('a', 'in')?.text]).toEqual(['first', 'second']);
+  });
+
+  it('forgets the answers to all questions about a visitor, those on their way too', async () => {
+    const { cache } = setup();
+    await cache.load('a', '', async () => answer('')).promise;
+    await cache.load('a', 'in', async () => answer('in')).promise;
+    const late = deferred();
+    const flight = cache.load('a', 'out', late.loader);
+    cache.forget('a');
+    late.resolve(answer('out'));
+    await flight.promise;
+    expect(['', 'in', 'out'].map((variant) => cache.get('a', variant))).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('keeps four answers about one visitor, the newest', async () => {
+    const { cache } = setup();
+    const variants = ['1', '2', '3', '4', '5'];
+    for (const variant of variants) await cache.load('a', variant, async () => answer(variant)).promise;
+    const kept = variants.map((variant) => cache.get('a', variant)?.text);
+    expect(kept).toEqual([undefined, '2', '3', '4', '5']);
   });
 
   it('remembers at most so many visitors, those seen last', async () => {
     const { cache } = setup({ maxVisitors: 2 });
-    for (const key of ['a', 'b']) await cache.load(key, async () => answer(key)).promise;
-    cache.get('a');
-    await cache.load('c', async () => answer('c')).promise;
-    expect(['a', 'b', 'c'].map((key) => cache.get(key)?.text)).toEqual(['a', undefined, 'c']);
+    for (const key of ['a', 'b']) await cache.load(key, '', async () => answer(key)).promise;
+    cache.get('a', '');
+    await cache.load('c', '', async () => answer('c')).promise;
+    expect(['a', 'b', 'c'].map((key) => cache.get(key, '')?.text)).toEqual(['a', undefined, 'c']);
     expect(cache.size).toBe(2);
   });
 
@@ -131,7 +179,7 @@ describe('SegmentCache', () => {
     const { cache } = setup();
     const unhandled = jest.fn();
     process.on('unhandledRejection', unhandled);
-    cache.load('a', async () => Promise.reject(new Error('down')));
+    cache.load('a', '', async () => Promise.reject(new Error('down')));
     await new Promise(setImmediate);
     process.removeListener('unhandledRejection', unhandled);
     expect(unhandled).not.toHaveBeenCalled();

@@ -1,9 +1,15 @@
 import { performance } from 'node:perf_hooks';
-import { DcsClient, type DcsClientConfig } from '../../src/dcs/client';
+import { DcsClient, type DcsClientConfig, type Question } from '../../src/dcs/client';
 import { Regions } from '../../src/dcs/regions';
+import type { Visitor } from '../../src/identity/visitor';
 
 export const ECID = '20265673158980419722735089753036633573';
 export const OTHER_ECID = '91563127448770346027793623225009407783';
+
+/** The plain question about a visitor. */
+export function about(visitor: Visitor): Question {
+  return { visitor, tcString: undefined, variant: '' };
+}
 
 /** A client of one origin that takes a call after a failure at once. */
 export function clientOf(origin: URL, config: Partial<DcsClientConfig> = {}): DcsClient & AsyncDisposable {

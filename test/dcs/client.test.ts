@@ -1,6 +1,6 @@
 import { DcsError } from '../../src/dcs/dcs-error';
 import { Regions } from '../../src/dcs/regions';
-import { clientOf, ECID, OTHER_ECID } from './client-of';
+import { about, clientOf, ECID, OTHER_ECID } from './client-of';
 import { ANSWER, dcsServer, http } from './dcs-server';
 import { requestRows, statusRows } from './dcs-vectors';
 
@@ -8,7 +8,11 @@ describe('DcsClient.lookup', () => {
   it('brings the reply', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(server.origin);
-    expect(await client.lookup('a', { ecid: ECID })).toMatchObject({ segments: ['984263'], uuid: '1', region: 9 });
+    expect(await client.lookup('a', about({ ecid: ECID }))).toMatchObject({
+      segments: ['984263'],
+      uuid: '1',
+      region: 9,
+    });
     expect([client.calls, client.inFlight]).toEqual([1, 0]);
   });
 
@@ -16,7 +20,7 @@ describe('DcsClient.lookup', () => {
     const { orgId, mid, region, partnerHost } = row.input;
     await using server = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(server.origin, { orgId, partnerHost, segmentIds: false });
-    await client.lookup('a', { ecid: mid, region });
+    await client.lookup('a', about({ ecid: mid, region }));
     const [requestLine, ...headers] = (server.heads[0] as string).trimEnd().split('\r\n');
     expect(requestLine).toBe(`${row.expected.method} ${row.expected.path} HTTP/1.1`);
     expect(headers.sort()).toEqual(['connection: keep-alive', `host: ${row.expected.hostHeader}`]);
@@ -26,9 +30,9 @@ describe('DcsClient.lookup', () => {
     await using ninth = await dcsServer((socket) => socket.write(http()));
     await using alias = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(alias.origin, { regions: new Regions(new Map([[9, ninth.origin]]), alias.origin) });
-    await client.lookup('a', { ecid: ECID, region: 9 });
-    await client.lookup('b', { ecid: OTHER_ECID, region: 10 });
-    await client.lookup('c', { uuid: ECID });
+    await client.lookup('a', about({ ecid: ECID, region: 9 }));
+    await client.lookup('b', about({ ecid: OTHER_ECID, region: 10 }));
+    await client.lookup('c', about({ uuid: ECID }));
     expect(ninth.heads.map(pathOf)).toEqual([expect.stringContaining(`d_mid=${ECID}`)]);
     expect(alias.heads.map(pathOf)).toEqual([
       expect.stringContaining(`d_mid=${OTHER_ECID}`),
@@ -51,7 +55,7 @@ describe('DcsClient.lookup', () => {
     await using client = clientOf(server.origin, { nowMs: () => nowMs });
     for (const _ of answers) {
       nowMs += 60_000;
-      await client.lookup('a', { ecid: ECID }).catch(() => {});
+      await client.lookup('a', about({ ecid: ECID })).catch(() => {});
       await new Promise(setImmediate);
     }
     expect(server.heads).toHaveLength(answers.length);
@@ -62,7 +66,7 @@ describe('DcsClient.lookup', () => {
     await using server = await dcsServer((socket) => setImmediate(() => socket.write(http())));
     await using client = clientOf(server.origin, { connections: 3 });
     const keys = Array.from({ length: 12 }, (_, index) => String(index));
-    await Promise.all(keys.map((key) => client.lookup(key, { ecid: ECID })));
+    await Promise.all(keys.map((key) => client.lookup(key, about({ ecid: ECID }))));
     expect(server.heads).toHaveLength(12);
     expect(server.connections).toBe(3);
   });
@@ -70,8 +74,8 @@ describe('DcsClient.lookup', () => {
   it('makes one call for a visitor at a time, and tells how many are on their way', async () => {
     await using server = await dcsServer(() => {});
     await using client = clientOf(server.origin);
-    const lookups = [client.lookup('a', { ecid: ECID }), client.lookup('a', { ecid: ECID })];
-    lookups.push(client.lookup('b', { ecid: OTHER_ECID }));
+    const lookups = [client.lookup('a', about({ ecid: ECID })), client.lookup('a', about({ ecid: ECID }))];
+    lookups.push(client.lookup('b', about({ ecid: OTHER_ECID })));
     expect([client.calls, client.inFlight]).toEqual([2, 2]);
     await server.received(2);
     for (const socket of server.sockets) socket.write(http());
@@ -84,13 +88,13 @@ describe('DcsClient.lookup', () => {
     await using server = await dcsServer((socket, nth) => socket.write(nth === 1 ? http('', '500 No') : http()));
     let nowMs = 0;
     await using client = clientOf(server.origin, { minIntervalMs: 1_000, nowMs: () => nowMs });
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
     expect(client.refusal('a', { ecid: ECID })).toMatchObject({ reason: 'http-status' });
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
     expect(client.calls).toBe(1);
     nowMs = 1_000;
     expect(client.refusal('a', { ecid: ECID })).toBeUndefined();
-    expect(await client.lookup('a', { ecid: ECID })).toMatchObject({ segments: ['984263'] });
+    expect(await client.lookup('a', about({ ecid: ECID }))).toMatchObject({ segments: ['984263'] });
   });
 });
 
@@ -102,7 +106,7 @@ describe('an answer that is a status', () => {
     await using client = clientOf(server.origin);
     const reason = REASONS[id];
     if (reason === undefined) throw new Error(`this file does not say what ${id} leads to`);
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason, noData: false });
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason, noData: false });
   });
 
   it.each([
@@ -115,7 +119,7 @@ describe('an answer that is a status', () => {
   ])('%s is %s, whatever the body says', async (status, reason, code) => {
     await using server = await dcsServer((socket) => socket.write(http(ANSWER, status)));
     await using client = clientOf(server.origin);
-    const error: unknown = await client.lookup('a', { ecid: ECID }).catch((thrown) => thrown);
+    const error: unknown = await client.lookup('a', about({ ecid: ECID })).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(DcsError);
     expect(error).toMatchObject({ reason, code, message: `the DCS answered HTTP ${status.slice(0, 3)}` });
   });
@@ -125,7 +129,7 @@ describe('an answer that is a status', () => {
       socket.write(http('', `${status} Elsewhere`, `Location: ${server.origin.href}elsewhere\r\n`));
     });
     await using client = clientOf(server.origin);
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
     expect(server.heads).toHaveLength(1);
   });
 });

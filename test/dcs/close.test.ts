@@ -1,6 +1,6 @@
 import dns from 'node:dns';
 import { Regions } from '../../src/dcs/regions';
-import { clientOf, ECID, OTHER_ECID } from './client-of';
+import { about, clientOf, ECID, OTHER_ECID } from './client-of';
 import { ANSWER, dcsServer, http } from './dcs-server';
 
 const CLOSED = { reason: 'closed', code: 'ERR_AAM_CLOSED', message: 'close() was called' };
@@ -14,7 +14,7 @@ describe('DcsClient.close', () => {
   ])('ends calls that %s, and their sockets', async (_, begun) => {
     await using server = await dcsServer((socket) => socket.write(begun));
     await using client = clientOf(server.origin);
-    const lookups = ['a', 'b'].map((key) => client.lookup(key, visitor));
+    const lookups = ['a', 'b'].map((key) => client.lookup(key, about(visitor)));
     await server.received(2);
     const closed = client.close();
     for (const lookup of lookups) await expect(lookup).rejects.toMatchObject(CLOSED);
@@ -26,7 +26,7 @@ describe('DcsClient.close', () => {
   it('ends calls that wait for a socket', async () => {
     await using server = await dcsServer(() => {});
     await using client = clientOf(server.origin, { connections: 1 });
-    const lookups = ['a', 'b', 'c'].map((key) => client.lookup(key, visitor));
+    const lookups = ['a', 'b', 'c'].map((key) => client.lookup(key, about(visitor)));
     await server.received(1);
     void client.close();
     for (const lookup of lookups) await expect(lookup).rejects.toMatchObject(CLOSED);
@@ -37,7 +37,7 @@ describe('DcsClient.close', () => {
   it('ends a call in the turn of the event loop in which it began', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(server.origin);
-    const lookup = client.lookup('a', visitor);
+    const lookup = client.lookup('a', about(visitor));
     void client.close();
     await expect(lookup).rejects.toMatchObject(CLOSED);
     await server.deserted();
@@ -48,7 +48,7 @@ describe('DcsClient.close', () => {
     await using server = await dcsServer(() => {});
     const { port } = server.origin;
     await using client = clientOf(new URL(`https://127.0.0.1:${port}`), { timeoutMs: 60_000 });
-    const lookup = client.lookup('a', visitor);
+    const lookup = client.lookup('a', about(visitor));
     await server.received(1);
     void client.close();
     await expect(lookup).rejects.toMatchObject(CLOSED);
@@ -70,7 +70,7 @@ describe('DcsClient.close', () => {
     }) as unknown as typeof dns.lookup);
     try {
       await using client = clientOf(new URL(`http://dcs.example:${server.origin.port}`));
-      const lookup = client.lookup('a', visitor);
+      const lookup = client.lookup('a', about(visitor));
       expect(asked).toHaveLength(1);
       await Promise.all([client.close(), expect(lookup).rejects.toMatchObject(CLOSED)]);
       asked[0]?.();
@@ -85,7 +85,7 @@ describe('DcsClient.close', () => {
     await using first = await dcsServer((socket) => socket.write(http()));
     await using second = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(first.origin, { regions: new Regions(new Map([[9, second.origin]]), first.origin) });
-    await Promise.all([client.lookup('a', visitor), client.lookup('b', { ecid: OTHER_ECID, region: 9 })]);
+    await Promise.all([client.lookup('a', about(visitor)), client.lookup('b', about({ ecid: OTHER_ECID, region: 9 }))]);
     expect([first.sockets.size, second.sockets.size]).toEqual([1, 1]);
     await client.close();
     await Promise.all([first.deserted(), second.deserted()]);
@@ -94,7 +94,7 @@ describe('DcsClient.close', () => {
   it('frees the socket of a status whose body does not end', async () => {
     await using server = await dcsServer((socket) => socket.write('HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n'));
     await using client = clientOf(server.origin, { timeoutMs: 60_000 });
-    await expect(client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'http-status' });
+    await expect(client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'http-status' });
     await client.close();
     await server.deserted();
   });
@@ -102,7 +102,7 @@ describe('DcsClient.close', () => {
   it('can be called twice, before and after it is done', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     const client = clientOf(server.origin);
-    await client.lookup('a', visitor);
+    await client.lookup('a', about(visitor));
     await Promise.all([client.close(), client.close()]);
     await client.close();
     await server.deserted();
@@ -111,13 +111,13 @@ describe('DcsClient.close', () => {
   it('refuses every lookup from then on, without a call', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     const client = clientOf(server.origin, { minIntervalMs: 1_000 });
-    await client.lookup('a', visitor);
+    await client.lookup('a', about(visitor));
     void client.close();
     expect(client.refusal('a', visitor)).toMatchObject(CLOSED);
     expect(client.refusal('never seen', visitor)).toMatchObject(CLOSED);
-    await expect(client.lookup('a', visitor)).rejects.toMatchObject(CLOSED);
+    await expect(client.lookup('a', about(visitor))).rejects.toMatchObject(CLOSED);
     await client.close();
-    await expect(client.lookup('b', visitor)).rejects.toMatchObject(CLOSED);
+    await expect(client.lookup('b', about(visitor))).rejects.toMatchObject(CLOSED);
     expect(client.calls).toBe(1);
   });
 });

@@ -9,7 +9,7 @@ import path from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { Connector } from '../../src/dcs/connector';
-import { clientOf, ECID } from './client-of';
+import { about, clientOf, ECID } from './client-of';
 import { ANSWER, dcsServer, http } from './dcs-server';
 
 const fixture = (name: string) => path.join(__dirname, 'fixtures', name);
@@ -104,7 +104,7 @@ describe('a connection', () => {
     const lookup = jest.spyOn(dns, 'lookup').mockImplementation(bothFamilies as unknown as typeof dns.lookup);
     try {
       await using client = clientOf(new URL(`http://dcs.example:${port}`));
-      await client.lookup('a', { ecid: ECID });
+      await client.lookup('a', about({ ecid: ECID }));
       expect(lookup).toHaveBeenCalledWith('dcs.example', expect.anything(), expect.anything());
       expect(attempted).toEqual([[`127.0.0.1:${port}`]]);
     } finally {

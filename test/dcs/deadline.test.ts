@@ -2,7 +2,7 @@ import dns from 'node:dns';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { DcsError } from '../../src/dcs/dcs-error';
-import { clientOf, ECID, OTHER_ECID } from './client-of';
+import { about, clientOf, ECID, OTHER_ECID } from './client-of';
 import { dcsServer, http } from './dcs-server';
 
 const ENDLESS_500 = 'HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n';
@@ -32,7 +32,7 @@ describe('the deadline of a call', () => {
     await using server = await dcsServer(answer);
     await using client = clientOf(server.origin, { timeoutMs: 100 });
     const startedAtMs = performance.now();
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({
       reason: 'timeout',
       code: 'ERR_AAM_DCS_TIMEOUT',
       message: 'the DCS did not answer within 100 ms',
@@ -45,9 +45,9 @@ describe('the deadline of a call', () => {
   it('covers the wait for a free socket', async () => {
     await using server = await dcsServer(() => {});
     await using client = clientOf(server.origin, { timeoutMs: 200, connections: 1 });
-    const before = Array.from({ length: 30 }, (_, index) => client.lookup(`${index}`, { ecid: OTHER_ECID }));
+    const before = Array.from({ length: 30 }, (_, index) => client.lookup(`${index}`, about({ ecid: OTHER_ECID })));
     const others = Promise.allSettled(before);
-    expect(await reasonAtDeadline(client.lookup('a', { ecid: ECID }), 200)).toBe('timeout');
+    expect(await reasonAtDeadline(client.lookup('a', about({ ecid: ECID })), 200)).toBe('timeout');
     for (const settled of await others) expect(settled).toMatchObject({ reason: { reason: 'timeout' } });
     await server.deserted();
   });
@@ -55,7 +55,7 @@ describe('the deadline of a call', () => {
   it('covers a TLS handshake that is not answered', async () => {
     await using server = await dcsServer(() => {});
     await using client = clientOf(new URL(`https://localhost:${server.origin.port}`), { timeoutMs: 200 });
-    expect(await reasonAtDeadline(client.lookup('a', { ecid: ECID }), 200)).toBe('timeout');
+    expect(await reasonAtDeadline(client.lookup('a', about({ ecid: ECID })), 200)).toBe('timeout');
     await server.deserted();
   });
 
@@ -63,7 +63,7 @@ describe('the deadline of a call', () => {
     await using client = clientOf(new URL('http://name.invalid'), { timeoutMs: 200 });
     const lookup = jest.spyOn(dns, 'lookup').mockImplementation((() => {}) as unknown as typeof dns.lookup);
     try {
-      expect(await reasonAtDeadline(client.lookup('a', { ecid: ECID }), 200)).toBe('timeout');
+      expect(await reasonAtDeadline(client.lookup('a', about({ ecid: ECID })), 200)).toBe('timeout');
       expect(lookup).toHaveBeenCalledTimes(1);
     } finally {
       lookup.mockRestore();
@@ -73,7 +73,7 @@ describe('the deadline of a call', () => {
   it('of 0 ms is over before the call', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(server.origin, { timeoutMs: 0 });
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({
       reason: 'timeout',
     });
   });
@@ -81,7 +81,7 @@ describe('the deadline of a call', () => {
   it('ends the body of a status too, though the caller knows at once', async () => {
     await using server = await dcsServer((socket) => socket.write(ENDLESS_500));
     await using client = clientOf(server.origin, { timeoutMs: 200 });
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
     expect(server.sockets.size).toBe(1);
     await server.deserted();
   });
@@ -89,7 +89,7 @@ describe('the deadline of a call', () => {
   it('is not waited for where the body of a status is longer than what is drained', async () => {
     await using server = await dcsServer((socket) => socket.write('HTTP/1.1 500 No\r\nContent-Length: 16385\r\n\r\n'));
     await using client = clientOf(server.origin, { timeoutMs: 60_000 });
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
     await server.deserted();
   });
 
@@ -100,7 +100,7 @@ describe('the deadline of a call', () => {
       socket.write(ENDLESS_500);
     });
     await using client = clientOf(server.origin, { timeoutMs: 60_000, nowMs: () => nowMs });
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({ reason: 'http-status' });
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
     await server.deserted();
   });
 });

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { REGIONAL_ORIGINS, Regions } from '../../src/dcs/regions';
 import { lookupTarget } from '../../src/dcs/request';
+import { type CustomerId, usableCustomerIds } from '../../src/identity/customer-ids';
 import { requestRows } from './dcs-vectors';
 
 const ORG = '1FD6776A524453CC0A490D44@AdobeOrg';
@@ -53,5 +55,51 @@ describe('lookupTarget', () => {
       d_cts: '2',
     });
     expect(hash).toBe('');
+  });
+
+  it('adds the TC string by which the visitor consents, and says that it counts', () => {
+    const target = lookupTarget(ORG, false)({ uuid: UUID }, 'CPtc-_.YAAA');
+    expect(target).toBe(`/event?d_rtbd=json&d_jsonv=1&d_uuid=${UUID}&gdpr=1&gdpr_consent=CPtc-_.YAAA`);
+  });
+
+  it('declares customer ids beside the visitor’s own, with their state', () => {
+    const customerIds: CustomerId[] = [
+      { dataSourceId: 1234, id: 'a b', authState: 'authenticated' },
+      { integrationCode: 'crm&x', id: '67312', authState: 'logged-out' },
+      { integrationCode: 'crm&x', id: '7' },
+    ];
+    expect(lookupTarget(ORG, false)({ uuid: UUID, customerIds })).toBe(
+      `/event?d_rtbd=json&d_jsonv=1&d_uuid=${UUID}&d_cid=1234%01a%20b%011` +
+        '&d_cid_ic=crm%26x%0167312%012&d_cid_ic=crm%26x%017',
+    );
+  });
+
+  it('asks about a visitor of whom only a customer id is known', () => {
+    const target = lookupTarget(ORG, 'sid')({ customerIds: [{ dataSourceId: 7, id: 'x' }] });
+    expect(target).toBe('/event?d_rtbd=json&d_jsonv=1&d_cid=7%01x&d_cts=2');
+  });
+
+  it('carries every customer id that it takes to the other side unchanged', () => {
+    const states = ['unknown', 'authenticated', 'logged-out'] as const;
+    const term = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 });
+    const customerId = fc.oneof(
+      fc.record({ id: term, integrationCode: term, authState: fc.constantFrom(...states) }),
+      fc.record({ id: term, dataSourceId: fc.integer({ min: 1, max: 1e9 }), authState: fc.constantFrom(...states) }),
+    );
+    fc.assert(
+      fc.property(fc.array(customerId, { maxLength: 15 }), (given) => {
+        const { ids } = usableCustomerIds(given);
+        const { searchParams } = new URL(lookupTarget(ORG, 'sid')({ customerIds: ids }), 'https://acme.demdex.net');
+        const sent = (name: string) => searchParams.getAll(name).map((text) => text.split('\x01'));
+        const written = (id: CustomerId) => {
+          const state = states.indexOf(id.authState ?? 'unknown');
+          return [String(id.integrationCode ?? id.dataSourceId), id.id, ...(state === 0 ? [] : [String(state)])];
+        };
+        expect(sent('d_cid')).toEqual(ids.filter(({ dataSourceId }) => dataSourceId !== undefined).map(written));
+        expect(sent('d_cid_ic')).toEqual(
+          ids.filter(({ integrationCode }) => integrationCode !== undefined).map(written),
+        );
+      }),
+    );
   });
 });

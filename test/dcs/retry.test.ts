@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { clientOf, ECID, OTHER_ECID } from './client-of';
+import { about, clientOf, ECID, OTHER_ECID } from './client-of';
 import { dcsServer, http } from './dcs-server';
 
 const visitor = { ecid: ECID };
@@ -13,7 +13,7 @@ async function usedClient(...others: ((socket: Socket) => unknown)[]) {
   const server = await dcsServer((socket, nth) => answers[nth - 1]?.(socket));
   let nowMs = 0;
   const client = clientOf(server.origin, { nowMs: () => nowMs++ });
-  await client.lookup('first', { ecid: OTHER_ECID });
+  await client.lookup('first', about({ ecid: OTHER_ECID }));
   await new Promise(setImmediate);
   return {
     server,
@@ -33,7 +33,7 @@ describe('a kept-alive socket that the server closes instead of answering', () =
     ['ends', end],
   ])('is not taken for a failure: the call is made once more (the server %s it)', async (_how, close) => {
     await using used = await usedClient(close, answer);
-    expect(await used.client.lookup('a', visitor)).toMatchObject({ segments: ['984263'] });
+    expect(await used.client.lookup('a', about(visitor))).toMatchObject({ segments: ['984263'] });
     expect(used.server.heads).toHaveLength(3);
     expect(used.server.heads[1]).toBe(used.server.heads[2]);
     expect(used.client.calls).toBe(3);
@@ -41,7 +41,7 @@ describe('a kept-alive socket that the server closes instead of answering', () =
 
   it('is tried once, no matter how that ends', async () => {
     await using used = await usedClient(reset, reset, answer);
-    await expect(used.client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'network' });
+    await expect(used.client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'network' });
     expect(used.server.heads).toHaveLength(3);
   });
 
@@ -49,9 +49,9 @@ describe('a kept-alive socket that the server closes instead of answering', () =
     const server = await dcsServer((socket, nth) => [answer, reset, () => {}][nth - 1]?.(socket));
     let nowMs = 0;
     await using client = clientOf(server.origin, { nowMs: () => nowMs++, timeoutMs: 1_000 });
-    await client.lookup('first', { ecid: OTHER_ECID });
+    await client.lookup('first', about({ ecid: OTHER_ECID }));
     await new Promise(setImmediate);
-    await expect(client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'timeout' });
+    await expect(client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'timeout' });
     expect(server.heads).toHaveLength(3);
     await client.close();
     await server[Symbol.asyncDispose]();
@@ -65,7 +65,7 @@ describe('no second call is made', () => {
   ])('on a socket that was opened for it (the server %s it)', async (_how, close) => {
     await using server = await dcsServer(close);
     await using client = clientOf(server.origin);
-    await expect(client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'network' });
+    await expect(client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'network' });
     expect(server.heads).toHaveLength(1);
   });
 
@@ -74,13 +74,13 @@ describe('no second call is made', () => {
     ['ends', end],
   ])('when a part of an answer had come (then the server %s it)', async (_how, close) => {
     await using used = await usedClient(inPart(close), answer);
-    await expect(used.client.lookup('a', visitor)).rejects.toMatchObject({ reason: 'network' });
+    await expect(used.client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'network' });
     expect(used.server.heads).toHaveLength(2);
   });
 
   it('when close() was called', async () => {
     await using used = await usedClient(() => {}, answer);
-    const lookup = used.client.lookup('a', visitor);
+    const lookup = used.client.lookup('a', about(visitor));
     await used.server.received(2);
     void used.client.close();
     await expect(lookup).rejects.toMatchObject({ reason: 'closed' });

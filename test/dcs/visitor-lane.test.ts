@@ -21,7 +21,7 @@ function laneWithClock() {
     });
   /** One call that fails. */
   const fail = async (key: string, error: DcsError) => {
-    const lookup = lane.lookup(key, () => Promise.reject(error));
+    const lookup = lane.lookup(key, '', () => Promise.reject(error));
     await expect(lookup).rejects.toBe(error);
   };
   return { lane, clock, calls, call, fail };
@@ -33,7 +33,7 @@ const noData = () => new DcsError('dcs-error', 'no data', { noData: true });
 describe('VisitorLane', () => {
   it('makes one call for a visitor however many ask, and answers all of them', async () => {
     const { lane, calls, call } = laneWithClock();
-    const lookups = Array.from({ length: 100 }, () => lane.lookup('a', call));
+    const lookups = Array.from({ length: 100 }, () => lane.lookup('a', '', call));
     expect([calls.length, lane.size]).toEqual([1, 1]);
     const reply = replyTo({ segments: [1] });
     calls[0]?.answer(reply);
@@ -43,7 +43,7 @@ describe('VisitorLane', () => {
 
   it('fails all who share a call that fails', async () => {
     const { lane, calls, call } = laneWithClock();
-    const lookups = Array.from({ length: 100 }, () => lane.lookup('a', call));
+    const lookups = Array.from({ length: 100 }, () => lane.lookup('a', '', call));
     const error = failure();
     calls[0]?.fail(error);
     for (const settled of await Promise.allSettled(lookups))
@@ -53,7 +53,7 @@ describe('VisitorLane', () => {
 
   it('makes calls for different visitors in parallel, and one failing holds no other', async () => {
     const { lane, calls, call } = laneWithClock();
-    const lookups = ['a', 'b', 'c'].map((key) => lane.lookup(key, call));
+    const lookups = ['a', 'b', 'c'].map((key) => lane.lookup(key, '', call));
     expect([calls.length, lane.size]).toEqual([3, 3]);
     calls[1]?.fail(failure());
     await expect(lookups[1]).rejects.toMatchObject({ reason: 'network' });
@@ -66,7 +66,7 @@ describe('VisitorLane', () => {
   it('makes the next call after a success at once', async () => {
     const { lane, calls, call } = laneWithClock();
     for (let count = 1; count <= 3; count++) {
-      const lookup = lane.lookup('a', call);
+      const lookup = lane.lookup('a', '', call);
       expect(calls).toHaveLength(count);
       calls[count - 1]?.answer();
       await lookup;
@@ -77,19 +77,19 @@ describe('VisitorLane', () => {
     'makes no call for the interval after %s, counted from its end',
     async (reason) => {
       const { lane, clock, calls, call } = laneWithClock();
-      const lookup = lane.lookup('a', call);
+      const lookup = lane.lookup('a', '', call);
       clock.nowMs += 800;
       calls[0]?.fail(failure(reason));
       await expect(lookup).rejects.toMatchObject({ reason });
 
       clock.nowMs += MIN_INTERVAL_MS - 1;
       expect(lane.refusal('a')).toMatchObject({ reason });
-      await expect(lane.lookup('a', call)).rejects.toMatchObject({ reason });
+      await expect(lane.lookup('a', '', call)).rejects.toMatchObject({ reason });
       expect(calls).toHaveLength(1);
 
       clock.nowMs += 1;
       expect(lane.refusal('a')).toBeUndefined();
-      void lane.lookup('a', call);
+      void lane.lookup('a', '', call);
       expect(calls).toHaveLength(2);
     },
   );
@@ -98,7 +98,7 @@ describe('VisitorLane', () => {
     const { lane, clock, fail, call } = laneWithClock();
     await fail('a', failure());
     for (let step = 0; step < 10; step++) {
-      await expect(lane.lookup('a', call)).rejects.toMatchObject({ reason: 'network' });
+      await expect(lane.lookup('a', '', call)).rejects.toMatchObject({ reason: 'network' });
       clock.nowMs += MIN_INTERVAL_MS / 10;
     }
     expect(lane.refusal('a')).toBeUndefined();
@@ -137,7 +137,7 @@ describe('VisitorLane', () => {
     await fail('a', new DcsError('denylisted', 'the DCS answered error 307', { dcsCode: 307 }));
     clock.nowMs = Number.MAX_SAFE_INTEGER;
     const refused = { reason: 'denylisted', code: 'ERR_AAM_DCS_REJECTED', dcsCode: 307 };
-    await expect(lane.lookup('a', call)).rejects.toMatchObject(refused);
+    await expect(lane.lookup('a', '', call)).rejects.toMatchObject(refused);
     expect(lane.refusal('a')).toMatchObject(refused);
     expect(lane.refusal('a')).not.toBe(lane.refusal('a'));
     expect(lane.refusal('b')).toBeUndefined();
@@ -148,7 +148,7 @@ describe('VisitorLane', () => {
     const { lane, fail } = laneWithClock();
     const error = failure();
     for (let index = 0; index <= 10_000; index++)
-      await lane.lookup(`${index}`, () => Promise.reject(error)).catch(() => {});
+      await lane.lookup(`${index}`, '', () => Promise.reject(error)).catch(() => {});
     expect([lane.refusal('0'), lane.refusal('1'), lane.refusal('10000')]).toEqual([undefined, error, error]);
     await fail('another', error);
     expect(lane.size).toBe(0);
@@ -157,12 +157,12 @@ describe('VisitorLane', () => {
   it('remembers so many denylisted visitors and not more, and failures push none out', async () => {
     const { lane } = laneWithClock();
     const error = new DcsError('denylisted', 'the DCS answered error 306', { dcsCode: 306 });
-    const deny = (key: string) => lane.lookup(key, () => Promise.reject(error)).catch(() => {});
+    const deny = (key: string) => lane.lookup(key, '', () => Promise.reject(error)).catch(() => {});
     for (let index = 0; index <= 100_000; index++) await deny(`${index}`);
     expect(lane.refusal('0')).toBeUndefined();
     for (const key of ['1', '100000']) expect(lane.refusal(key)).toMatchObject({ reason: 'denylisted', dcsCode: 306 });
     for (let index = 0; index <= 10_000; index++)
-      await lane.lookup(`f${index}`, () => Promise.reject(failure())).catch(() => {});
+      await lane.lookup(`f${index}`, '', () => Promise.reject(failure())).catch(() => {});
     expect(lane.refusal('2')).toMatchObject({ reason: 'denylisted' });
   });
 });

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import type { DcsError } from '../../src/dcs/dcs-error';
 import type { DcsReply } from '../../src/dcs/reply';
-import { clientOf, ECID } from './client-of';
+import { about, clientOf, ECID } from './client-of';
 import { ANSWER, dcsServer, http } from './dcs-server';
 
 const LIMIT = 262_144;
@@ -15,10 +15,10 @@ type Outcome = Partial<DcsReply> & Partial<DcsError>;
 async function outcomeOf(answer: (socket: Socket) => unknown): Promise<Outcome & { isSocketKept: boolean }> {
   await using server = await dcsServer(answer);
   await using client = clientOf(server.origin, { timeoutMs: 2_000 });
-  const outcome: Outcome = await client.lookup('a', { ecid: ECID }).catch((error) => error);
+  const outcome: Outcome = await client.lookup('a', about({ ecid: ECID })).catch((error) => error);
   // A second call shows whether the socket was kept, and brings to light what the first may have left behind.
   await new Promise(setImmediate);
-  await client.lookup('b', { ecid: ECID }).catch(() => {});
+  await client.lookup('b', about({ ecid: ECID })).catch(() => {});
   const isSocketKept = server.connections === 1;
   await client.close();
   await server.deserted();
@@ -156,7 +156,7 @@ describe('an answer', () => {
     const server = await dcsServer(() => {});
     await server[Symbol.asyncDispose]();
     await using client = clientOf(server.origin);
-    await expect(client.lookup('a', { ecid: ECID })).rejects.toMatchObject({
+    await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({
       reason: 'network',
       message: 'the call to the DCS failed: ECONNREFUSED',
     });

@@ -1,0 +1,86 @@
+/**
+ * Owns: the ids that the company itself has for a visitor (from its CRM, its login), and how many of them the DCS takes.
+ * Where they come from is the site's matter. Next: visitor.ts.
+ */
+
+/** Whether the visitor is logged in with an id. */
+export type AuthState = 'unknown' | 'authenticated' | 'logged-out';
+
+/** An id of the company's own, in one of its data sources: named by its id or by its integration code. */
+export type CustomerId = {
+  /** As the company's file or login has it. No control characters. */
+  readonly id: string;
+  /** @default 'unknown' */
+  readonly authState?: AuthState | undefined;
+} & (
+  | { readonly dataSourceId: number; readonly integrationCode?: undefined }
+  | { readonly integrationCode: string; readonly dataSourceId?: undefined }
+);
+
+const AUTH_STATES: readonly unknown[] = ['unknown', 'authenticated', 'logged-out'] satisfies AuthState[];
+
+/** Audience Manager docs, "DCS error codes": 309 and 310. */
+const MAX_IDS = 10;
+const MAX_IDS_PER_SOURCE = 3;
+/** Of all ids as they are sent: a request line has 8000 bytes. */
+const MAX_ENCODED_LENGTH = 3_000;
+
+/** What a call can carry of the ids that a site gave. */
+export interface UsableCustomerIds {
+  readonly ids: readonly CustomerId[];
+  /** Why some are missing. Names no id. */
+  readonly problem: string | undefined;
+}
+
+/** The first ones, in the order in which they were given, as far as they are ids at all and within the limits of the DCS. */
+export function usableCustomerIds(given: unknown): UsableCustomerIds {
+  if (given === undefined || given === null) return NONE;
+  if (!Array.isArray(given)) return { ids: [], problem: 'customer ids must be an array' };
+  if (given.length === 0) return NONE;
+  const ids: CustomerId[] = [];
+  const perSource = new Map<string | number, number>();
+  let encodedLength = 0;
+  let problem: string | undefined;
+  for (const candidate of given) {
+    const length = encodedLengthOf(candidate);
+    if (length === undefined) {
+      problem ??=
+        'a customer id must be { id, dataSourceId } or { id, integrationCode }, with authState unknown, authenticated or logged-out';
+      continue;
+    }
+    const id = candidate as CustomerId;
+    const source = id.dataSourceId ?? id.integrationCode;
+    const ofSource = (perSource.get(source) ?? 0) + 1;
+    if (ids.length === MAX_IDS || ofSource > MAX_IDS_PER_SOURCE || encodedLength + length > MAX_ENCODED_LENGTH) {
+      problem ??= `more customer ids than a call can carry: ${MAX_IDS} ids, ${MAX_IDS_PER_SOURCE} of one data source, ${MAX_ENCODED_LENGTH} bytes`;
+      continue;
+    }
+    perSource.set(source, ofSource);
+    encodedLength += length;
+    ids.push(id);
+  }
+  return { ids, problem };
+}
+
+const NONE: UsableCustomerIds = { ids: [], problem: undefined };
+
+/** How long an id is when it is sent; undefined for what is none. */
+function encodedLengthOf(candidate: unknown): number | undefined {
+  const { id, dataSourceId, integrationCode, authState } = (candidate ?? {}) as Partial<
+    Record<keyof CustomerId, unknown>
+  >;
+  const isSource =
+    integrationCode === undefined ? isCount(dataSourceId) : dataSourceId === undefined && isTerm(integrationCode);
+  if (!isTerm(id) || !isSource) return undefined;
+  if (authState !== undefined && !AUTH_STATES.includes(authState)) return undefined;
+  return 20 + encodeURIComponent(id).length + encodeURIComponent(String(integrationCode ?? dataSourceId)).length;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+/** A control character would stand for the separator of the protocol, half a surrogate pair for nothing at all. */
+function isTerm(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && !/[\p{Cc}\p{Cs}]/u.test(value);
+}

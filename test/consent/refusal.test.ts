@@ -1,0 +1,180 @@
+import request from 'supertest';
+import { ANSWER, dcsServer, http } from '../dcs/dcs-server';
+import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, type Site } from '../helpers/site';
+import { AGREEING, REFUSALS, type Refusal } from './refusals';
+
+const OTHER_ECID = '91563127448770346027793623225009407783';
+
+beforeEach(() => void jest.spyOn(process, 'emitWarning').mockImplementation(() => {}));
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeSites();
+});
+
+async function viewWith(site: Site, headers: Readonly<Record<string, string>>) {
+  return (await request(site.app).get('/').set(headers)).body;
+}
+
+const excludedBy = ({ reason }: Refusal) => ({ status: 'excluded', reason, ids: [], names: [] });
+
+describe.each(REFUSALS)('a visitor who refuses by $name', (refusal) => {
+  const { options, refusing, agreeing = AGREEING } = refusal;
+
+  it('is not asked about', async () => {
+    const site = await createSite(options);
+    site.simulator.visitor(ECID).in(GOLF);
+    expect(await viewWith(site, refusing)).toMatchObject(excludedBy(refusal));
+    expect(site.aam.stats()).toMatchObject({ calls: 0, visitors: 0 });
+    expect(site.simulator.requests).toHaveLength(0);
+  });
+
+  it('is not served what is known from before, which is forgotten', async () => {
+    const site = await createSite(options);
+    site.simulator.visitor(ECID).in(GOLF);
+    expect(await viewWith(site, agreeing)).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+    expect(await viewWith(site, agreeing)).toMatchObject({ status: 'cached', names: ['golfFans'] });
+    expect(await viewWith(site, refusing)).toMatchObject(excludedBy(refusal));
+    expect(site.aam.stats()).toMatchObject({ calls: 1, visitors: 0 });
+    expect(await viewWith(site, agreeing)).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+    expect(site.simulator.requests).toHaveLength(2);
+  });
+
+  it('is not asked about again when what is known has become stale', async () => {
+    const site = await createSite(options);
+    const clock = advanceableClock();
+    await viewWith(site, agreeing);
+    clock.advance(60_000);
+    expect(await viewWith(site, refusing)).toMatchObject(excludedBy(refusal));
+    expect(site.aam.stats()).toMatchObject({ calls: 1, inFlight: 0, visitors: 0 });
+    expect(site.simulator.requests).toHaveLength(1);
+  });
+
+  it('ends the call that is on its way for them, and those who wait for it are served as refused', async () => {
+    await using dcs = await dcsServer(() => {});
+    const site = await createSite({ ...options, dcs: { origins: {}, defaultOrigin: dcs.origin.origin } });
+    const before = viewWith(site, agreeing);
+    await Promise.all([
+      before.then((view) => expect(view).toMatchObject(excludedBy(refusal))),
+      dcs.received(1).then(async () => expect(await viewWith(site, refusing)).toMatchObject(excludedBy(refusal))),
+    ]);
+    await dcs.deserted();
+    expect(dcs.heads).toHaveLength(1);
+    expect(site.aam.stats()).toMatchObject({ inFlight: 0, visitors: 0 });
+  });
+
+  it('ends the refresh in the background that waits for its turn: nothing of it is ever sent', async () => {
+    // One connection, which is busy with somebody else.
+    await using dcs = await dcsServer((socket, nth) => nth === 1 && socket.write(http()));
+    const site = await createSite({
+      ...options,
+      dcs: { origins: {}, defaultOrigin: dcs.origin.origin, connections: 1 },
+    });
+    const clock = advanceableClock();
+    await viewWith(site, agreeing);
+    clock.advance(60_000);
+    const other = site.aam.lookup({ ecid: OTHER_ECID });
+    await dcs.received(2);
+    expect(await viewWith(site, agreeing)).toMatchObject({ status: 'stale', reason: 'revalidating' });
+    // The same refresh, wanted by a lookup too; where a TC string goes along that is another question, behind the first.
+    const lookup = site.aam.lookup({ ecid: ECID });
+    expect(site.aam.stats().inFlight).toBeGreaterThan(1);
+    expect(await viewWith(site, refusing)).toMatchObject(excludedBy(refusal));
+    expect(['stale', 'excluded']).toContain((await lookup).status);
+    dcs.answer(http());
+    expect((await other).has(GOLF)).toBe(true);
+    // Whoever comes next on the one connection is not them.
+    const last = site.aam.lookup({ ecid: OTHER_ECID.replace(/^9/, '8') });
+    await dcs.received(3);
+    dcs.answer(http(ANSWER));
+    await last;
+    expect(dcs.heads.slice(1).join('')).not.toContain(ECID);
+    expect(site.aam.stats()).toMatchObject({ inFlight: 0 });
+  });
+});
+
+describe('who does not refuse', () => {
+  it.each(REFUSALS.filter(({ agreeing }) => agreeing !== undefined))('by $name, is asked about', async (refusal) => {
+    const site = await createSite(refusal.options);
+    expect(await viewWith(site, refusal.agreeing as Record<string, string>)).toMatchObject({ status: 'fresh' });
+  });
+
+  it('has the TC string go along, and is asked anew when there is none any more', async () => {
+    const { agreeing } = REFUSALS.find(({ name }) => name === 'a TC string') as Refusal;
+    const site = await createSite();
+    await viewWith(site, agreeing as Record<string, string>);
+    expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'fresh' });
+    expect(await viewWith(site, agreeing as Record<string, string>)).toMatchObject({ status: 'cached' });
+    const [withString, without] = site.simulator.requests.map(({ params }) => params);
+    expect(agreeing?.Cookie).toContain(`euconsent-v2=${withString?.gdpr_consent}`);
+    expect(withString).toMatchObject({ gdpr: '1' });
+    expect(without).not.toHaveProperty('gdpr');
+    expect(site.aam.stats().visitors).toBe(1);
+  });
+
+  it('is asked about in spite of what the site has turned off', async () => {
+    const site = await createSite({ consent: { gpc: false, tcfCookie: false } });
+    const cookie = `${cookieOf(ECID)}; euconsent-v2=CPtc`;
+    expect(await viewWith(site, { Cookie: cookie, 'Sec-GPC': '1' })).toMatchObject({ status: 'fresh' });
+  });
+
+  it('is asked about where the site says yes and consent is required', async () => {
+    const site = await createSite({ consent: { required: true, given: async () => true } });
+    expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'fresh' });
+  });
+
+  it('is not overruled by the site where somebody has refused, and the site is not even asked', async () => {
+    const given = jest.fn(() => true);
+    const site = await createSite({ consent: { given } });
+    expect(await viewWith(site, { ...AGREEING, 'Sec-GPC': '1' })).toMatchObject({ reason: 'no-consent' });
+    expect(await viewWith(site, {})).toMatchObject({ status: 'anonymous' });
+    expect(given).not.toHaveBeenCalled();
+  });
+});
+
+describe('the site’s own function', () => {
+  it('that is not there by maxWaitMs is a no for this view, and its yes counts for the next', async () => {
+    const answers: ((answer: boolean) => void)[] = [];
+    const given = () => new Promise<boolean>((resolve) => answers.push(resolve));
+    const site = await createSite({ maxWaitMs: 30, consent: { given } });
+    expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'excluded', reason: 'no-consent' });
+    answers[0]?.(true);
+    expect(site.simulator.requests).toHaveLength(0);
+  });
+
+  it('is always too late where requests are not held', async () => {
+    const site = await createSite({ maxWaitMs: 0, consent: { given: async () => true } });
+    expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'excluded', reason: 'no-consent' });
+  });
+
+  it('that says no when nobody waits any more still ends what is known', async () => {
+    let answer!: (agrees: boolean) => void;
+    let isSlow = false;
+    const given = () => (isSlow ? new Promise<boolean>((resolve) => (answer = resolve)) : true);
+    const site = await createSite({ maxWaitMs: 1_000, consent: { given } });
+    await viewWith(site, AGREEING);
+    expect(site.aam.stats().visitors).toBe(1);
+    isSlow = true;
+    expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'excluded', reason: 'no-consent' });
+    expect(site.aam.stats().visitors).toBe(1);
+    answer(false);
+    await new Promise(setImmediate);
+    expect(site.aam.stats().visitors).toBe(0);
+  });
+
+  it('is complained about once, without what it has thrown', async () => {
+    const warned = jest.mocked(process.emitWarning);
+    const given = () => Promise.reject(new RangeError(`no row for ${ECID}`));
+    const site = await createSite({ consent: { given } });
+    await viewWith(site, AGREEING);
+    await viewWith(site, AGREEING);
+    expect(warned.mock.calls).toEqual([['options.consent.given threw: RangeError', { code: 'WRN_AAM_CONSENT' }]]);
+  });
+});
+
+describe('the DCS’s own opt-outs', () => {
+  it('are opt-outs too', async () => {
+    const site = await createSite();
+    site.simulator.visitor(ECID).fails(171);
+    expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'excluded', reason: 'opted-out' });
+  });
+});

@@ -1,0 +1,116 @@
+/** Every way in which a visitor can say no, and how the site of a test hears of it. */
+import type { IncomingMessage } from 'node:http';
+import type { AamSegmentsOptions } from 'express-aam-segments';
+import { cookieOf, ECID, ORG } from '../helpers/site';
+import { tcStringOf } from './tc-strings';
+
+export interface Refusal {
+  readonly name: string;
+  readonly reason: 'opted-out' | 'no-consent';
+  readonly options?: Pick<AamSegmentsOptions<never>, 'consent'>;
+  /** Of a request by a visitor who agrees. */
+  readonly agreeing?: Readonly<Record<string, string>>;
+  /** Of a request by the same visitor, who refuses. */
+  readonly refusing: Readonly<Record<string, string>>;
+}
+
+const COOKIE = cookieOf(ECID);
+const KNDCTR = 'kndctr_1FD6776A524453CC0A490D44_AdobeOrg';
+const withCookie = (cookie: string) => ({ Cookie: `${COOKIE}; ${cookie}` });
+const optIn = (choices: object) => withCookie(`adobeujs-optin=${encodeURIComponent(JSON.stringify(choices))}`);
+
+/** The site's own function, which hears the answer from a header of the test. */
+function given(answerNo: () => unknown) {
+  return {
+    options: {
+      consent: {
+        given: (req: IncomingMessage) => (req.headers['x-answer'] === 'no' ? answerNo() : true) as boolean,
+      },
+    },
+    refusing: { Cookie: COOKIE, 'X-Answer': 'no' },
+    reason: 'no-consent',
+  } as const;
+}
+
+export const REFUSALS: readonly Refusal[] = [
+  { name: 'MCOPTOUT in AMCV', reason: 'opted-out', refusing: { Cookie: cookieOf(ECID, 9, 'global') } },
+  {
+    name: 'MCOPTOUT in one of two AMCV cookies',
+    reason: 'opted-out',
+    refusing: { Cookie: `${cookieOf(ECID)}; ${cookieOf(ECID, 9, 'global')}` },
+  },
+  {
+    name: 'MCMID|NONE in AMCV, beside an s_ecid',
+    reason: 'opted-out',
+    refusing: { Cookie: `AMCV_${ORG}=MCMID|NONE; s_ecid=MCMID|${ECID}` },
+  },
+  {
+    name: 'the consent cookie of the Web SDK',
+    reason: 'no-consent',
+    agreeing: withCookie(`${KNDCTR}_consent=general=in`),
+    refusing: withCookie(`${KNDCTR}_consent=general=out`),
+  },
+  {
+    name: 'the consent cookie of the Web SDK, set by a server, beside an older one',
+    reason: 'no-consent',
+    refusing: withCookie(`${KNDCTR}_consent=general=in; ${KNDCTR}_consent=general%3Dout`),
+  },
+  {
+    name: 'a consent cookie of the Web SDK that cannot be decoded',
+    reason: 'no-consent',
+    refusing: withCookie(`${KNDCTR}_consent=%`),
+  },
+  {
+    name: 'adobeujs-optin, aam',
+    reason: 'no-consent',
+    agreeing: optIn({ aam: true, ecid: true }),
+    refusing: optIn({ aam: false, ecid: true }),
+  },
+  { name: 'adobeujs-optin, ecid', reason: 'no-consent', refusing: optIn({ ecid: false }) },
+  { name: 'an adobeujs-optin that cannot be read', reason: 'no-consent', refusing: withCookie('adobeujs-optin=%7B') },
+  {
+    name: 'a TC string',
+    reason: 'no-consent',
+    agreeing: withCookie(`euconsent-v2=${tcStringOf()}`),
+    refusing: withCookie(`euconsent-v2=${tcStringOf({ vendors: [1] })}`),
+  },
+  { name: 'a TC string that cannot be decoded', reason: 'no-consent', refusing: withCookie('euconsent-v2=CPtc') },
+  { name: 'an empty TC string', reason: 'no-consent', refusing: withCookie('euconsent-v2=') },
+  {
+    name: 'one of two TC strings',
+    reason: 'no-consent',
+    refusing: withCookie(`euconsent-v2=${tcStringOf()}; euconsent-v2=${tcStringOf({ purposes: [1] })}`),
+  },
+  {
+    name: 'a TC string in a cookie of another name',
+    reason: 'no-consent',
+    options: { consent: { tcfCookie: 'acme-tc' } },
+    refusing: withCookie(`acme-tc=${tcStringOf({ purposes: [] })}`),
+  },
+  { name: 'Sec-GPC', reason: 'no-consent', refusing: { Cookie: COOKIE, 'Sec-GPC': '1' } },
+  {
+    name: 'the site’s function against a TC string that agrees',
+    ...given(() => false),
+    refusing: { ...withCookie(`euconsent-v2=${tcStringOf()}`), 'X-Answer': 'no' },
+  },
+  { name: 'the site’s function', ...given(() => false) },
+  { name: 'a word of the site’s function', ...given(() => 'yes') },
+  {
+    name: 'the site’s function by throwing',
+    ...given(() => {
+      throw new RangeError('no database');
+    }),
+  },
+  { name: 'the site’s function, later', ...given(async () => false) },
+  { name: 'a word of the site’s function, later', ...given(async () => 1) },
+  { name: 'the site’s function by a rejection', ...given(() => Promise.reject(new RangeError('no database'))) },
+  {
+    name: 'saying nothing where consent is required',
+    reason: 'no-consent',
+    options: { consent: { required: true } },
+    agreeing: withCookie(`${KNDCTR}_consent=general=in`),
+    refusing: { Cookie: COOKIE },
+  },
+];
+
+export const AGREEING = { Cookie: COOKIE };

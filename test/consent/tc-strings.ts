@@ -1,0 +1,68 @@
+/** TC strings as the IAB's own library writes them. */
+import { GVL, PurposeRestriction, type RestrictionType, TCModel, TCString } from '@iabtcf/core';
+
+export interface Choices {
+  readonly vendors?: readonly number[];
+  readonly purposes?: readonly number[];
+  readonly vendorsWithInterest?: readonly number[];
+  readonly restrictions?: readonly {
+    readonly vendor: number;
+    readonly purpose: number;
+    readonly type: RestrictionType;
+  }[];
+}
+
+const VENDORS = [1, 2, 3, 564, 565, 566, 700, 1_000];
+
+/** What a consent management platform writes when the visitor has chosen so. */
+export function tcStringOf({
+  vendors = [565],
+  purposes = [1, 10],
+  vendorsWithInterest = [],
+  restrictions = [],
+}: Choices = {}): string {
+  const model = new TCModel(gvl());
+  model.cmpId = 10;
+  model.cmpVersion = 1;
+  model.consentScreen = 1;
+  model.consentLanguage = 'EN';
+  model.isServiceSpecific = true;
+  model.purposeConsents.set([...purposes]);
+  model.vendorConsents.set([...vendors]);
+  model.vendorLegitimateInterests.set([...vendorsWithInterest]);
+  for (const { vendor, purpose, type } of restrictions) {
+    model.publisherRestrictions.add(vendor, new PurposeRestriction(purpose, type));
+  }
+  return TCString.encode(model);
+}
+
+function gvl(): GVL {
+  const purposes = Object.fromEntries(
+    Array.from({ length: 11 }, (_, n) => [n + 1, { id: n + 1, name: '', description: '', descriptionLegal: '' }]),
+  );
+  const vendor = (id: number) => ({
+    id,
+    name: `vendor ${id}`,
+    purposes: [1, 2, 10],
+    legIntPurposes: [7],
+    flexiblePurposes: [2, 10],
+    specialPurposes: [],
+    features: [],
+    specialFeatures: [],
+    policyUrl: '',
+    overflow: { httpGetLimit: 128 },
+  });
+  return new GVL({
+    gvlSpecificationVersion: 3,
+    vendorListVersion: 50,
+    tcfPolicyVersion: 4,
+    lastUpdated: '2026-01-01T00:00:00Z',
+    purposes,
+    specialPurposes: {},
+    features: {},
+    specialFeatures: {},
+    stacks: {},
+    dataCategories: {},
+    vendors: Object.fromEntries(VENDORS.map((id) => [id, vendor(id)])),
+  } as unknown as ConstructorParameters<typeof GVL>[0]);
+}

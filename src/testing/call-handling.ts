@@ -1,5 +1,6 @@
 import { clearTimeout, setTimeout } from 'node:timers';
 import { sendAnswer } from './answer-sending';
+import { customerKey } from './customer-ids';
 import { answerTo, type DcsAnswer, httpAnswer } from './dcs-answer';
 import { deviceIdOf, readCall } from './dcs-call';
 import type { FaultBoard } from './fault-board';
@@ -29,15 +30,20 @@ export function handlerOf(origin: OriginName, { config, visitors, faults, log }:
     const call = await readCall(request);
     if (!call || response.destroyed) return;
 
-    const deviceId = deviceIdOf(call.params);
-    const visitor = deviceId === undefined ? undefined : visitors.find(deviceId);
+    const id = deviceIdOf(call.params) ?? call.customerIds.map(customerKey)[0];
+    const visitor = id === undefined ? undefined : visitors.find(id);
+    // Who has logged out is the device's visitor only.
+    const customers = call.customerIds.filter(({ authState }) => authState !== 2);
+    const customerProfiles = customers.map((customer) => visitors.find(customerKey(customer)));
     const entry = log.add(call, origin, visitor?.id);
     response.once('finish', () => log.end(entry));
     response.once('close', () => log.end(entry));
 
     const isAdmitted = rate.take();
     if (isAdmitted) visitor?.countCall();
-    const answer = isAdmitted ? answerTo({ call, visitor, region, config }) : tooManyRequests(config);
+    const answer = isAdmitted
+      ? answerTo({ call, visitor, customers: customerProfiles, region, config })
+      : tooManyRequests(config);
     const { latencyMs, fault, kind } = faults.meet(entry);
     if (kind) entry.fault = kind;
     const send = () => {

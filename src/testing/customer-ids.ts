@@ -38,3 +38,8 @@ function parseCustomerId(parameter: CustomerId['parameter'], value: string): Cus
   if (!sourceIsValid || id.trim() === '' || !stateIsValid || rest.length > 0) return undefined;
   return { parameter, source, id, ...(state !== undefined && { authState: Number(state) as 0 | 1 | 2 }) };
 }
+
+/** What tells a customer from every other visitor; never a device id, which has no 0x01 in it. */
+export function customerKey({ parameter, source, id }: Pick<CustomerId, 'parameter' | 'source' | 'id'>): string {
+  return [parameter, source, id].join('\x01');
+}

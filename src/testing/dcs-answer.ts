@@ -16,8 +16,10 @@ export interface DcsAnswer {
 /** A call with everything that the answer to it depends on. */
 export interface DcsQuestion {
   readonly call: DcsCall;
-  /** Whose call it is; `undefined` when it has no valid device id. */
+  /** Whose call it is, by device id, else by the first customer id; `undefined` when it has neither. */
   readonly visitor: VisitorProfile | undefined;
+  /** The customers that the call declares, but for those who have logged out. */
+  readonly customers: readonly VisitorProfile[];
   readonly region: number;
   readonly config: SimulatorConfig;
 }
@@ -78,11 +80,13 @@ function errorsOfVisitor(visitor: VisitorProfile | undefined): DcsError[] {
   return codes.filter((code) => code !== undefined).map((code) => dcsError(code, visitor.id));
 }
 
-function eventFields({ call, visitor, region, config }: DcsQuestion): Fields {
+function eventFields({ call, visitor, customers, region, config }: DcsQuestion): Fields {
   const wantsIds = ['1', '2'].includes(firstValue(call.params, 'd_cts') ?? '');
-  const segments = [...(visitor?.segments ?? [])];
+  const profiles = visitor ? [visitor, ...customers] : customers;
+  const segments = [...new Set(profiles.flatMap((profile) => [...profile.segments]))];
+  const destinations = new Map(profiles.flatMap((profile) => [...profile.destinations]));
   return {
-    stuff: [...(visitor?.destinations.values() ?? [])],
+    stuff: [...destinations.values()],
     uuid: answeredUuid(call, visitor),
     dcs_region: region,
     ...(firstValue(call.params, 'd_dst') === '1' && { dests: [] }),

@@ -3,6 +3,7 @@
 // Read on in call-handling.ts, the way of one call, and dcs-answer.ts, what a DCS says to it.
 import { assertDeviceId, assertKnownKeys, assertRule } from './assertions';
 import { handlerOf } from './call-handling';
+import { customerKey } from './customer-ids';
 import { FaultBoard } from './fault-board';
 import type { Fault, FaultHandle, FaultScope } from './faults';
 import { type DcsOrigins, startOrigins } from './origins';
@@ -35,6 +36,14 @@ export interface DcsSimulator {
    * @throws TypeError when the id is not 38 digits
    */
   visitor(id: string): SimulatedVisitor;
+  /**
+   * The customer with this id in a data source, named by its id (a number, `d_cid`) or by its integration code (a string,
+   * `d_cid_ic`). A call that declares the customer, unless as logged out, is answered with their segments too, beside
+   * those of its device; one without a device id is the customer's own.
+   *
+   * @throws TypeError when the data source is neither, or the id is no string or empty
+   */
+  customer(dataSource: number | string, id: string): SimulatedVisitor;
   /**
    * Makes calls fail, all or those that match `where`. Latencies add up and combine with any other fault; of the other
    * ones that match, the newest wins. The DCS behind a fault still does its work: the call is counted and takes effect.
@@ -98,7 +107,16 @@ export async function createDcsSimulator(options: DcsSimulatorOptions = {}): Pro
   const simulator: DcsSimulator = {
     dcs: { origins: servers.origins, defaultOrigin: servers.defaultOrigin },
     visitor(id) {
+      assertDeviceId('visitor id', id);
       return simulatedVisitor(id, visitors, (visitorId) => log.of(visitorId));
+    },
+    customer(dataSource, id) {
+      const isSource = typeof dataSource === 'string' ? dataSource.trim() !== '' : Number.isSafeInteger(dataSource);
+      assertRule(isSource, 'data source', 'a whole number or an integration code, which is a string', dataSource);
+      assertRule(typeof id === 'string' && id.trim() !== '', 'customer id', 'a non-empty string', id);
+      const parameter = typeof dataSource === 'string' ? 'd_cid_ic' : 'd_cid';
+      const key = customerKey({ parameter, source: String(dataSource), id });
+      return simulatedVisitor(key, visitors, (visitorId) => log.of(visitorId));
     },
     fault(fault, where = {}) {
       return faults.set(fault, where);

@@ -38,13 +38,12 @@ export interface SimulatedVisitor {
   readonly calls: readonly DcsRequest[];
 }
 
-/** @throws TypeError when `id` is not 38 digits */
+/** @param id a device id, or a customer's key */
 export function simulatedVisitor(
   id: string,
   visitors: VisitorBook,
   callsOf: (visitorId: string) => readonly DcsRequest[],
 ): SimulatedVisitor {
-  assertDeviceId('visitor id', id);
   const profile = visitors.find(id);
   const handle: SimulatedVisitor = {
     in(...segmentIds) {

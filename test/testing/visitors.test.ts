@@ -135,3 +135,40 @@ describe('a visitor', () => {
     expect(visitor.calls).toEqual([simulator.requests[1]]);
   });
 });
+
+describe('a customer', () => {
+  let simulator: DcsSimulator;
+  const answered = async (parameters: string) =>
+    (await event(simulator.dcs.defaultOrigin, `${parameters}&d_cts=2`)).json;
+
+  beforeEach(async () => {
+    simulator = await createDcsSimulator({ segmentIds: true });
+    simulator.visitor(ECID).in(1);
+    simulator.customer(77, 'a b').in(2).destination('aam', 'seg=2');
+    simulator.customer('crm', '4711').in(3);
+  });
+  afterEach(() => simulator.close());
+
+  it('brings their segments to the device on which they are logged in', async () => {
+    const logged = await answered(`d_mid=${ECID}&d_cid=77%01a%20b%011&d_cid_ic=crm%014711`);
+    expect(logged).toMatchObject({ segments: [1, 2, 3], stuff: [{ cn: 'aam', cv: 'seg=2' }] });
+    expect((await answered(`d_mid=${ECID}&d_cid=77%01a%20b%012`)).segments).toEqual([1]);
+    expect((await answered(`d_mid=${ECID}&d_cid=78%01a%20b`)).segments).toEqual([1]);
+  });
+
+  it('can be asked about without a device', async () => {
+    expect((await answered('d_cid_ic=crm%014711')).segments).toEqual([3]);
+    expect(simulator.customer('crm', '4711').calls).toHaveLength(1);
+    expect(simulator.visitor(ECID).calls).toHaveLength(0);
+  });
+
+  it.each([
+    [1.5, 'x'],
+    ['', 'x'],
+    [undefined, 'x'],
+    [7, ''],
+    [7, 7],
+  ])('is refused by a wrong name: %p, %p', (dataSource, id) => {
+    expect(() => simulator.customer(dataSource as never, id as never)).toThrow(TypeError);
+  });
+});

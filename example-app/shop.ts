@@ -20,8 +20,6 @@ export function createShop(demo: Demo): Express {
 
   app.use(startClock, demo.aam, showDemo(demo));
   app.use((req, res, next) => {
-    // What follows is this visitor's: no shared cache may keep it. (A later version of the package says so by itself.)
-    res.set('Cache-Control', 'private');
     Object.assign(res.locals, { pages: PAGES, path: req.path });
     next();
   });

@@ -176,7 +176,7 @@ describe('the option skip', () => {
     expect(await view()).toMatchObject({ status: 'excluded', reason: 'skipped' });
     expect(await view()).toMatchObject({ status: 'excluded', reason: 'skipped' });
     expect(simulator.requests).toHaveLength(0);
-    expect(warned.mock.calls).toEqual([["the option 'skip' threw: TypeError", { code: 'WRN_AAM_SKIP_THREW' }]]);
+    expect(warned.mock.calls).toEqual([['options.skip threw: TypeError', { code: 'WRN_AAM_SKIP_THREW' }]]);
   });
 });
 

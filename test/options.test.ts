@@ -26,13 +26,17 @@ describe('resolveOptions', () => {
       destinations: new Map(),
       maxWaitMs: 150,
       skip: undefined,
-      identity: { sEcid: true },
+      excludeBots: true,
+      identity: { sEcid: true, adobeMc: false, uuidCookies: [], resolve: undefined, customerIds: undefined },
+      consent: { required: false, gpc: true, tcfCookie: 'euconsent-v2', given: undefined },
+      privacy: { varyCookie: false },
       cache: {
         maxVisitors: 100_000,
         ttlMs: 60_000,
         staleWhileRevalidateMs: 600_000,
         staleIfErrorMs: 3_600_000,
         emptyTtlMs: 15_000,
+        keySecret: undefined,
       },
     });
     expect(restOfDcs).toEqual({
@@ -223,6 +227,43 @@ describe('resolveOptions', () => {
     expect(refusal({ dcs: { segmentIds: true } }).message).toBe(
       'options.dcs.segmentIds must be "sid" (string) or "legacy" (string) or false (boolean), got true (boolean)',
     );
+  });
+
+  it.each([
+    ['excludeBots', 'yes'],
+    ['identity.adobeMc', 1],
+    ['identity.uuidCookie', ''],
+    ['identity.uuidCookie', 'a b'],
+    ['identity.uuidCookie', ['aam_uuid', 7]],
+    ['identity.uuidCookie', null],
+    ['identity.resolve', true],
+    ['identity.customerIds', []],
+    ['consent.required', 'true'],
+    ['consent.gpc', null],
+    ['consent.tcfCookie', true],
+    ['consent.tcfCookie', 'tc;string'],
+    ['consent.given', true],
+    ['privacy.varyCookie', 'Cookie'],
+    ['privacy', []],
+    ['consent', 'required'],
+  ])('refuses %s: %j', (path, value) => {
+    const [name, option] = path.split('.') as [string, string?];
+    const { code, message } = refusal({ [name]: option === undefined ? value : { [option]: value } });
+    expect([code, message]).toEqual(['ERR_AAM_INVALID_OPTION', expect.stringContaining(`options.${path} must be `)]);
+  });
+
+  it('takes one cookie or several for the UUID, and any function', () => {
+    const uuidCookies = (uuidCookie: unknown) => resolve({ identity: { uuidCookie } }).identity.uuidCookies;
+    expect(uuidCookies('aam_uuid')).toEqual(['aam_uuid']);
+    expect(uuidCookies(['aam_uuid', 'aam_did'])).toEqual(['aam_uuid', 'aam_did']);
+    expect(resolve({ consent: { tcfCookie: false, given: Boolean } }).consent).toMatchObject({ tcfCookie: false });
+  });
+
+  it.each(['a secret that is too short', 7, null])('refuses the key secret %j without repeating it', (keySecret) => {
+    const { code, message } = refusal({ cache: { keySecret } });
+    expect(code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(message).toMatch(/^options\.cache\.keySecret must be a string of at least 32 characters, got /);
+    expect(message).not.toContain('too short');
   });
 
   it('refuses options that are none', () => {

@@ -89,7 +89,9 @@ describe('README', () => {
       },
     });
     const [server] = servers as [Server];
-    const get = async (headers: Record<string, string>) => {
+    const get = async (visitor: Record<string, string>) => {
+      // What fetch() calls itself would be a robot.
+      const headers = { ...visitor, 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' };
       const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { headers });
       return [await response.text(), response.headers.get('cache-control')];
     };
@@ -114,9 +116,11 @@ describe('README', () => {
     const { resolveOptions } = jest.requireActual<typeof import('../src/options')>('../src/options');
     const resolved: unknown = resolveOptions({ orgId: 'x', partner: 'acme' });
     const rows = [...readme.matchAll(/^\| `([\w.]+)` \| `?([^|`]+?)`? \|/gm)].filter(([, path]) =>
-      path?.match(/Ms$|max|min|Percent|connections|failover|segmentIds|sEcid/),
+      path?.match(
+        /Ms$|max|min|Percent|connections|failover|segmentIds|sEcid|adobeMc|excludeBots|required|gpc|tcfCookie|varyCookie/,
+      ),
     );
-    expect(rows.length).toBe(17);
+    expect(rows.length).toBe(23);
     for (const [, path, written] of rows as unknown as [string, string, string][]) {
       const value = path.split('.').reduce((group, name) => (group as Record<string, unknown>)[name], resolved);
       expect([path, String(value)]).toEqual([path, written.replace(/[ ']/g, '')]);

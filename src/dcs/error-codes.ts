@@ -60,6 +60,7 @@ export const ADVICE: ReadonlyMap<number, string> = new Map([
   [1, "the DCS does not know this partner; check the option 'partner' against the alias that Adobe gave you"],
   [2, "the DCS does not know this organisation; check the option 'orgId'"],
   [100, 'the Host header did not arrive; check proxies between this server and the DCS'],
+  [104, "none of a visitor's customer ids is valid; check what 'identity.customerIds' gives"],
   [109, 'a Referer arrived that is not allowed; check proxies between this server and the DCS'],
   [111, 'an IMS token arrived that is not valid; check proxies between this server and the DCS'],
   [
@@ -67,8 +68,15 @@ export const ADVICE: ReadonlyMap<number, string> = new Map([
     'your company has blocked the country of this server in Audience Manager; no visitor can be looked up from here',
   ],
   [199, 'Adobe does not serve the country of this server; no visitor can be looked up from here'],
+  [302, "a data source is not yours; check 'dataSourceId' and 'integrationCode' in what 'identity.customerIds' gives"],
+  [304, "a data source is on Adobe's deny list; leave it out of what 'identity.customerIds' gives, and ask Adobe why"],
   [
     311,
     'a parameter arrived badly encoded and everything was discarded; check proxies between this server and the DCS',
+  ],
+  [313, 'Adobe does not know the consent management platform that wrote the TC string, and disregards the string'],
+  [
+    314,
+    'the consent management platform that wrote the TC string is not registered any more; Adobe disregards the string',
   ],
 ]);

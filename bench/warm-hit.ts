@@ -1,4 +1,4 @@
-/** What the middleware costs for a visitor whom it knows, against parsing the same Cookie header. */
+/** What the middleware costs for a visitor whom it knows, with all its default gates, against parsing the same Cookie header. */
 import { parse } from 'cookie';
 import { aamSegments } from 'express-aam-segments';
 import { startDcs } from './dcs-process';
@@ -6,12 +6,14 @@ import { interleaved, print } from './interleaved';
 import { asReceived, cookieHeaderOf, ecidOf, ORG } from './visitors';
 
 const CALLS = 20_000;
+const USER_AGENT =
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 
 class BareRequest {
-  readonly headers: { readonly host: string; readonly cookie: string };
+  readonly headers: { readonly host: string; readonly cookie: string; readonly 'user-agent': string };
   readonly url = '/';
-  constructor(cookie: string) {
-    this.headers = { host: 'shop.example', cookie };
+  constructor(cookie: string, userAgent: string) {
+    this.headers = { host: 'shop.example', cookie, 'user-agent': userAgent };
   }
 }
 
@@ -31,9 +33,12 @@ async function run(): Promise<void> {
   });
   await aam.lookup({ ecid: ecidOf(0), region: 9 });
 
-  const bytes = Buffer.from(cookieHeaderOf(0));
+  const cookie = Buffer.from(cookieHeaderOf(0));
+  const userAgent = Buffer.from(USER_AGENT);
   const batch = () =>
-    Array.from({ length: CALLS }, () => [new BareRequest(asReceived(bytes)), new BareResponse()] as const);
+    Array.from({ length: CALLS }, () => {
+      return [new BareRequest(asReceived(cookie), asReceived(userAgent)), new BareResponse()] as const;
+    });
   let done = 0;
   const next = () => {
     done++;
@@ -57,7 +62,7 @@ async function run(): Promise<void> {
   if (aam.stats().requests.cached !== 110 * CALLS || done !== 220 * CALLS)
     throw new Error('not every call was a warm hit');
   const names = { a: 'middleware, warm hit', b: 'cookie.parse' };
-  print('A warm hit, against parsing the Cookie header', 'ns a call', names, compared, 'aim 1.0, at most 1.2');
+  print('A warm hit, against parsing the Cookie header', 'ns a call', names, compared, 'at most 1.5');
   await aam.close();
   await stop();
 }

@@ -47,6 +47,11 @@ export class Remembered implements Stamped, SegmentSet {
     return new Remembered(NO_SEGMENTS, { region: undefined, transactionId: undefined, excluded, cookieRegion, ttlMs });
   }
 
+  /** The DCS turns away the visitor, whatever was asked. */
+  get answersAll(): boolean {
+    return this.excluded !== undefined;
+  }
+
   /** An exclusion ends with its ttl: nobody is kept out on old news. */
   get keptStale(): boolean {
     return this.excluded === undefined;

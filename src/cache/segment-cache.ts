@@ -12,6 +12,8 @@ export interface Stamped {
   readonly ttlMs: number;
   /** Whether it may be served past its ttl. */
   readonly keptStale: boolean;
+  /** Whether it is the answer to every question about the visitor. */
+  readonly answersAll: boolean;
   /** When it was stored, by the cache's clock. Set by the cache. */
   storedAtMs: number;
   /** What else went into the question about the visitor: an answer to another one is another answer. Set by the cache. */
@@ -63,7 +65,7 @@ export class SegmentCache<V extends Stamped> {
 
   get(key: string, variant: string): V | undefined {
     for (let value = this.#store.get(key); value !== undefined; value = value.other) {
-      if (value.variant === variant) return value;
+      if (value.variant === variant || value.answersAll) return value;
     }
     return undefined;
   }
@@ -128,7 +130,7 @@ function withOthers<V extends Stamped>(newest: V, known: V | undefined): V {
   let last = newest;
   let count = 1;
   for (let each = known; each !== undefined && count < MAX_VARIANTS; each = each.other) {
-    if (each.variant === newest.variant) continue;
+    if (each.variant === newest.variant || each.answersAll || newest.answersAll) continue;
     last.other = each;
     last = each;
     count++;

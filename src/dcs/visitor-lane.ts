@@ -130,7 +130,9 @@ export class VisitorLane {
       case 'opted-out':
       case 'invalid-id':
       case 'refused':
-        // An answer, not a failure: whoever asked remembers it for as long as it holds.
+        // An answer, not a failure: whoever asked remembers it for as long as it holds. It is the answer to those who
+        // wait for their turn as well.
+        this.abandon(key, error);
         return;
       case 'no-consent':
       case 'closed':

@@ -4,8 +4,8 @@ interface Answer extends Stamped {
   readonly text: string;
 }
 
-function answer(text: string, { ttlMs = 100, keptStale = true } = {}): Answer {
-  return { text, ttlMs, keptStale, storedAtMs: 0, variant: '', other: undefined };
+function answer(text: string, { ttlMs = 100, keptStale = true, answersAll = false } = {}): Answer {
+  return { text, ttlMs, keptStale, answersAll, storedAtMs: 0, variant: '', other: undefined };
 }
 
 function setup({ maxVisitors = 10, staleWhileRevalidateMs = 1_000, staleIfErrorMs = 5_000 } = {}) {
@@ -156,6 +156,15 @@ describe('SegmentCache', () => {
     late.resolve(answer('out'));
     await flight.promise;
     expect(['', 'in', 'out'].map((variant) => cache.get('a', variant))).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('has one answer to all questions where that is what it is, until the next answer', async () => {
+    const { cache } = setup();
+    await cache.load('a', '', async () => answer('')).promise;
+    await cache.load('a', 'in', async () => answer('away', { answersAll: true })).promise;
+    expect(['', 'in', 'out'].map((variant) => cache.get('a', variant)?.text)).toEqual(['away', 'away', 'away']);
+    await cache.load('a', '', async () => answer('again')).promise;
+    expect(['', 'in'].map((variant) => cache.get('a', variant)?.text)).toEqual(['again', undefined]);
   });
 
   it('keeps four answers about one visitor, the newest', async () => {

@@ -166,3 +166,72 @@ describe('VisitorLane', () => {
     expect(lane.refusal('2')).toMatchObject({ reason: 'denylisted' });
   });
 });
+
+describe('different questions about one visitor', () => {
+  it('are asked one after the other, whatever becomes of the one before', async () => {
+    const { lane, calls, call } = laneWithClock();
+    const first = lane.lookup('a', '', call);
+    const second = lane.lookup('a', 'in', call);
+    const third = lane.lookup('a', 'out', call);
+    expect(lane.lookup('a', 'in', call)).toBe(second);
+    expect([calls.length, lane.size]).toEqual([1, 3]);
+    calls[0]?.answer(replyTo({ segments: [1] }));
+    await first;
+    await new Promise(setImmediate);
+    expect([calls.length, lane.size]).toEqual([2, 2]);
+    calls[1]?.fail(failure('closed'));
+    await expect(second).rejects.toMatchObject({ reason: 'closed' });
+    await new Promise(setImmediate);
+    calls[2]?.answer(replyTo({ segments: [3] }));
+    expect((await third).segments).toEqual(['3']);
+    expect(lane.size).toBe(0);
+  });
+
+  it('are not asked after one that failed: the visitor is left alone', async () => {
+    const { lane, calls, call } = laneWithClock();
+    const lookups = ['', 'in'].map((variant) => lane.lookup('a', variant, call));
+    calls[0]?.fail(failure());
+    for (const lookup of lookups) await expect(lookup).rejects.toMatchObject({ reason: 'network' });
+    expect(calls).toHaveLength(1);
+  });
+
+  it.each(['opted-out', 'invalid-id', 'refused'] as const)('are all answered by %s', async (reason) => {
+    const { lane, calls, call } = laneWithClock();
+    const lookups = ['', 'in', 'out'].map((variant) => lane.lookup('a', variant, call));
+    calls[0]?.fail(failure(reason));
+    for (const lookup of lookups) await expect(lookup).rejects.toMatchObject({ reason });
+    expect([calls.length, lane.size]).toEqual([1, 0]);
+  });
+
+  it('are eight at most', async () => {
+    const { lane, calls, call } = laneWithClock();
+    const lookups = Array.from({ length: 8 }, (_, n) => lane.lookup('a', String(n), call));
+    await expect(lane.lookup('a', '8', call)).rejects.toMatchObject({ reason: 'overloaded' });
+    void lane.lookup('b', '', call);
+    expect(calls).toHaveLength(2);
+    lane.abandonAll(failure('closed'));
+    calls[0]?.fail(failure('closed'));
+    for (const lookup of lookups) await expect(lookup).rejects.toMatchObject({ reason: 'closed' });
+  });
+});
+
+describe('abandon()', () => {
+  it('ends the call on its way and those that wait, of this visitor only, and makes room for a new one', async () => {
+    const { lane, call } = laneWithClock();
+    const reason = failure('no-consent');
+    const signals: AbortSignal[] = [];
+    const endless = ({ signal }: AbortController) => {
+      signals.push(signal);
+      return new Promise<DcsReply>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    };
+    const ended = ['', 'in'].map((variant) => lane.lookup('a', variant, endless));
+    void lane.lookup('b', '', endless);
+    lane.abandon('a', reason);
+    const after = jest.fn(call);
+    void lane.lookup('a', '', after);
+    for (const lookup of ended) await expect(lookup).rejects.toBe(reason);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    await new Promise(setImmediate);
+    expect(after).toHaveBeenCalledTimes(1);
+  });
+});

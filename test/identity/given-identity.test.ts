@@ -107,6 +107,19 @@ describe('the option identity.customerIds', () => {
     expect(site.simulator.overlaps).toEqual([]);
   });
 
+  it('changes nothing for whom the DCS turns away, neither for what is known nor for what waits', async () => {
+    const site = await createSite({ identity: { customerIds: login } });
+    site.simulator.visitor(ECID).in(GOLF);
+    const anonymous = { Cookie: cookieOf(ECID) };
+    expect(await view(site, anonymous)).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+    site.simulator.visitor(ECID).optOut();
+    const views = [{ 'X-User': 'ann' }, { 'X-User': 'bob' }].map((more) => view(site, { ...anonymous, ...more }));
+    const excluded = { status: 'excluded', reason: 'opted-out', names: [] };
+    for (const each of [...(await Promise.all(views)), await view(site, anonymous)])
+      expect(each).toMatchObject(excluded);
+    expect(site.simulator.requests).toHaveLength(2);
+  });
+
   it('is enough to know a visitor by', async () => {
     const site = await createSite({ identity: { customerIds: login } });
     site.simulator.customer(77, 'ann').in(HIGH_VALUE);

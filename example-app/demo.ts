@@ -5,6 +5,7 @@ import { panelOf } from './panel';
 import { PERSONA_COOKIE } from './persona-bar';
 import { PERSONAS, personaOf } from './personas';
 import type { Simulation } from './simulation';
+import type { WebSdk } from './web-sdk';
 
 export interface Demo {
   readonly aam: Aam;
@@ -12,6 +13,8 @@ export interface Demo {
   readonly orgId: string;
   /** With it, visitors choose who they are; without it, they are who Adobe's cookies say. */
   readonly simulation?: Simulation | undefined;
+  /** With it, the shop has a page on which Adobe's Web SDK runs. */
+  readonly webSdk?: WebSdk | undefined;
 }
 
 /** Mounted before the middleware: looks at the clock. */

@@ -8,6 +8,9 @@ export const PAGES = [
   { path: '/members', label: 'Members' },
 ] as const;
 
+/** Linked to only where the shop has it. */
+export const WEB_SDK_PAGE = { path: '/web-sdk', label: 'Privacy' } as const;
+
 export type Theme = 'plain' | 'golf' | 'vip';
 
 /** The big picture at the top of a page, with what is said next to it. */
@@ -128,4 +131,12 @@ export const notYet: Page = {
   },
   callToAction: { href: '/', label: 'Back to the shop' },
   shelf: { title: 'Meanwhile, loved by everyone', products: OUTDOORS },
+};
+
+export const consentQuestion: Hero = {
+  theme: 'plain',
+  eyebrow: 'Your privacy',
+  title: 'May we remember what you like?',
+  text: 'If you agree, Adobe hears that you are here, and the shop shows more of what suits you. If you refuse, it shows everybody’s favourites, and nobody is asked about you.',
+  scene: 'scene-door',
 };

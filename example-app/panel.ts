@@ -68,6 +68,7 @@ function headlineOf(segments: VisitorSegments<RegisteredName>): string {
     case 'anonymous':
       return reason === 'no-id' ? 'A first visit, nobody to ask about' : 'No usable cookie, nobody to ask about';
     case 'excluded':
-      return reason === 'opted-out' ? 'Opted out, so nobody was asked' : 'Deliberately not asked';
+      if (reason === 'opted-out') return 'Opted out, so nobody was asked';
+      return reason === 'no-consent' ? 'Consent refused, so nobody was asked' : 'Deliberately not asked';
   }
 }

@@ -6,6 +6,8 @@ import { createShop } from './shop';
 import { startSimulation } from './simulation';
 
 const { AAM_ORG_ID, AAM_PARTNER, AAM_GOLF_FANS, AAM_HIGH_VALUE, PORT = '3000' } = process.env;
+/** The domain is that of the Web SDK itself, unless the datastream has one of its own. */
+const { AAM_DATASTREAM, AAM_EDGE_DOMAIN = 'edge.adobedc.net' } = process.env;
 
 /** Adobe's Audience Manager where the environment says whose; else one on this machine. */
 async function connect(): Promise<Demo> {
@@ -14,9 +16,11 @@ async function connect(): Promise<Demo> {
       golfFans: Number(AAM_GOLF_FANS ?? SEGMENTS.golfFans),
       highValue: Number(AAM_HIGH_VALUE ?? SEGMENTS.highValue),
     };
-    return { orgId: AAM_ORG_ID, aam: createAam({ orgId: AAM_ORG_ID, partner: AAM_PARTNER, segments }) };
+    const webSdk = AAM_DATASTREAM ? { datastreamId: AAM_DATASTREAM, edgeDomain: AAM_EDGE_DOMAIN } : undefined;
+    return { orgId: AAM_ORG_ID, aam: createAam({ orgId: AAM_ORG_ID, partner: AAM_PARTNER, segments }), webSdk };
   }
   if (AAM_ORG_ID || AAM_PARTNER) throw new Error('set both AAM_ORG_ID and AAM_PARTNER, or neither');
+  if (AAM_DATASTREAM) throw new Error('AAM_DATASTREAM is for a shop with AAM_ORG_ID and AAM_PARTNER');
   const simulation = await startSimulation();
   const { orgId, partner, dcs } = simulation;
   return { orgId, aam: createAam({ orgId, partner, dcs }), simulation };

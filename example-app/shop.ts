@@ -4,8 +4,9 @@ import express, { type Express, type RequestHandler } from 'express';
 import { requireSegment, routeBySegment } from 'express-aam-segments';
 import { type Demo, showDemo, startClock } from './demo';
 import { strictHeaders } from './headers';
-import { golfHome, landingFor, lounge, notYet, PAGES, type Page, plainHome, vipHome } from './pages';
+import { golfHome, landingFor, lounge, notYet, PAGES, type Page, plainHome, vipHome, WEB_SDK_PAGE } from './pages';
 import { personaBar } from './persona-bar';
+import { showWebSdk, webSdkScript } from './web-sdk';
 
 /** The shop, ready to listen. */
 export function createShop(demo: Demo): Express {
@@ -15,12 +16,14 @@ export function createShop(demo: Demo): Express {
   app.use(strictHeaders);
   // Before the middleware: nobody has to be known for a stylesheet.
   app.use(express.static(join(__dirname, 'public')));
+  if (demo.webSdk !== undefined) app.use(webSdkScript());
   app.use(cookieParser());
   if (demo.simulation !== undefined) app.use(personaBar(demo.simulation));
 
+  const pages = demo.webSdk === undefined ? PAGES : [...PAGES, WEB_SDK_PAGE];
   app.use(startClock, demo.aam, showDemo(demo));
   app.use((req, res, next) => {
-    Object.assign(res.locals, { pages: PAGES, path: req.path });
+    Object.assign(res.locals, { pages, path: req.path });
     next();
   });
 
@@ -28,6 +31,7 @@ export function createShop(demo: Demo): Express {
   app.get('/landing', (req, res) => res.render('landing', { page: landingFor(req.aamSegments) }));
   app.get('/members', requireSegment('highValue'), show(lounge));
   app.get('/members', show(notYet, 403));
+  if (demo.webSdk !== undefined) app.get(WEB_SDK_PAGE.path, showWebSdk(demo.webSdk));
   return app;
 }
 

@@ -1,7 +1,9 @@
 import type { AamSegmentsOptions } from 'express-aam-segments';
+import { createDcsSimulator, type DcsSimulator } from 'express-aam-segments/testing';
 import { type Aam, createAam } from '../../example-app/aam';
 import { createShop } from '../../example-app/shop';
 import { startSimulation } from '../../example-app/simulation';
+import type { WebSdk } from '../../example-app/web-sdk';
 
 export interface OpenShop {
   readonly app: ReturnType<typeof createShop>;
@@ -23,6 +25,21 @@ export async function openShop(options: Pick<AamSegmentsOptions, 'maxWaitMs' | '
     await simulation.close();
   });
   return { app: createShop({ aam, orgId, simulation }), aam };
+}
+
+export interface OpenLiveShop extends OpenShop {
+  readonly simulator: DcsSimulator;
+}
+
+/** The shop as it is with an organisation at Adobe, and a page for the Web SDK; only that the DCS is simulated. */
+export async function openLiveShop(orgId: string, webSdk?: WebSdk): Promise<OpenLiveShop> {
+  const simulator = await createDcsSimulator({ partner: 'acme', segmentIds: true });
+  const aam = createAam({ orgId, partner: 'acme', dcs: { ...simulator.dcs, timeoutMs: 30_000 }, ...PATIENT });
+  open.push(async () => {
+    await aam.close();
+    await simulator.close();
+  });
+  return { app: createShop({ aam, orgId, webSdk }), aam, simulator };
 }
 
 export async function closeShops(): Promise<void> {

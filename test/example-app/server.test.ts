@@ -49,19 +49,33 @@ describe('npm start', () => {
       AAM_ORG_ID: '1FD6776A524453CC0A490D44@AdobeOrg',
       AAM_PARTNER: 'acme',
     });
-    expect(said).toMatch(/^The shop is open at \S+, with the segments of acme. /);
+    const [, url] = /^The shop is open at (\S+), with the segments of acme. /.exec(said) ?? [said];
+    expect((await fetch(`${url}/web-sdk`)).status).toBe(404);
     child.kill('SIGINT');
     expect(await ended).toBe(0);
   });
 
-  it.each([{ AAM_ORG_ID: 'an organisation' }, { AAM_PARTNER: 'acme' }])(
-    'does not guess the rest of %j',
-    async (env) => {
-      const { said, ended } = await start(env);
-      expect(said).toBe('The shop cannot open: set both AAM_ORG_ID and AAM_PARTNER, or neither\n');
-      expect(await ended).toBe(1);
-    },
-  );
+  const both = 'set both AAM_ORG_ID and AAM_PARTNER, or neither';
+  it.each([
+    [{ AAM_ORG_ID: 'an organisation' }, both],
+    [{ AAM_PARTNER: 'acme' }, both],
+    [{ AAM_DATASTREAM: 'my-datastream' }, 'AAM_DATASTREAM is for a shop with AAM_ORG_ID and AAM_PARTNER'],
+  ])('does not guess the rest of %j', async (env, problem) => {
+    const { said, ended } = await start(env);
+    expect(said).toBe(`The shop cannot open: ${problem}\n`);
+    expect(await ended).toBe(1);
+  });
+
+  it('has a page for the Web SDK where the environment names a datastream', async () => {
+    const { said } = await start({
+      AAM_ORG_ID: '1FD6776A524453CC0A490D44@AdobeOrg',
+      AAM_PARTNER: 'acme',
+      AAM_DATASTREAM: 'my-datastream',
+    });
+    const [, url] = /^The shop is open at (\S+),/.exec(said) ?? [said];
+    const page = await (await fetch(`${url}/web-sdk`)).text();
+    expect(page).toContain('data-datastream-id="my-datastream" data-edge-domain="edge.adobedc.net"');
+  });
 
   it('says so when the port is taken', async () => {
     const taken = createServer().listen(0);

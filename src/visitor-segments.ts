@@ -91,7 +91,8 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
 
   static {
     servedBy = (segments, instance) => {
-      for (let each = segments; each !== undefined; each = each.#replaced) {
+      // What is there may be of another copy of the package, or something else altogether.
+      for (let each = segments; isObject(each) && #instance in each; each = each.#replaced) {
         if (each.#instance === instance) return each;
       }
       return undefined;
@@ -207,6 +208,10 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   #resolved(refs: readonly SegmentRef<Name>[]): (Wanted | undefined)[] {
     return refs.map((ref) => this.#instance.names.resolve(ref));
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 function isInSet(wanted: Wanted | undefined, set: SegmentSet): boolean {

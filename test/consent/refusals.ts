@@ -88,6 +88,7 @@ export const REFUSALS: readonly Refusal[] = [
     refusing: withCookie(`acme-tc=${tcStringOf({ purposes: [] })}`),
   },
   { name: 'Sec-GPC', reason: 'no-consent', refusing: { Cookie: COOKIE, 'Sec-GPC': '1' } },
+  { name: 'Sec-GPC, sent twice', reason: 'no-consent', refusing: { Cookie: COOKIE, 'Sec-GPC': '1, 1' } },
   {
     name: 'the site’s function against a TC string that agrees',
     ...given(() => false),

@@ -398,6 +398,25 @@ describe('the same request', () => {
     expect([one.simulator.requests.length, other.simulator.requests.length]).toEqual([1, 1]);
   });
 
+  it.each([
+    ['of another copy of the package', { status: 'fresh', hasAny: () => true, names: ['highValue'] }],
+    ['null', null],
+    ['a string', 'golfFans'],
+    ['a proxy of somebody', new Proxy({}, {})],
+  ])('that already bears something else (%s) gets the visitor’s own segments', async (_name, other) => {
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const app = express();
+    app.use((req, _res, next) => {
+      Object.assign(req, { aamSegments: other });
+      next();
+    });
+    app.use(aam, aam);
+    app.get('/', aam.requireSegment('golfFans'), (req, res) => void res.json(req.aamSegments.names));
+    await request(app).get('/').set('Cookie', cookieOf(ECID)).expect(200, ['golfFans']);
+    expect(aam.stats().requests).toMatchObject({ fresh: 1, cached: 0 });
+  });
+
   it('is answered synchronously when the visitor is known', async () => {
     const { aam, view } = await createSite();
     await view();

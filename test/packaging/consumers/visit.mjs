@@ -12,6 +12,8 @@ const require = createRequire(import.meta.url);
 const GOLFER = '20265673158980419722735089753036633573';
 const VIP = '91563127448770346027793623225009407783';
 const NOBODY = '10000000000000000000000000000000000001';
+// By its own, fetch() is a robot: those get no segments.
+const BROWSER = 'Mozilla/5.0 (X11; Linux x64; rv:140.0) Gecko/20100101 Firefox/140.0';
 
 // One class identity, however it is loaded: a site in CommonJS may use a library that is an ES module.
 assert.equal(imported.AamError, require('express-aam-segments').AamError);
@@ -31,7 +33,11 @@ await once(server, 'listening');
 
 async function visit(path, ecid) {
   const amcv = encodeURIComponent(`179643557|MCMID|${ecid}|vVersion|5.5.0`);
-  const headers = { connection: 'close', cookie: `AMCV_1FD6776A524453CC0A490D44%40AdobeOrg=${amcv}` };
+  const headers = {
+    connection: 'close',
+    cookie: `AMCV_1FD6776A524453CC0A490D44%40AdobeOrg=${amcv}`,
+    'user-agent': BROWSER,
+  };
   const response = await fetch(`http://127.0.0.1:${server.address().port}${path}`, { headers });
   return response.ok ? response.text() : response.status;
 }

@@ -4,6 +4,7 @@
  * The raw header is read because it keeps duplicate names apart: a host-only and a domain-wide cookie of one
  * name are both sent, and a parsed object keeps only one of them. Next: identity/ and consent/, each for its own.
  */
+import { isRecord } from './option-checks';
 
 const SPACE = 0x20;
 const TAB = 0x09;
@@ -52,7 +53,7 @@ export class CookieFinder {
    */
   find(header: string | undefined, parsed: unknown): FoundCookies {
     if (header !== undefined) return this.#inHeader(header);
-    return isObject(parsed) ? this.#inObject(parsed) : NONE;
+    return isRecord(parsed) ? this.#inObject(parsed) : NONE;
   }
 
   #inHeader(header: string): FoundCookies {
@@ -140,8 +141,4 @@ function encoded(value: unknown): string | undefined {
 
 function isDefined<T>(value: T | undefined): value is T {
   return value !== undefined;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { DcsError, FailureReason } from './dcs/dcs-error';
 import type { Exclusion } from './dcs/error-codes';
 import type { Visitor } from './identity/visitor';
+import { isRecord } from './option-checks';
 import { NO_SEGMENTS, type Remembered } from './remembered';
 import type { ResponsePrivacy } from './response-privacy';
 import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segments/segment-refs';
@@ -92,7 +93,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   static {
     servedBy = (segments, instance) => {
       // What is there may be of another copy of the package, or something else altogether.
-      for (let each = segments; isObject(each) && #instance in each; each = each.#replaced) {
+      for (let each = segments; isRecord(each) && #instance in each; each = each.#replaced) {
         if (each.#instance === instance) return each;
       }
       return undefined;
@@ -208,10 +209,6 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   #resolved(refs: readonly SegmentRef<Name>[]): (Wanted | undefined)[] {
     return refs.map((ref) => this.#instance.names.resolve(ref));
   }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 function isInSet(wanted: Wanted | undefined, set: SegmentSet): boolean {

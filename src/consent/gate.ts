@@ -68,8 +68,8 @@ export class ConsentGate {
   /** A promise only where the site's own function gives one. */
   consider(req: IncomingMessage, found: FoundCookies, identity: Identity): Consent | Promise<Consent> {
     if (identity.optedOut) return OPTED_OUT;
-    // Sent twice, Node has joined them.
-    if (this.#config.gpc && String(req.headers['sec-gpc']).includes('1')) return NO_CONSENT;
+    // Not ===: where it was sent twice, Node has joined the two.
+    if (this.#config.gpc && req.headers['sec-gpc']?.includes('1')) return NO_CONSENT;
     const tcString = this.#tcf === undefined ? undefined : this.#tcString(found[this.#tcf]);
     const tcf = tcString === undefined ? undefined : tcString !== REFUSING;
     const webSdk = agreementIn(found[this.#webSdk], webSdkConsent);

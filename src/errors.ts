@@ -16,7 +16,10 @@ export type AamErrorCode =
   | 'ERR_AAM_DCS_RATE_LIMITED'
   | 'ERR_AAM_DCS_CIRCUIT_OPEN'
   | 'ERR_AAM_DCS_OVERLOADED'
-  | 'ERR_AAM_CLOSED';
+  | 'ERR_AAM_CLOSED'
+  | 'ERR_AAM_INVALID_SIGNAL'
+  | 'ERR_AAM_EVENT_TOO_LARGE'
+  | 'ERR_AAM_EVENT_DROPPED';
 
 /** The only error class of this package. Its message never holds an identifier, a cookie or a body. */
 export class AamError extends Error {

@@ -1,4 +1,4 @@
-export type { DcsDispatcher } from './dcs/client';
+export type { DcsDispatcher } from './dcs/caller';
 export type { FailureReason } from './dcs/dcs-error';
 export type { Exclusion } from './dcs/error-codes';
 export type { BreakerState, OriginStats } from './dcs/origin-gate';

@@ -1,4 +1,4 @@
-import type { DcsDispatcher } from './dcs/client';
+import type { DcsDispatcher } from './dcs/caller';
 import { REGIONAL_ORIGINS, Regions } from './dcs/regions';
 import type { SegmentIds } from './dcs/request';
 import { AamError } from './errors';

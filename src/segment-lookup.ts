@@ -5,9 +5,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Flight, SegmentCache } from './cache/segment-cache';
 import { ConfigurationAdvice } from './configuration-advice';
-import { DcsClient, type Question } from './dcs/client';
+import { DcsCaller } from './dcs/caller';
 import { DcsError, type FailureReason } from './dcs/dcs-error';
 import { ADVICE, type Exclusion } from './dcs/error-codes';
+import type { Question } from './dcs/request';
 import type { Visitor } from './identity/visitor';
 import { VisitorKeys } from './identity/visitor-keys';
 import type { ResolvedOptions } from './options';

@@ -51,6 +51,7 @@ const FAILURES: ReadonlySet<DcsError['reason']> = new Set<FailureReason>([
   'http-status',
   'bad-reply',
 ]);
+const SOON_MS = 50;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 /** A server may ask for more; but a slip of it must not switch segments off for good. */
@@ -81,6 +82,20 @@ export class OriginGate {
   /** Why no call would be made right now. */
   refusal(): DcsError | undefined {
     return this.#refusalToRun() ?? (this.#isFull() ? OVERLOADED : undefined);
+  }
+
+  /** In how many milliseconds to come again where no call would be made right now; 0: come. */
+  retryInMs(): number {
+    const nowMs = this.#config.nowMs();
+    switch (this.refusal()) {
+      case undefined:
+        return 0;
+      case PAUSED:
+        return this.#pausedUntilMs - nowMs;
+      default:
+        // What tries the server, or makes room, is on its way.
+        return Math.max(SOON_MS, this.#mayProbeAtMs - nowMs);
+    }
   }
 
   /** Whether the breaker is not closed: the server was not well when it was last asked. */

@@ -53,6 +53,28 @@ export function replyFromBody(body: string, errorHeader: string | undefined): Dc
   return reply;
 }
 
+/**
+ * Reads the answer to an opt-out: an image, but for the codes in its header.
+ * @throws {DcsError} for a code that says it did not come about
+ */
+export function replyToOptOut(errorHeader: string | undefined): DcsReply {
+  const errors = codesOfHeader(errorHeader);
+  const { effect, code } = effectOf(errors);
+  // Who had opted out before has opted out.
+  if (effect !== 'warning' && effect !== 'opted-out') {
+    throw new DcsError('dcs-error', `the DCS answered error ${code}`, { dcsCode: code });
+  }
+  return {
+    segments: [],
+    hasSegmentIds: false,
+    destinations: [],
+    uuid: undefined,
+    region: undefined,
+    transactionId: undefined,
+    errors,
+  };
+}
+
 function objectFromJson(body: string): Readonly<Record<string, unknown>> {
   if (body.trim() === '') return {};
   let json: unknown;

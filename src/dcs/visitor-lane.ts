@@ -4,6 +4,7 @@
  * denylisted for good, with no way back.
  */
 import { LRUCache } from 'lru-cache';
+import type { AamError } from '../errors';
 import { DcsError } from './dcs-error';
 import type { DcsReply } from './reply';
 
@@ -16,12 +17,18 @@ export interface VisitorLaneConfig {
   readonly nowMs: () => number;
 }
 
+/** Makes a call; must end when its controller's signal aborts. */
+export type Call = (controller: AbortController) => Promise<DcsReply>;
+
 /** A call about a visitor, on its way or waiting for the one before it. */
-interface Turn {
-  /** What is asked: only those who ask the same share a call. */
-  readonly variant: string;
+export interface Turn {
+  /** What is asked: only those who ask the same share a call. An event, which is its own, has none. */
+  readonly variant: string | undefined;
   readonly controller: AbortController;
+  readonly call: Call;
   readonly reply: Promise<DcsReply>;
+  readonly resolve: (reply: DcsReply) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 interface Held {
@@ -32,12 +39,13 @@ interface Held {
 /** Failures are remembered for seconds only, denylisted ids as long as the process lives: both within bounds. */
 const MAX_HELD = 10_000;
 /** So many different questions about one visitor are no visitor any more. */
-const MAX_TURNS = 8;
+const MAX_LOOKUPS = 8;
 const MAX_DENYLISTED = 100_000;
 
 export class VisitorLane {
   readonly #config: VisitorLaneConfig;
-  readonly #turns = new Map<string, readonly Turn[]>();
+  /** By visitor: the call on its way, then those that wait for it. */
+  readonly #turns = new Map<string, Turn[]>();
   readonly #held = new LRUCache<string, Held>({ max: MAX_HELD });
   /** The code of the DCS by visitor: an error with its stack would take ten times the memory. */
   readonly #denylisted = new LRUCache<string, number>({ max: MAX_DENYLISTED });
@@ -53,6 +61,10 @@ export class VisitorLane {
     return size;
   }
 
+  sizeOf(key: string): number {
+    return this.#turns.get(key)?.length ?? 0;
+  }
+
   /** Why no call would be made for this visitor right now: the failure of the last one. */
   refusal(key: string): DcsError | undefined {
     const code = this.#denylisted.get(key);
@@ -64,62 +76,95 @@ export class VisitorLane {
     return undefined;
   }
 
+  /** For how long no call is made for this visitor because the last one failed. */
+  heldForMs(key: string): number {
+    const held = this.#held.get(key);
+    return held === undefined ? 0 : Math.max(0, held.untilMs - this.#config.nowMs());
+  }
+
   /**
    * Joins the lookup that is on its way for this visitor and variant, or makes one when those before it have ended, or
    * rejects with the {@link refusal}.
-   * @param call must end when its controller's signal aborts
    */
-  lookup(key: string, variant: string, call: (controller: AbortController) => Promise<DcsReply>): Promise<DcsReply> {
-    const turns = this.#turns.get(key) ?? [];
-    const same = turns.find((turn) => turn.variant === variant && !turn.controller.signal.aborted);
+  lookup(key: string, variant: string, call: Call): Promise<DcsReply> {
+    const lookups = (this.#turns.get(key) ?? []).filter((turn) => turn.variant !== undefined);
+    const same = lookups.find((turn) => turn.variant === variant && !turn.controller.signal.aborted);
     if (same !== undefined) return same.reply;
-    const refusal = this.refusal(key) ?? (turns.length < MAX_TURNS ? undefined : TOO_MANY_TURNS);
+    const refusal = this.refusal(key) ?? (lookups.length < MAX_LOOKUPS ? undefined : TOO_MANY_TURNS);
     if (refusal !== undefined) return Promise.reject(refusal);
+    return this.#append(key, variant, (controller) => {
+      const refusalByNow = this.refusal(key);
+      return refusalByNow === undefined ? call(controller) : Promise.reject(refusalByNow);
+    }).reply;
+  }
 
-    const controller = new AbortController();
-    const before = turns.at(-1)?.reply;
-    const reply = (before === undefined ? call(controller) : this.#after(before, key, call, controller)).then(
-      (answer) => {
-        this.#end(key, turn);
-        return answer;
-      },
-      (error: DcsError) => {
-        this.#end(key, turn);
-        this.#note(key, error);
-        throw error;
-      },
-    );
-    const turn: Turn = { variant, controller, reply };
-    this.#turns.set(key, [...turns, turn]);
-    return reply;
+  /** Makes a call of its own when all those before it have ended. It may be {@link cancel}led. */
+  event(key: string, call: Call): Turn {
+    return this.#append(key, undefined, call);
+  }
+
+  /** Ends a call that is on its way; one that waits for its turn never comes to be. */
+  cancel(key: string, turn: Turn, reason: AamError): void {
+    turn.controller.abort(reason);
+    const turns = this.#turns.get(key) ?? [];
+    const at = turns.indexOf(turn);
+    if (at <= 0) return;
+    turns.splice(at, 1);
+    turn.reject(reason);
   }
 
   /** Ends all calls about a visitor, those that wait for their turn too. */
   abandon(key: string, reason: DcsError): void {
-    for (const { controller } of this.#turns.get(key) ?? []) controller.abort(reason);
+    for (const turn of [...(this.#turns.get(key) ?? [])].reverse()) this.cancel(key, turn, reason);
+  }
+
+  abandonLookups(reason: DcsError): void {
+    for (const [key, turns] of this.#turns) {
+      for (const turn of [...turns].reverse()) if (turn.variant !== undefined) this.cancel(key, turn, reason);
+    }
   }
 
   abandonAll(reason: DcsError): void {
     for (const key of this.#turns.keys()) this.abandon(key, reason);
   }
 
-  async #after(
-    before: Promise<unknown>,
-    key: string,
-    call: (controller: AbortController) => Promise<DcsReply>,
-    controller: AbortController,
-  ): Promise<DcsReply> {
-    await before.catch(() => {});
-    controller.signal.throwIfAborted();
-    const refusal = this.refusal(key);
-    if (refusal !== undefined) throw refusal;
-    return call(controller);
+  #append(key: string, variant: string | undefined, call: Call): Turn {
+    let resolve: Turn['resolve'] = () => {};
+    let reject: Turn['reject'] = () => {};
+    const reply = new Promise<DcsReply>((...settlers) => {
+      [resolve, reject] = settlers;
+    });
+    const turn: Turn = { variant, controller: new AbortController(), call, reply, resolve, reject };
+    const turns = this.#turns.get(key);
+    if (turns !== undefined) turns.push(turn);
+    else {
+      this.#turns.set(key, [turn]);
+      this.#run(key, turn);
+    }
+    return turn;
   }
 
-  #end(key: string, turn: Turn): void {
-    const left = (this.#turns.get(key) ?? []).filter((each) => each !== turn);
-    if (left.length === 0) this.#turns.delete(key);
-    else this.#turns.set(key, left);
+  #run(key: string, turn: Turn): void {
+    turn.call(turn.controller).then(
+      (reply) => {
+        this.#next(key);
+        turn.resolve(reply);
+      },
+      (error: unknown) => {
+        // What was never sent says nothing.
+        if (error instanceof DcsError) this.#note(key, error);
+        this.#next(key);
+        turn.reject(error);
+      },
+    );
+  }
+
+  #next(key: string): void {
+    const turns = this.#turns.get(key) as Turn[];
+    turns.shift();
+    const [next] = turns;
+    if (next === undefined) this.#turns.delete(key);
+    else this.#run(key, next);
   }
 
   #note(key: string, error: DcsError): void {

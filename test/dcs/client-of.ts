@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
-import { DcsClient, type DcsClientConfig, type Question } from '../../src/dcs/client';
+import { DcsCaller, type DcsCallerConfig } from '../../src/dcs/caller';
 import { Regions } from '../../src/dcs/regions';
+import type { Question } from '../../src/dcs/request';
 import type { Visitor } from '../../src/identity/visitor';
 
 export const ECID = '20265673158980419722735089753036633573';
@@ -8,12 +9,12 @@ export const OTHER_ECID = '91563127448770346027793623225009407783';
 
 /** The plain question about a visitor. */
 export function about(visitor: Visitor): Question {
-  return { visitor, tcString: undefined, variant: '' };
+  return { visitor, tcString: undefined, signals: '' };
 }
 
 /** A client of one origin that takes a call after a failure at once. */
-export function clientOf(origin: URL, config: Partial<DcsClientConfig> = {}): DcsClient & AsyncDisposable {
-  const client = new DcsClient({
+export function clientOf(origin: URL, config: Partial<DcsCallerConfig> = {}): DcsCaller & AsyncDisposable {
+  const client = new DcsCaller({
     orgId: '1FD6776A524453CC0A490D44@AdobeOrg',
     partnerHost: 'acme.demdex.net',
     regions: new Regions(new Map([[9, origin]]), origin),
@@ -21,6 +22,7 @@ export function clientOf(origin: URL, config: Partial<DcsClientConfig> = {}): Dc
     timeoutMs: 5_000,
     connections: 4,
     maxQueued: 128,
+    maxQueuedEvents: 1_000,
     // Never opens, unless a test is about that.
     breaker: { minCalls: 1_000_000, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
     failover: true,

@@ -1,6 +1,6 @@
 /**
- * Owns: the sockets. One lookup is one call with one deadline on a kept-alive pool; its answer is bounded in size and
- * read by reply.ts. Whatever goes wrong becomes a {@link DcsError} with a reason. Who asks, how long they wait and what
+ * Owns: the sockets. A lookup, an event or an opt-out is one call with one deadline on a kept-alive pool; its answer is
+ * bounded in size and read by reply.ts. Whatever goes wrong becomes a {@link DcsError} with a reason. Who asks, how long they wait and what
  * is remembered is not known here.
  */
 import { Agent, type Dispatcher } from 'undici';
@@ -8,17 +8,18 @@ import type { Visitor } from '../identity/visitor';
 import { Connector } from './connector';
 import { DcsError } from './dcs-error';
 import type { Exclusion } from './error-codes';
+import { EventQueue, type EventQueueConfig, type EventStats } from './event-queue';
 import { OriginGate, type OriginGateConfig, type OriginStats } from './origin-gate';
 import type { Regions } from './regions';
-import { type DcsReply, replyFromBody } from './reply';
-import { lookupTarget, type SegmentIds } from './request';
+import { type DcsReply, replyFromBody, replyToOptOut } from './reply';
+import { type DcsRequest, type Question, RequestWriter, type SegmentIds } from './request';
 import { VisitorLane } from './visitor-lane';
 
 /** What sends requests: an Agent, ProxyAgent or other dispatcher of undici. */
 export type DcsDispatcher = Pick<Dispatcher, 'request'>;
 
 /** The resolved values that calling needs. */
-export interface DcsClientConfig extends OriginGateConfig {
+export interface DcsCallerConfig extends OriginGateConfig, EventQueueConfig {
   /** The site's own; never closed by us. */
   readonly dispatcher: DcsDispatcher | undefined;
   readonly orgId: string;
@@ -33,35 +34,39 @@ export interface DcsClientConfig extends OriginGateConfig {
   readonly noDataIntervalMs: number;
 }
 
-/** What is asked about a visitor. */
-export interface Question {
+/** What may be different from call to call. */
+interface Call<T> {
+  /** Whose region is asked; of nobody: the default origin. */
   readonly visitor: Visitor;
-  /** The TC string by which the visitor consents. */
-  readonly tcString: string | undefined;
-  /** Tells it from other questions about the same visitor. */
-  readonly variant: string;
+  readonly request: (origin: URL) => DcsRequest;
+  /** Whether it does no harm when the DCS gets it twice. */
+  readonly isRepeatable: boolean;
+  readonly read: (response: Dispatcher.ResponseData) => Promise<T>;
 }
 
+const FORM = 'application/x-www-form-urlencoded';
 const MAX_REPLY_BYTES = 262_144;
 /** Of an answer that will not be read: so much is drained to keep the socket, beyond it the socket goes. */
 const MAX_DRAINED_BYTES = 16_384;
 /** Well under the minute after which load balancers commonly close; a server that says less is believed. */
 const KEEP_ALIVE_MS = 20_000;
 
-export class DcsClient {
-  readonly #config: DcsClientConfig;
+export class DcsCaller {
+  readonly #config: DcsCallerConfig;
   readonly #lane: VisitorLane;
   readonly #gates = new Map<string, OriginGate>();
   readonly #connector: Connector;
   readonly #agent: Agent;
-  readonly #target: (visitor: Visitor, tcString: string | undefined) => string;
+  readonly #writer: RequestWriter;
+  readonly #events: EventQueue;
   #calls = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(config: DcsClientConfig) {
+  constructor(config: DcsCallerConfig) {
     this.#config = config;
     this.#lane = new VisitorLane(config);
-    this.#target = lookupTarget(config.orgId, config.segmentIds);
+    this.#events = new EventQueue(config, this.#lane);
+    this.#writer = new RequestWriter(config.orgId, config.segmentIds);
     this.#connector = new Connector(config.timeoutMs, config.nowMs);
     this.#agent = new Agent({
       connections: config.connections,
@@ -83,6 +88,10 @@ export class DcsClient {
     return this.#lane.size;
   }
 
+  get events(): EventStats {
+    return this.#events.stats();
+  }
+
   /** How it stands with each origin that has been asked, by origin. */
   get origins(): Readonly<Record<string, OriginStats>> {
     return Object.fromEntries([...this.#gates].map(([origin, gate]) => [origin, gate.stats()]));
@@ -101,11 +110,49 @@ export class DcsClient {
 
   /**
    * Asks the DCS of the visitor's region, or joins the call that asks the same and is already on its way.
+   * @param variant tells it from other questions about the same visitor
    * @throws {DcsError} by rejection
    */
-  lookup(key: string, question: Question): Promise<DcsReply> {
+  lookup(key: string, variant: string, question: Question): Promise<DcsReply> {
     if (this.#closing !== undefined) return Promise.reject(closedError());
-    return this.#lane.lookup(key, question.variant, (controller) => this.#call(question, controller));
+    return this.#lane.lookup(key, variant, (controller) => this.#call(this.#callFor(question), controller));
+  }
+
+  /**
+   * Tells the DCS of the visitor's region something, after all that was asked and told before.
+   * @throws {DcsError} by rejection
+   */
+  sendEvent(key: string, question: Question): Promise<DcsReply> {
+    if (this.#closing !== undefined) return Promise.reject(closedError());
+    const call = this.#callFor(question);
+    return this.#events.send(
+      key,
+      (controller) => this.#call(call, controller),
+      () => this.#gateOf(this.#originFor(question.visitor)).retryInMs(),
+    );
+  }
+
+  /**
+   * Has the DCS opt the visitor out, for good. What waits to be told of them is not.
+   * @throws {DcsError} by rejection
+   */
+  async optOut(key: string, visitor: Visitor): Promise<void> {
+    if (this.#closing !== undefined) throw closedError();
+    this.abandon(key, 'opted-out');
+    await this.#lane.event(key, (controller) =>
+      this.#call(
+        {
+          visitor: {},
+          request: () => this.#writer.optOutRequest(visitor),
+          isRepeatable: true,
+          read: async ({ headers, body }) => {
+            drain(body, this.#config.timeoutMs);
+            return replyToOptOut(single(headers['x-error']));
+          },
+        },
+        controller,
+      ),
+    ).reply;
   }
 
   /**
@@ -116,14 +163,22 @@ export class DcsClient {
     this.#lane.abandon(key, new DcsError(reason, 'the visitor does not agree any more'));
   }
 
-  /** Ends calls in flight with `closed` and frees sockets and timers. Can be called twice. */
+  /**
+   * Ends lookups in flight with `closed` and frees sockets and timers. Events that are waiting have as long as a call
+   * may take to be sent. Can be called twice.
+   */
   close(): Promise<void> {
-    if (this.#closing === undefined) {
-      this.#lane.abandonAll(closedError());
-      this.#closing = this.#agent.destroy();
-      this.#connector.destroy(closedError());
-    }
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#lane.abandonLookups(closedError());
+    await this.#events.settled(this.#config.timeoutMs);
+    this.#lane.abandonAll(closedError());
+    const destroyed = this.#agent.destroy();
+    this.#connector.destroy(closedError());
+    await destroyed;
   }
 
   /**
@@ -146,9 +201,18 @@ export class DcsClient {
     return gate;
   }
 
-  async #call({ visitor, tcString }: Question, controller: AbortController): Promise<DcsReply> {
+  #callFor(question: Question): Call<DcsReply> {
+    return {
+      visitor: question.visitor,
+      request: ({ origin }) => this.#writer.eventRequest(question, origin),
+      isRepeatable: question.signals === '',
+      read: async ({ headers, body }) => replyFromBody(await readText(body), single(headers['x-error'])),
+    };
+  }
+
+  async #call<T>(call: Call<T>, controller: AbortController): Promise<T> {
     const { timeoutMs } = this.#config;
-    const origin = this.#originFor(visitor);
+    const origin = this.#originFor(call.visitor);
     const { signal } = controller;
     // undici does not look at the signal while it waits for a connection.
     const ended = new Promise<never>((_, reject) => {
@@ -158,8 +222,8 @@ export class DcsClient {
       controller.abort(new DcsError('timeout', `the DCS did not answer within ${timeoutMs} ms`));
     }, timeoutMs);
     try {
-      const call = () => Promise.race([ended, this.#exchange(origin, this.#target(visitor, tcString), signal)]);
-      return await Promise.race([ended, this.#gateOf(origin).run(call, signal)]);
+      const run = () => Promise.race([ended, this.#exchange(origin, call, signal)]);
+      return await Promise.race([ended, this.#gateOf(origin).run(run, signal)]);
     } catch (error) {
       if (error instanceof DcsError) throw error;
       throw new DcsError('network', `the call to the DCS failed: ${codeOf(error)}`);
@@ -170,17 +234,18 @@ export class DcsClient {
 
   /**
    * One call; a second one only where the first has met a kept-alive socket that the server was closing, and no byte of
-   * an answer has come: nearly always the server has not read it. Both have the one deadline.
+   * an answer has come: nearly always the server has not read it. Nearly: so never of what must not arrive twice. Both
+   * have the one deadline.
    */
-  async #exchange(origin: URL, path: string, signal: AbortSignal): Promise<DcsReply> {
+  async #exchange<T>(origin: URL, call: Call<T>, signal: AbortSignal): Promise<T> {
     const startedAtMs = this.#config.nowMs();
     const attempt: Attempt = { hasAnswer: false };
     try {
-      return await this.#ask(origin, path, signal, attempt);
+      return await this.#ask(origin, call, signal, attempt);
     } catch (error) {
       const isStaleSocket = !attempt.hasAnswer && this.#connector.isOfSocketOpenBefore(error, startedAtMs);
-      if (!isStaleSocket || signal.aborted) throw error;
-      return this.#ask(origin, path, signal, attempt);
+      if (!call.isRepeatable || !isStaleSocket || signal.aborted) throw error;
+      return this.#ask(origin, call, signal, attempt);
     }
   }
 
@@ -189,24 +254,26 @@ export class DcsClient {
     return this.#config.dispatcher ?? this.#agent.compose(noting(attempt));
   }
 
-  async #ask(origin: URL, path: string, signal: AbortSignal, attempt: Attempt): Promise<DcsReply> {
+  async #ask<T>(origin: URL, { request, read }: Call<T>, signal: AbortSignal, attempt: Attempt): Promise<T> {
     this.#calls++;
     const { nowMs, partnerHost, timeoutMs } = this.#config;
     const startedAtMs = nowMs();
-    const { statusCode, headers, body } = await this.#dispatcherFor(attempt).request({
+    const { method, path, body } = request(origin);
+    const response = await this.#dispatcherFor(attempt).request({
       origin,
       path,
-      method: 'GET',
+      method,
       // fetch() would silently send the host of the URL instead.
-      headers: { host: partnerHost },
+      headers: body === undefined ? { host: partnerHost } : { host: partnerHost, 'content-type': FORM },
+      body: body ?? null,
       signal,
     });
-    const refusal = refusalOfHead(statusCode, headers);
+    const refusal = refusalOfHead(response);
     if (refusal !== undefined) {
-      drain(body, timeoutMs - (nowMs() - startedAtMs));
+      drain(response.body, timeoutMs - (nowMs() - startedAtMs));
       throw refusal;
     }
-    return replyFromBody(await readText(body), single(headers['x-error']));
+    return read(response);
   }
 }
 
@@ -225,7 +292,7 @@ function noting(attempt: Attempt): Dispatcher.DispatcherComposeInterceptor {
 }
 
 /** Why the body of an answer is not even looked at. */
-function refusalOfHead(statusCode: number, headers: Dispatcher.ResponseData['headers']): DcsError | undefined {
+function refusalOfHead({ statusCode, headers }: Dispatcher.ResponseData): DcsError | undefined {
   if (statusCode !== 200) {
     const message = `the DCS answered HTTP ${statusCode}`;
     if (statusCode !== 429) return new DcsError('http-status', message);

@@ -194,12 +194,12 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     stats: () => ({
       requests: { ...requests },
       visitors: lookup.cache.size,
-      calls: lookup.client.calls,
-      inFlight: lookup.client.inFlight,
-      origins: lookup.client.origins,
-      advice: lookup.advice.given,
+      calls: lookup.client.caller.calls,
+      inFlight: lookup.client.caller.inFlight,
+      origins: lookup.client.caller.origins,
+      advice: lookup.client.advice.given,
     }),
-    close: () => lookup.client.close(),
+    close: () => lookup.client.caller.close(),
     requireSegment: requireSegment<Name>,
     routeBySegment: routeBySegment<Name>,
   });

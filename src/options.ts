@@ -125,6 +125,8 @@ export interface DcsOptions {
   readonly connections?: number | undefined;
   /** Calls per origin that wait for one of those to end; a visitor beyond is `unknown`, reason `overloaded`. @default 128 */
   readonly maxQueued?: number | undefined;
+  /** Events that wait to be sent; of more, the oldest are dropped. @default 1000 */
+  readonly maxQueuedEvents?: number | undefined;
   /** When an origin that fails is left alone. */
   readonly breaker?: BreakerOptions | undefined;
   /**
@@ -190,6 +192,7 @@ export interface ResolvedOptions {
     readonly segmentIds: SegmentIds;
     readonly connections: number;
     readonly maxQueued: number;
+    readonly maxQueuedEvents: number;
     readonly breaker: { readonly [Option in keyof BreakerOptions]-?: number };
     readonly failover: boolean;
     readonly minIntervalMs: number;
@@ -256,6 +259,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     segmentIds: true,
     connections: true,
     maxQueued: true,
+    maxQueuedEvents: true,
     breaker: true,
     failover: true,
     minIntervalMs: true,
@@ -305,6 +309,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       segmentIds: oneOf('options.dcs.segmentIds', dcs.segmentIds, ['sid', 'legacy', false], 'sid'),
       connections: count('options.dcs.connections', dcs.connections, 64),
       maxQueued: count('options.dcs.maxQueued', dcs.maxQueued, 128),
+      maxQueuedEvents: count('options.dcs.maxQueuedEvents', dcs.maxQueuedEvents, 1_000),
       breaker: {
         minCalls: count('options.dcs.breaker.minCalls', breaker.minCalls, 10),
         windowMs: count('options.dcs.breaker.windowMs', breaker.windowMs, 10_000),

@@ -4,16 +4,13 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Flight, SegmentCache } from './cache/segment-cache';
-import { ConfigurationAdvice } from './configuration-advice';
-import { DcsCaller } from './dcs/caller';
 import { DcsError, type FailureReason } from './dcs/dcs-error';
-import { ADVICE, type Exclusion } from './dcs/error-codes';
+import type { Exclusion } from './dcs/error-codes';
 import type { Question } from './dcs/request';
 import type { Visitor } from './identity/visitor';
-import { VisitorKeys } from './identity/visitor-keys';
 import type { ResolvedOptions } from './options';
-import { Remembered } from './remembered';
-import { segmentSetOf } from './segments/segment-set';
+import type { Remembered } from './remembered';
+import { isExclusion, SegmentClient } from './segment-client';
 import type { Verdict } from './visitor-segments';
 
 /** A call is on its way that a request may wait for. */
@@ -25,47 +22,18 @@ export interface OnItsWay {
   readonly isProbe: boolean;
 }
 
-const MINUTE_MS = 60_000;
-
-/**
- * How long an exclusion holds where the DCS does not say: hours for an id or a country that will not become valid, and
- * for a denylisted id as long as an entry can. (The visitor lane refuses that one for the life of the process anyway.)
- */
-const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
-  'opted-out': 120 * MINUTE_MS,
-  'no-consent': 0, // never remembered: it is what the request says
-  'invalid-id': 360 * MINUTE_MS,
-  refused: 60 * MINUTE_MS,
-  denylisted: 2_147_483_647,
-};
-
 export class SegmentLookup {
-  readonly client: DcsClient;
+  readonly client: SegmentClient;
   readonly cache: SegmentCache<Remembered>;
-  readonly advice: ConfigurationAdvice;
   /** The monotonic clock that everything in here goes by. */
   readonly nowMs: () => number;
-  readonly #options: ResolvedOptions;
-  readonly #keys: VisitorKeys;
   /** A shared call must not run in the async context of the request that happened to start it. */
   readonly #outsideOfRequests = AsyncLocalStorage.snapshot();
 
   constructor(options: ResolvedOptions, nowMs: () => number) {
-    this.#options = options;
     this.nowMs = nowMs;
-    this.#keys = new VisitorKeys(options.cache.keySecret);
     this.cache = new SegmentCache({ ...options.cache, nowMs });
-    this.advice = new ConfigurationAdvice({
-      adviceOnCode: ADVICE,
-      wantsSegmentIds: options.dcs.segmentIds !== false,
-    });
-    this.client = new DcsClient({
-      ...options.dcs,
-      orgId: options.orgId,
-      partnerHost: options.partnerHost,
-      noDataIntervalMs: options.cache.emptyTtlMs,
-      nowMs,
-    });
+    this.client = new SegmentClient(options, nowMs);
   }
 
   /**
@@ -74,8 +42,8 @@ export class SegmentLookup {
    * @param mayCall without it what is known is served, and nobody is asked
    */
   begin(visitor: Visitor, tcString: string | undefined, mayCall: boolean, nowMs: number): Verdict | OnItsWay {
-    const key = this.#keys.keyOf(visitor);
-    const variant = this.#keys.variantOf(visitor, tcString !== undefined);
+    const key = this.client.keys.keyOf(visitor);
+    const variant = this.client.keys.variantOf(visitor, tcString !== undefined);
     const known = this.cache.get(key, variant);
     const freshness = known === undefined ? 'expired' : this.cache.freshness(known, nowMs);
     if (known !== undefined) {
@@ -84,7 +52,12 @@ export class SegmentLookup {
     }
     const instead = freshness === 'expired' ? undefined : known;
     if (!mayCall) return instead === undefined ? SKIPPED : stale(instead, nowMs, 'skipped', undefined);
-    const question = { visitor: { ...visitor, region: visitor.region ?? known?.cookieRegion }, tcString, variant };
+    const question = {
+      visitor: { ...visitor, region: visitor.region ?? known?.cookieRegion },
+      tcString,
+      variant,
+      signals: '',
+    };
     const found = this.#load(key, question, instead, nowMs);
     // Behind the visitor's back.
     return freshness === 'stale' && 'flight' in found ? this.pending(known, nowMs) : found;
@@ -92,14 +65,14 @@ export class SegmentLookup {
 
   /** Forgets all about a visitor. A call that is on its way goes on, and what it brings is not remembered. */
   forget(visitor: Visitor): void {
-    for (const key of this.#keys.allKeysOf(visitor)) this.cache.forget(key);
+    for (const key of this.client.keys.allKeysOf(visitor)) this.cache.forget(key);
   }
 
   /** A visitor does not agree, or not any more: nothing is remembered of them, and nothing more is asked. */
   withdraw(visitor: Visitor, reason: Exclusion): void {
-    for (const key of this.#keys.allKeysOf(visitor)) {
+    for (const key of this.client.keys.allKeysOf(visitor)) {
       this.cache.forget(key);
-      this.client.abandon(key, reason);
+      this.client.caller.abandon(key, reason);
     }
   }
 
@@ -123,35 +96,13 @@ export class SegmentLookup {
 
   #load(key: string, question: Question, instead: Remembered | undefined, nowMs: number): Verdict | OnItsWay {
     const { visitor, variant } = question;
-    const refusal = this.client.refusal(key, visitor);
+    const refusal = this.client.caller.refusal(key, visitor);
     if (refusal !== undefined) return this.failed(refusal, instead, nowMs);
-    const isProbe = this.client.isProbe(visitor);
+    const isProbe = this.client.caller.isProbe(visitor);
     const flight = this.#outsideOfRequests(() =>
-      this.cache.load(key, variant, (ownKey) => this.#ask(ownKey, question)),
+      this.cache.load(key, variant, (ownKey) => this.client.ask(ownKey, question)),
     );
     return { flight, instead, isProbe };
-  }
-
-  async #ask(key: string, question: Question): Promise<Remembered> {
-    const { cache, destinations } = this.#options;
-    const { region: cookieRegion } = question.visitor;
-    try {
-      const reply = await this.client.lookup(key, question);
-      this.advice.onReply(reply);
-      const set = segmentSetOf(reply, destinations);
-      const isEmpty = set.ids === '' && set.values === undefined;
-      return Remembered.segments(set, {
-        region: reply.region,
-        transactionId: reply.transactionId,
-        cookieRegion,
-        ttlMs: isEmpty ? cache.emptyTtlMs : cache.ttlMs,
-      });
-    } catch (error) {
-      if (!(error instanceof DcsError)) throw error;
-      if (error.dcsCode !== undefined) this.advice.onCode(error.dcsCode);
-      if (!isExclusion(error.reason)) throw error;
-      return Remembered.exclusion(error.reason, cookieRegion, error.optOutTtlMs ?? EXCLUSION_TTL_MS[error.reason]);
-    }
   }
 }
 
@@ -192,8 +143,4 @@ function stale(
 
 function excluded(reason: Exclusion, remembered: Remembered | undefined): Verdict {
   return { status: 'excluded', reason, remembered, ageMs: undefined, failure: undefined };
-}
-
-function isExclusion(reason: FailureReason | Exclusion): reason is Exclusion {
-  return reason in EXCLUSION_TTL_MS;
 }

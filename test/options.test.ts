@@ -44,6 +44,7 @@ describe('resolveOptions', () => {
       segmentIds: 'sid',
       connections: 64,
       maxQueued: 128,
+      maxQueuedEvents: 1_000,
       breaker: { minCalls: 10, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
       failover: true,
       minIntervalMs: 1_000,

@@ -110,12 +110,11 @@ export class DcsCaller {
 
   /**
    * Asks the DCS of the visitor's region, or joins the call that asks the same and is already on its way.
-   * @param variant tells it from other questions about the same visitor
    * @throws {DcsError} by rejection
    */
-  lookup(key: string, variant: string, question: Question): Promise<DcsReply> {
+  lookup(key: string, question: Question): Promise<DcsReply> {
     if (this.#closing !== undefined) return Promise.reject(closedError());
-    return this.#lane.lookup(key, variant, (controller) => this.#call(this.#callFor(question), controller));
+    return this.#lane.lookup(key, question.variant, (controller) => this.#call(this.#callFor(question), controller));
   }
 
   /**

@@ -105,10 +105,7 @@ export class EventQueue {
     if (this.#underWay.size === 0) return;
     const patience = new AbortController();
     const { signal } = patience;
-    await Promise.race([
-      Promise.allSettled(this.#underWay),
-      sleep(withinMs, undefined, { signal }).catch(() => {}),
-    ]);
+    await Promise.race([Promise.allSettled(this.#underWay), sleep(withinMs, undefined, { signal }).catch(() => {})]);
     patience.abort();
   }
 

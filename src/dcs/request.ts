@@ -17,6 +17,8 @@ export interface Question {
   readonly tcString: string | undefined;
   /** As {@link encodedSignals} writes them. */
   readonly signals: string;
+  /** Tells it from other questions about the same visitor. */
+  readonly variant: string;
 }
 
 export interface DcsRequest {

@@ -9,7 +9,7 @@ export const OTHER_ECID = '91563127448770346027793623225009407783';
 
 /** The plain question about a visitor. */
 export function about(visitor: Visitor): Question {
-  return { visitor, tcString: undefined, signals: '' };
+  return { visitor, tcString: undefined, signals: '', variant: '' };
 }
 
 /** A client of one origin that takes a call after a failure at once. */

@@ -1,14 +1,21 @@
 import fc from 'fast-check';
 import { REGIONAL_ORIGINS, Regions } from '../../src/dcs/regions';
-import { lookupTarget } from '../../src/dcs/request';
+import { RequestWriter, type SegmentIds } from '../../src/dcs/request';
 import { type CustomerId, usableCustomerIds } from '../../src/identity/customer-ids';
+import type { Visitor } from '../../src/identity/visitor';
 import { requestRows } from './dcs-vectors';
 
 const ORG = '1FD6776A524453CC0A490D44@AdobeOrg';
 const ECID = '20265673158980419722735089753036633573';
 const UUID = '07955261652886032950143702505894272138';
 
-describe('lookupTarget', () => {
+/** The request target of a lookup. */
+function lookupTarget(orgId: string, segmentIds: SegmentIds): (visitor: Visitor, tcString?: string) => string {
+  const writer = new RequestWriter(orgId, segmentIds);
+  return (visitor, tcString) => writer.eventRequest({ visitor, tcString, signals: '', variant: '' }, '').path;
+}
+
+describe('a lookup', () => {
   it.each(requestRows)('builds the request of $id', ({ input, expected }) => {
     const origins = Object.entries(REGIONAL_ORIGINS).map(([id, origin]) => [Number(id), new URL(origin)] as const);
     const regions = new Regions(new Map(origins), new URL(`https://${input.partnerHost}`));

@@ -1,8 +1,10 @@
 export type { DcsDispatcher } from './dcs/caller';
 export type { FailureReason } from './dcs/dcs-error';
 export type { Exclusion } from './dcs/error-codes';
+export type { EventStats } from './dcs/event-queue';
 export type { BreakerState, OriginStats } from './dcs/origin-gate';
 export type { SegmentIds } from './dcs/request';
+export type { Signals, SignalValue } from './dcs/signals';
 export { AamError, type AamErrorCode } from './errors';
 export type { Register, RegisteredName } from './express';
 export type { AuthState, CustomerId } from './identity/customer-ids';

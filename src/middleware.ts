@@ -4,7 +4,10 @@ import { type Consent, ConsentGate, NO_CONSENT } from './consent/gate';
 import { Robots } from './consent/robot';
 import { isSpeculative } from './consent/speculation';
 import { CookieFinder } from './cookie-header';
+import type { EventStats } from './dcs/event-queue';
 import type { OriginStats } from './dcs/origin-gate';
+import type { Signals } from './dcs/signals';
+import type { AamError, AamErrorCode } from './errors';
 import { GivenIdentity, type VisitorId } from './identity/given-identity';
 import { type Identity, IdentityReader, type Visitor } from './identity/visitor';
 import { webSdkCookieName } from './identity/web-sdk-cookies';
@@ -15,6 +18,7 @@ import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routin
 import { asDcsError, type OnItsWay, SegmentLookup } from './segment-lookup';
 import type { SegmentRef } from './segments/segment-refs';
 import { SiteFunction } from './site-function';
+import { sendEventOf } from './visitor-events';
 import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
 import {
   type Instance,
@@ -38,6 +42,8 @@ export interface AamStats {
   readonly inFlight: number;
   /** How it stands with each server that was asked, by origin. */
   readonly origins: Readonly<Record<string, OriginStats>>;
+  /** What became of the events. */
+  readonly events: EventStats;
   /** What is wrong with the configuration, and what to do: all that was said as the warning `WRN_AAM_DCS`. */
   readonly advice: readonly string[];
 }
@@ -53,6 +59,17 @@ export interface AamSegments<Name extends string = string> {
    * visitor; the signal's reason
    */
   lookup(visitor: VisitorId, options?: LookupOptions): Promise<VisitorSegments<Name>>;
+  /**
+   * Tells the DCS what the visitor of this request has done, by `/event` with these signals, and gives the segments that
+   * they are in now; they replace the remembered ones, and the visitor's next page waits for them. One visitor's events go
+   * out one after the other, never beside a lookup. The consent of the request applies: where nobody may be asked about,
+   * or there is nobody, nothing is sent and the request's own segments are given, whose `status` says why. Can be left
+   * unawaited: a failure is then counted in {@link AamStats.events}, and a mistake in the signals said once.
+   * @throws {AamError} by rejection: `ERR_AAM_INVALID_SIGNAL`, `ERR_AAM_EVENT_TOO_LARGE` (over 32 000 bytes),
+   * `ERR_AAM_EVENT_DROPPED` (too many were waiting), the `ERR_AAM_DCS_*` of a failed call, `ERR_AAM_CLOSED`,
+   * `ERR_AAM_MIDDLEWARE_MISSING`
+   */
+  sendEvent(req: IncomingMessage, signals: Signals): Promise<VisitorSegments<Name>>;
   /** Forgets what is remembered of a visitor; an answer that is on its way is not remembered either. */
   forget(visitor: VisitorId): void;
   stats(): AamStats;
@@ -121,22 +138,22 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     }
     const startedAtMs = lookup.nowMs();
     const leftMs = () => (res.destroyed ? 0 : maxWaitMs - (lookup.nowMs() - startedAtMs));
-    const proceed = (visitor: Visitor, verdict: Verdict) => {
+    const proceed = (visitor: Visitor, verdict: Verdict, tcString?: string) => {
       requests[verdict.status]++;
-      expose(req, res, new VisitorSegments(instance, visitor, verdict, res, present));
+      expose(req, res, new VisitorSegments(instance, visitor, verdict, res, present, tcString));
       next();
     };
-    const serve = (visitor: Visitor, found: Verdict | OnItsWay) => {
+    const serve = (visitor: Visitor, found: Verdict | OnItsWay, tcString: string | undefined) => {
       if (!('flight' in found)) {
-        proceed(visitor, found);
+        proceed(visitor, found, tcString);
         return;
       }
       const { flight, instead, isProbe } = found;
       const waitMs = isProbe ? 0 : leftMs();
       waitFor(flight.promise, waitMs, res, {
-        gaveUp: () => proceed(visitor, lookup.pending(instead, lookup.nowMs())),
-        arrived: (remembered) => proceed(visitor, lookup.arrived(remembered)),
-        failed: (error) => proceed(visitor, lookup.failed(asDcsError(error), instead, lookup.nowMs())),
+        gaveUp: () => proceed(visitor, lookup.pending(instead, lookup.nowMs()), tcString),
+        arrived: (remembered) => proceed(visitor, lookup.arrived(remembered), tcString),
+        failed: (error) => proceed(visitor, lookup.failed(asDcsError(error), instead, lookup.nowMs()), tcString),
       });
     };
 
@@ -150,12 +167,12 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     const identity = givenIdentity.complete(identityReader.read(found, req.originalUrl ?? req.url), req);
     const consent = gate.consider(req, found, identity);
     if (!(consent instanceof Promise)) {
-      serve(identity.visitor, decide(req, identity, consent, startedAtMs));
+      serve(identity.visitor, decide(req, identity, consent, startedAtMs), consent.tcString);
       return;
     }
     const decideLater = (answer: Consent) => decide(req, identity, answer, lookup.nowMs());
     waitFor(consent, leftMs(), res, {
-      arrived: (answer) => serve(identity.visitor, decideLater(answer)),
+      arrived: (answer) => serve(identity.visitor, decideLater(answer), answer.tcString),
       failed: () => proceed(identity.visitor, decideLater(NO_CONSENT) as Verdict),
       gaveUp: () => {
         // Not known in time is no yes. A no that comes late still ends what is known and what is on its way.
@@ -190,6 +207,12 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   return Object.assign(aamSegmentsMiddleware, {
     lookup: (visitor: VisitorId, lookupOptions: LookupOptions = {}) =>
       lookupVisitor<Name>(lookup, instance, visitor, lookupOptions),
+    sendEvent: (req: IncomingMessage, signals: Signals) => {
+      const sent = sendEventOf<Name>(lookup, instance, req, signals);
+      // Who does not wait for it need not do anything about it either.
+      sent.catch(complainAboutEvent);
+      return sent;
+    },
     forget: (visitor: VisitorId) => lookup.forget(checkedVisitor(visitor)),
     stats: () => ({
       requests: { ...requests },
@@ -197,6 +220,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       calls: lookup.client.caller.calls,
       inFlight: lookup.client.caller.inFlight,
       origins: lookup.client.caller.origins,
+      events: lookup.client.caller.events,
       advice: lookup.client.advice.given,
     }),
     close: () => lookup.client.caller.close(),
@@ -204,6 +228,20 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     routeBySegment: routeBySegment<Name>,
   });
 }
+
+/** Those are the site's to mend, and would go unseen where nobody awaits the event. Each code is said once. */
+function complainAboutEvent({ code, message }: AamError): void {
+  if (!SITES_OWN.includes(code) || complainedAbout.has(code)) return;
+  complainedAbout.add(code);
+  process.emitWarning(`sendEvent(): ${message}`, { code: 'WRN_AAM_EVENT' });
+}
+
+const SITES_OWN: readonly AamErrorCode[] = [
+  'ERR_AAM_INVALID_SIGNAL',
+  'ERR_AAM_EVENT_TOO_LARGE',
+  'ERR_AAM_MIDDLEWARE_MISSING',
+];
+const complainedAbout = new Set<AamErrorCode>();
 
 function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegments): void {
   req.aamSegments = segments;

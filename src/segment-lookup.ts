@@ -48,10 +48,14 @@ export class SegmentLookup {
     const freshness = known === undefined ? 'expired' : this.cache.freshness(known, nowMs);
     if (known !== undefined) {
       if (visitor.region !== undefined) known.cookieRegion = visitor.region;
-      if (freshness === 'fresh') return fromCache(known, nowMs - known.storedAtMs);
     }
+    const renewal = mayCall ? this.cache.renewalOf(key, variant) : undefined;
+    const isWorthwhile = renewal !== undefined && this.client.caller.refusal(key, visitor) === undefined;
+    if (known !== undefined && freshness === 'fresh' && !isWorthwhile) return fromCache(known, nowMs);
     const instead = freshness === 'expired' ? undefined : known;
     if (!mayCall) return instead === undefined ? SKIPPED : stale(instead, nowMs, 'skipped', undefined);
+    // The visitor has done something: the answer to that is what the next page goes by.
+    if (isWorthwhile) return { flight: renewal, instead, isProbe: this.client.caller.isProbe(visitor) };
     const question = {
       visitor: { ...visitor, region: visitor.region ?? known?.cookieRegion },
       tcString,
@@ -76,6 +80,22 @@ export class SegmentLookup {
     }
   }
 
+  /**
+   * Tells the DCS of the visitor's region what has happened. Its answer replaces what is remembered.
+   * @param signals as `encodedSignals` writes them
+   * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
+   */
+  async tell(visitor: Visitor, tcString: string | undefined, signals: string): Promise<Verdict> {
+    const key = this.client.keys.keyOf(visitor);
+    const variant = this.client.keys.variantOf(visitor, tcString !== undefined);
+    const region = visitor.region ?? this.cache.get(key, variant)?.cookieRegion;
+    const question = { visitor: { ...visitor, region }, tcString, signals, variant };
+    const flight = this.#outsideOfRequests(() =>
+      this.cache.renew(key, variant, (ownKey) => this.client.tell(ownKey, question)),
+    );
+    return this.arrived(await flight.promise);
+  }
+
   /** The verdict when the call that was waited for has brought something. */
   arrived(remembered: Remembered): Verdict {
     if (remembered.excluded !== undefined) return excluded(remembered.excluded, remembered);
@@ -84,14 +104,25 @@ export class SegmentLookup {
 
   /** The verdict when it was not waited for any longer. */
   pending(known: Remembered | undefined, nowMs: number): Verdict {
-    return known === undefined ? STILL_PENDING : stale(known, nowMs, 'revalidating', undefined);
+    return known === undefined ? STILL_PENDING : this.#known(known, nowMs, 'revalidating', undefined);
   }
 
   /** The verdict when it failed: a failing refresh never takes known segments away. */
   failed(failure: DcsError, known: Remembered | undefined, nowMs: number): Verdict {
     if (isExclusion(failure.reason)) return excluded(failure.reason, undefined);
-    if (known !== undefined) return stale(known, nowMs, failure.reason, failure);
+    if (known !== undefined) return this.#known(known, nowMs, failure.reason, failure);
     return { status: 'unknown', reason: failure.reason, remembered: undefined, ageMs: undefined, failure };
+  }
+
+  /** What was to be replaced: it may be as good as before. */
+  #known(
+    known: Remembered,
+    nowMs: number,
+    reason: FailureReason | 'revalidating',
+    failure: DcsError | undefined,
+  ): Verdict {
+    const isFresh = this.cache.freshness(known, nowMs) === 'fresh';
+    return isFresh ? fromCache(known, nowMs) : stale(known, nowMs, reason, failure);
   }
 
   #load(key: string, question: Question, instead: Remembered | undefined, nowMs: number): Verdict | OnItsWay {
@@ -127,8 +158,9 @@ export function asDcsError(error: unknown): DcsError {
   return error instanceof DcsError ? error : new DcsError('bad-reply', 'the answer of the DCS could not be used');
 }
 
-function fromCache(known: Remembered, ageMs: number): Verdict {
+function fromCache(known: Remembered, nowMs: number): Verdict {
   if (known.excluded !== undefined) return excluded(known.excluded, known);
+  const ageMs = nowMs - known.storedAtMs;
   return { status: 'cached', reason: undefined, remembered: known, ageMs, failure: undefined };
 }
 

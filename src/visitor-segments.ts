@@ -60,6 +60,15 @@ export interface Instance {
  */
 export let servedBy: (segments: VisitorSegments | undefined, instance: Instance) => VisitorSegments | undefined;
 
+/** Who was asked about with which consent, and how newer segments of theirs are made, for the same response. */
+export let askedAbout: <Name extends string>(
+  segments: VisitorSegments<Name>,
+) => {
+  readonly visitor: Visitor;
+  readonly tcString: string | undefined;
+  readonly newer: (verdict: Verdict) => VisitorSegments<Name>;
+};
+
 /**
  * The segments of one visitor as of one request: what `req.aamSegments` is. Immutable. Whatever its status, `has()` can
  * be asked; where nothing is known the answer is `false`. Printing it or turning it into JSON shows no identifier.
@@ -72,6 +81,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   readonly #visitor: Visitor;
   readonly #verdict: Verdict;
   readonly #replaced: VisitorSegments | undefined;
+  readonly #tcString: string | undefined;
   /** The response that will be made of it, until it has been read. */
   #unread: ServerResponse | undefined;
 
@@ -82,12 +92,14 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     verdict: Verdict,
     res?: ServerResponse,
     replaced?: VisitorSegments,
+    tcString?: string,
   ) {
     this.#instance = instance;
     this.#visitor = visitor;
     this.#verdict = verdict;
     this.#unread = res;
     this.#replaced = replaced;
+    this.#tcString = tcString;
   }
 
   static {
@@ -98,6 +110,12 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
       }
       return undefined;
     };
+    askedAbout = (segments) => ({
+      visitor: segments.#visitor,
+      tcString: segments.#tcString,
+      // What the response was made of before has made it private already, or may still do so.
+      newer: (verdict) => new VisitorSegments(segments.#instance, segments.#visitor, verdict, segments.#unread),
+    });
   }
 
   /**

@@ -33,6 +33,8 @@ export type Freshness = 'fresh' | 'stale' | 'late' | 'expired';
 /** A load on its way. Everybody who asks the same about this visitor shares it, each with a deadline of their own. */
 export interface Flight<V> {
   readonly variant: string;
+  /** Whether what it brings is newer than what is known, however fresh that is. */
+  readonly isRenewal: boolean;
   /** Settles after the value was stored. A rejection nobody waits for is not reported as unhandled. */
   readonly promise: Promise<V>;
 }
@@ -52,6 +54,7 @@ export class SegmentCache<V extends Stamped> {
   readonly #config: SegmentCacheConfig;
   readonly #store: VisitorStore<V>;
   readonly #flights = new Map<string, readonly Flight<V>[]>();
+  #renewals = 0;
 
   constructor(config: SegmentCacheConfig) {
     this.#config = config;
@@ -84,8 +87,29 @@ export class SegmentCache<V extends Stamped> {
    * loader gets a key that is safe to keep.
    */
   load(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
-    const onItsWay = this.#flights.get(key)?.find((flight) => flight.variant === variant);
-    if (onItsWay !== undefined) return onItsWay;
+    const onItsWay = this.#flights.get(key)?.findLast((flight) => flight.variant === variant);
+    return onItsWay ?? this.#start(key, variant, false, loader);
+  }
+
+  /** A new load, whatever is known and on its way: something has happened that changes the answer. */
+  renew(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
+    this.#renewals++;
+    const flight = this.#start(key, variant, true, loader);
+    const end = () => {
+      this.#renewals--;
+    };
+    flight.promise.then(end, end);
+    return flight;
+  }
+
+  /** The newest {@link renew}al on its way. */
+  renewalOf(key: string, variant: string): Flight<V> | undefined {
+    // Nearly always there is none, and nearly every request asks.
+    if (this.#renewals === 0) return undefined;
+    return this.#flights.get(key)?.findLast((flight) => flight.isRenewal && flight.variant === variant);
+  }
+
+  #start(key: string, variant: string, isRenewal: boolean, loader: (key: string) => Promise<V>): Flight<V> {
     const ownKey = ownCopy(key);
     const promise = loader(ownKey).then(
       (value) => {
@@ -100,7 +124,7 @@ export class SegmentCache<V extends Stamped> {
       },
     );
     promise.catch(() => {});
-    const flight: Flight<V> = { variant, promise };
+    const flight: Flight<V> = { variant, isRenewal, promise };
     this.#flights.set(ownKey, [...(this.#flights.get(ownKey) ?? []), flight]);
     return flight;
   }

@@ -119,11 +119,13 @@ export class DcsCaller {
 
   /**
    * Tells the DCS of the visitor's region something, after all that was asked and told before.
-   * @throws {DcsError} by rejection
+   * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
    */
-  sendEvent(key: string, question: Question): Promise<DcsReply> {
-    if (this.#closing !== undefined) return Promise.reject(closedError());
+  async sendEvent(key: string, question: Question): Promise<DcsReply> {
+    if (this.#closing !== undefined) throw closedError();
     const call = this.#callFor(question);
+    // Too large, it is refused before it waits for its turn.
+    call.request(this.#originFor(question.visitor));
     return this.#events.send(
       key,
       (controller) => this.#call(call, controller),

@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http';
+import { isSpeculative } from './consent/speculation';
+import { encodedSignals, type Signals } from './dcs/signals';
+import { AamError } from './errors';
+import type { SegmentLookup } from './segment-lookup';
+import { askedAbout, type Instance, servedBy, type VisitorSegments } from './visitor-segments';
+
+/** Tells the DCS what the visitor of a request has done: what `aam.sendEvent()` does. */
+export async function sendEventOf<Name extends string>(
+  lookup: SegmentLookup,
+  instance: Instance,
+  req: IncomingMessage,
+  signals: Signals,
+): Promise<VisitorSegments<Name>> {
+  const encoded = encodedSignals(signals);
+  const { aamSegments } = req as { aamSegments?: VisitorSegments<Name> };
+  const segments = servedBy(aamSegments, instance) as VisitorSegments<Name> | undefined;
+  if (segments === undefined) {
+    throw new AamError(
+      'ERR_AAM_MIDDLEWARE_MISSING',
+      'this request has not been through the middleware whose sendEvent() was called',
+    );
+  }
+  const { status } = segments;
+  // Nobody to speak of, nobody who may be spoken of, or not their doing: the browser fetches ahead.
+  if (status === 'anonymous' || status === 'excluded' || isSpeculative(req.headers)) return segments;
+  const { visitor, tcString, newer } = askedAbout(segments);
+  return newer(await lookup.tell(visitor, tcString, encoded));
+}

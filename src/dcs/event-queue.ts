@@ -65,13 +65,16 @@ export class EventQueue {
    * @throws {AamError} by rejection: a {@link DcsError}, or `ERR_AAM_EVENT_DROPPED` if it never was sent
    */
   async send(key: string, call: Call, notBeforeMs: () => number): Promise<DcsReply> {
+    let isSent = false;
     const paced: Call = async (controller) => {
       for (;;) {
-        await this.#allowed(key, notBeforeMs, controller.signal);
+        // Sent at once where nothing is in the way, and not only after whatever else happens in this tick.
+        if (!this.#isAllowed(key, notBeforeMs)) await this.#allowed(key, notBeforeMs, controller.signal);
         try {
           return await this.#room.execute(() => {
             // While it waited for room, others may have failed.
             if (this.#waitMs(key, notBeforeMs) > 0) throw NOT_NOW;
+            isSent = true;
             this.#waiting.delete(paced);
             return call(controller);
           }, controller.signal);
@@ -83,8 +86,10 @@ export class EventQueue {
       }
     };
     const turn = this.#lane.event(key, paced);
-    this.#waiting.set(paced, { key, turn });
-    this.#dropOldest(key);
+    if (!isSent) {
+      this.#waiting.set(paced, { key, turn });
+      this.#dropOldest(key);
+    }
     this.#underWay.add(turn.reply);
     try {
       const reply = await turn.reply;
@@ -111,6 +116,10 @@ export class EventQueue {
 
   #waitMs(key: string, notBeforeMs: () => number): number {
     return Math.max(this.#lane.heldForMs(key), notBeforeMs());
+  }
+
+  #isAllowed(key: string, notBeforeMs: () => number): boolean {
+    return this.#lane.refusal(key) === undefined && this.#waitMs(key, notBeforeMs) <= 0;
   }
 
   async #allowed(key: string, notBeforeMs: () => number, signal: AbortSignal): Promise<void> {

@@ -327,6 +327,7 @@ describe('stats()', () => {
       visitors: 1,
       calls: 1,
       inFlight: 0,
+      events: { queued: 0, sent: 0, failed: 0, dropped: 0 },
       origins: { [simulator.dcs.origins[9] as string]: { breaker: 'closed', running: 0, queued: 0, pausedForMs: 0 } },
       advice: [],
     });

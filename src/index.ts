@@ -1,3 +1,4 @@
+export type { BreakerOptions, DcsClientOptions, DcsOptions } from './client-options';
 export type { DcsDispatcher } from './dcs/caller';
 export type { FailureReason } from './dcs/dcs-error';
 export type { Exclusion } from './dcs/error-codes';
@@ -5,18 +6,18 @@ export type { EventStats } from './dcs/event-queue';
 export type { BreakerState, OriginStats } from './dcs/origin-gate';
 export type { SegmentIds } from './dcs/request';
 export type { Signals, SignalValue } from './dcs/signals';
+export { createDcsClient, type DcsClient, type DcsClientStats } from './dcs-client';
 export { AamError, type AamErrorCode } from './errors';
 export type { Register, RegisteredName } from './express';
 export type { AuthState, CustomerId } from './identity/customer-ids';
 export type { VisitorId } from './identity/given-identity';
 export type { Visitor } from './identity/visitor';
+export type { LookupManyOptions, LookupResult } from './lookup-many';
 export { type AamSegments, type AamStats, aamSegments } from './middleware';
 export type {
   AamSegmentsOptions,
-  BreakerOptions,
   CacheOptions,
   ConsentOptions,
-  DcsOptions,
   IdentityOptions,
   PrivacyOptions,
 } from './options';

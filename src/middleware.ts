@@ -4,13 +4,13 @@ import { type Consent, ConsentGate, NO_CONSENT } from './consent/gate';
 import { Robots } from './consent/robot';
 import { isSpeculative } from './consent/speculation';
 import { CookieFinder } from './cookie-header';
-import type { EventStats } from './dcs/event-queue';
-import type { OriginStats } from './dcs/origin-gate';
 import type { Signals } from './dcs/signals';
+import type { DcsClientStats } from './dcs-client';
 import type { AamError, AamErrorCode } from './errors';
 import { GivenIdentity, type VisitorId } from './identity/given-identity';
 import { type Identity, IdentityReader, type Visitor } from './identity/visitor';
 import { webSdkCookieName } from './identity/web-sdk-cookies';
+import { LookupSignals } from './lookup-signals';
 import { type AamSegmentsOptions, resolveOptions } from './options';
 import { ResponsePrivacy } from './response-privacy';
 import { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
@@ -31,21 +31,11 @@ import {
 import { waitFor } from './waiting-request';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
-export interface AamStats {
+export interface AamStats extends DcsClientStats {
   /** Requests by the status that they were served with. */
   readonly requests: Readonly<Record<SegmentStatus, number>>;
   /** Visitors remembered. */
   readonly visitors: number;
-  /** Calls made to the DCS. */
-  readonly calls: number;
-  /** Calls on their way, or waiting for their turn. */
-  readonly inFlight: number;
-  /** How it stands with each server that was asked, by origin. */
-  readonly origins: Readonly<Record<string, OriginStats>>;
-  /** What became of the events. */
-  readonly events: EventStats;
-  /** What is wrong with the configuration, and what to do: all that was said as the warning `WRN_AAM_DCS`. */
-  readonly advice: readonly string[];
 }
 
 /** The middleware, and what can be done with it beside mounting it. */
@@ -100,12 +90,6 @@ interface ServedResponse extends ServerResponse {
 export function aamSegments<const Name extends string = never>(options: AamSegmentsOptions<Name>): AamSegments<Name> {
   const resolved = resolveOptions(options);
   const { maxWaitMs, orgId } = resolved;
-  if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(orgId)) {
-    // Legal, but nearly always a slip, and one that would only show as visitors who never have an id.
-    process.emitWarning(`the option 'orgId' is ${orgId}; Adobe's are 24 hexadecimal digits and @AdobeOrg`, {
-      code: 'WRN_AAM_ORG_ID',
-    });
-  }
   const lookup = new SegmentLookup(resolved, () => Math.floor(performance.now()));
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy(resolved.privacy) };
   const cookies = new CookieFinder();
@@ -118,6 +102,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const gate = new ConsentGate({ ...resolved.consent, webSdkCookie: webSdkCookieName(orgId, 'consent') }, cookies);
   const robots = resolved.excludeBots ? new Robots() : undefined;
   const skip = resolved.skip && new SiteFunction('options.skip', 'WRN_AAM_SKIP_THREW', resolved.skip);
+  const signals = resolved.signals && new LookupSignals(resolved.signals);
   const requests: Record<SegmentStatus, number> = {
     fresh: 0,
     cached: 0,
@@ -201,7 +186,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       return unasked('excluded', refusal);
     }
     if (problem !== undefined) return unasked('anonymous', problem);
-    return lookup.begin(visitor, tcString, !isSpeculative(req.headers), nowMs);
+    const signalsOf = signals && (() => signals.of(req));
+    return lookup.begin(visitor, tcString, !isSpeculative(req.headers), nowMs, signalsOf);
   }
 
   return Object.assign(aamSegmentsMiddleware, {
@@ -217,11 +203,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     stats: () => ({
       requests: { ...requests },
       visitors: lookup.cache.size,
-      calls: lookup.client.caller.calls,
-      inFlight: lookup.client.caller.inFlight,
-      origins: lookup.client.caller.origins,
-      events: lookup.client.caller.events,
-      advice: lookup.client.advice.given,
+      ...lookup.client.stats(),
     }),
     close: () => lookup.client.caller.close(),
     requireSegment: requireSegment<Name>,

@@ -2,6 +2,7 @@
  * Owns: what the DCS says of a visitor, as segments and for how long they hold. It remembers no answer, and knows
  * nothing of requests. Next: segment-lookup.ts, which remembers; dcs-client.ts, for those who want to do without.
  */
+import type { ResolvedClientOptions } from './client-options';
 import { ConfigurationAdvice } from './configuration-advice';
 import { DcsCaller } from './dcs/caller';
 import { DcsError } from './dcs/dcs-error';
@@ -9,14 +10,19 @@ import { ADVICE, type Exclusion } from './dcs/error-codes';
 import type { DcsReply } from './dcs/reply';
 import type { Question } from './dcs/request';
 import { VisitorKeys } from './identity/visitor-keys';
-import type { ResolvedOptions } from './options';
 import { Remembered } from './remembered';
 import { segmentSetOf } from './segments/segment-set';
 
 /** The resolved values that asking needs. */
-export type SegmentClientConfig = Pick<ResolvedOptions, 'orgId' | 'partnerHost' | 'destinations' | 'dcs'> & {
-  readonly cache: Pick<ResolvedOptions['cache'], 'ttlMs' | 'emptyTtlMs' | 'keySecret'>;
-};
+export interface SegmentClientConfig extends Omit<ResolvedClientOptions, 'names'> {
+  readonly cache: {
+    /** For how long an answer holds. */
+    readonly ttlMs: number;
+    /** The same of one without segments, and how long a visitor is left alone after an answer without data. */
+    readonly emptyTtlMs: number;
+    readonly keySecret: string | undefined;
+  };
+}
 
 const MINUTE_MS = 60_000;
 
@@ -41,6 +47,12 @@ export class SegmentClient {
   /** @param nowMs a monotonic clock */
   constructor(config: SegmentClientConfig, nowMs: () => number) {
     this.#config = config;
+    if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(config.orgId)) {
+      // Legal, but nearly always a slip, and one that would only show as visitors who never have an id.
+      process.emitWarning(`the option 'orgId' is ${config.orgId}; Adobe's are 24 hexadecimal digits and @AdobeOrg`, {
+        code: 'WRN_AAM_ORG_ID',
+      });
+    }
     this.keys = new VisitorKeys(config.cache.keySecret);
     this.advice = new ConfigurationAdvice({
       adviceOnCode: ADVICE,
@@ -53,6 +65,11 @@ export class SegmentClient {
       noDataIntervalMs: config.cache.emptyTtlMs,
       nowMs,
     });
+  }
+
+  stats() {
+    const { calls, inFlight, origins, events } = this.caller;
+    return { calls, inFlight, origins, events, advice: this.advice.given };
   }
 
   /**

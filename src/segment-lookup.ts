@@ -3,14 +3,13 @@
  * Next: middleware.ts, which holds a request for as long as it may be held.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Flight, SegmentCache } from './cache/segment-cache';
+import { type Flight, SegmentCache, type SegmentCacheConfig } from './cache/segment-cache';
 import { DcsError, type FailureReason } from './dcs/dcs-error';
 import type { Exclusion } from './dcs/error-codes';
 import type { Question } from './dcs/request';
 import type { Visitor } from './identity/visitor';
-import type { ResolvedOptions } from './options';
 import type { Remembered } from './remembered';
-import { isExclusion, SegmentClient } from './segment-client';
+import { isExclusion, SegmentClient, type SegmentClientConfig } from './segment-client';
 import type { Verdict } from './visitor-segments';
 
 /** A call is on its way that a request may wait for. */
@@ -22,6 +21,11 @@ export interface OnItsWay {
   readonly isProbe: boolean;
 }
 
+/** The resolved values that it needs. */
+export interface SegmentLookupConfig extends SegmentClientConfig {
+  readonly cache: SegmentClientConfig['cache'] & Omit<SegmentCacheConfig, 'nowMs'>;
+}
+
 export class SegmentLookup {
   readonly client: SegmentClient;
   readonly cache: SegmentCache<Remembered>;
@@ -30,18 +34,26 @@ export class SegmentLookup {
   /** A shared call must not run in the async context of the request that happened to start it. */
   readonly #outsideOfRequests = AsyncLocalStorage.snapshot();
 
-  constructor(options: ResolvedOptions, nowMs: () => number) {
+  /** @param nowMs a monotonic clock */
+  constructor(config: SegmentLookupConfig, nowMs: () => number) {
     this.nowMs = nowMs;
-    this.cache = new SegmentCache({ ...options.cache, nowMs });
-    this.client = new SegmentClient(options, nowMs);
+    this.cache = new SegmentCache({ ...config.cache, nowMs });
+    this.client = new SegmentClient(config, nowMs);
   }
 
   /**
    * What can be served at once, without a promise, or the call that would have to be waited for.
    * @param tcString by which the visitor consents: goes along with the call
    * @param mayCall without it what is known is served, and nobody is asked
+   * @param signalsOf what is to be told along with the call, encoded; asked only where a call is made
    */
-  begin(visitor: Visitor, tcString: string | undefined, mayCall: boolean, nowMs: number): Verdict | OnItsWay {
+  begin(
+    visitor: Visitor,
+    tcString: string | undefined,
+    mayCall: boolean,
+    nowMs: number,
+    signalsOf: () => string = NO_SIGNALS,
+  ): Verdict | OnItsWay {
     const key = this.client.keys.keyOf(visitor);
     const variant = this.client.keys.variantOf(visitor, tcString !== undefined);
     const known = this.cache.get(key, variant);
@@ -56,13 +68,8 @@ export class SegmentLookup {
     if (!mayCall) return instead === undefined ? SKIPPED : stale(instead, nowMs, 'skipped', undefined);
     // The visitor has done something: the answer to that is what the next page goes by.
     if (isWorthwhile) return { flight: renewal, instead, isProbe: this.client.caller.isProbe(visitor) };
-    const question = {
-      visitor: { ...visitor, region: visitor.region ?? known?.cookieRegion },
-      tcString,
-      variant,
-      signals: '',
-    };
-    const found = this.#load(key, question, instead, nowMs);
+    const question = { visitor: { ...visitor, region: visitor.region ?? known?.cookieRegion }, tcString, variant };
+    const found = this.#load(key, question, signalsOf, instead, nowMs);
     // Behind the visitor's back.
     return freshness === 'stale' && 'flight' in found ? this.pending(known, nowMs) : found;
   }
@@ -70,6 +77,13 @@ export class SegmentLookup {
   /** Forgets all about a visitor. A call that is on its way goes on, and what it brings is not remembered. */
   forget(visitor: Visitor): void {
     for (const key of this.client.keys.allKeysOf(visitor)) this.cache.forget(key);
+  }
+
+  /** Has the DCS opt the visitor out, for good. */
+  async optOut(visitor: Visitor): Promise<void> {
+    this.forget(visitor);
+    await this.client.caller.optOut(this.client.keys.keyOf(visitor), visitor);
+    this.forget(visitor);
   }
 
   /** A visitor does not agree, or not any more: nothing is remembered of them, and nothing more is asked. */
@@ -125,17 +139,29 @@ export class SegmentLookup {
     return isFresh ? fromCache(known, nowMs) : stale(known, nowMs, reason, failure);
   }
 
-  #load(key: string, question: Question, instead: Remembered | undefined, nowMs: number): Verdict | OnItsWay {
-    const { visitor, variant } = question;
+  #load(
+    key: string,
+    about: Omit<Question, 'signals'>,
+    signalsOf: () => string,
+    instead: Remembered | undefined,
+    nowMs: number,
+  ): Verdict | OnItsWay {
+    const { visitor, variant } = about;
     const refusal = this.client.caller.refusal(key, visitor);
     if (refusal !== undefined) return this.failed(refusal, instead, nowMs);
     const isProbe = this.client.caller.isProbe(visitor);
+    const onItsWay = this.cache.flightOf(key, variant);
+    if (onItsWay !== undefined) return { flight: onItsWay, instead, isProbe };
+    // The site's function, in the context of its request.
+    const question = { ...about, signals: signalsOf() };
     const flight = this.#outsideOfRequests(() =>
       this.cache.load(key, variant, (ownKey) => this.client.ask(ownKey, question)),
     );
     return { flight, instead, isProbe };
   }
 }
+
+const NO_SIGNALS = () => '';
 
 const STILL_PENDING: Verdict = {
   status: 'unknown',

@@ -27,6 +27,7 @@ describe('resolveOptions', () => {
       maxWaitMs: 150,
       skip: undefined,
       excludeBots: true,
+      signals: undefined,
       identity: { sEcid: true, adobeMc: false, uuidCookies: [], resolve: undefined, customerIds: undefined },
       consent: { required: false, gpc: true, tcfCookie: 'euconsent-v2', given: undefined },
       privacy: { varyCookie: false },

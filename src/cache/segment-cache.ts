@@ -82,13 +82,17 @@ export class SegmentCache<V extends Stamped> {
     return pastTtlMs < staleIfErrorMs ? 'late' : 'expired';
   }
 
+  /** The load on its way for this question about the visitor. */
+  flightOf(key: string, variant: string): Flight<V> | undefined {
+    return this.#flights.get(key)?.findLast((flight) => flight.variant === variant);
+  }
+
   /**
    * The load on its way for this question about the visitor, or a new one. What it brings replaces what was known. The
    * loader gets a key that is safe to keep.
    */
   load(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
-    const onItsWay = this.#flights.get(key)?.findLast((flight) => flight.variant === variant);
-    return onItsWay ?? this.#start(key, variant, false, loader);
+    return this.flightOf(key, variant) ?? this.#start(key, variant, false, loader);
   }
 
   /** A new load, whatever is known and on its way: something has happened that changes the answer. */

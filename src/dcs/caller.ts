@@ -108,6 +108,11 @@ export class DcsCaller {
     return this.#gateOf(this.#originFor(visitor)).isBroken;
   }
 
+  /** In how many milliseconds to come again about this visitor where no call would be made right now; 0: come. */
+  retryInMs(key: string, visitor: Visitor): number {
+    return Math.max(this.#lane.heldForMs(key), this.#gateOf(this.#originFor(visitor)).retryInMs());
+  }
+
   /**
    * Asks the DCS of the visitor's region, or joins the call that asks the same and is already on its way.
    * @throws {DcsError} by rejection

@@ -60,7 +60,7 @@ export class RequestWriter {
 
   /** The opt-out of a visitor (Audience Manager docs, "Data Privacy Requests"): it cannot be taken back. */
   optOutRequest(visitor: Visitor): DcsRequest {
-    return { method: 'GET', path: `/demoptout.jpg?d_rtbd=json${this.#idsOf(visitor)}`, body: undefined };
+    return { method: 'GET', path: `/demoptout.jpg?${this.#idsOf(visitor).slice(1)}`, body: undefined };
   }
 
   #params({ visitor, tcString, signals }: Question): string {

@@ -8,7 +8,7 @@ export type AuthState = 'unknown' | 'authenticated' | 'logged-out';
 
 /** An id of the company's own, in one of its data sources: named by its id or by its integration code. */
 export type CustomerId = {
-  /** As the company's file or login has it. No control characters. */
+  /** As the company's file or login has it. Not blank, no control characters. */
   readonly id: string;
   /** @default 'unknown' */
   readonly authState?: AuthState | undefined;
@@ -82,5 +82,5 @@ function isCount(value: unknown): boolean {
 
 /** A control character would stand for the separator of the protocol, half a surrogate pair for nothing at all. */
 function isTerm(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && !/[\p{Cc}\p{Cs}]/u.test(value);
+  return typeof value === 'string' && value.trim() !== '' && !/[\p{Cc}\p{Cs}]/u.test(value);
 }

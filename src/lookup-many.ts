@@ -1,0 +1,272 @@
+/**
+ * Owns: asking about many visitors, one after the other from a source that may be endless: how many at a time and per
+ * second, what is waited for instead of failing, and in which order the answers come. It holds a window of the source
+ * and nothing else.
+ */
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bulkhead } from 'cockatiel';
+import { DcsError } from './dcs/dcs-error';
+import type { AamError } from './errors';
+import type { VisitorId } from './identity/given-identity';
+import type { Visitor } from './identity/visitor';
+import { assert, count, group, optional } from './option-checks';
+import type { SegmentLookup } from './segment-lookup';
+import { checkedVisitor, lookupVisitor } from './visitor-lookup';
+import type { Instance, VisitorSegments } from './visitor-segments';
+
+/** How fast to ask about many. */
+export interface LookupManyOptions {
+  /** Visitors who are asked about at a time. @default 16 */
+  readonly concurrency?: number | undefined;
+  /** Calls per second, at most. @default as many as the DCS answers */
+  readonly ratePerSecond?: number | undefined;
+  /** Ends it with its own reason. Calls that are on their way are let go of. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What became of one visitor: segments, or why there are none. `visitor` is the very object that was given. */
+export type LookupResult<V, Name extends string = string> =
+  | { readonly visitor: V; readonly segments: VisitorSegments<Name>; readonly error: undefined }
+  | { readonly visitor: V; readonly segments: undefined; readonly error: AamError };
+
+/** Beside those who are asked about now, so many others may wait for the answer of one who came before them. */
+const WINDOW_PER_CALL = 8;
+/** A DCS that fails is waited for. When it has failed for so long, its visitors fail until it answers again. */
+const OUTAGE_PATIENCE_MS = 60_000;
+/** So that a patience that is over is noticed. */
+const LONGEST_NAP_MS = 1_000;
+/** Timers are late. So much of it is made up for. */
+const CATCH_UP_MS = 20;
+
+/** The segments of many visitors, in the order in which they were given: what `client.lookupMany()` does. */
+export async function* lookupMany<V extends VisitorId, Name extends string>(
+  lookup: SegmentLookup,
+  instance: Instance,
+  visitors: AsyncIterable<V> | Iterable<V>,
+  options: LookupManyOptions,
+): AsyncGenerator<LookupResult<V, Name>, void, undefined> {
+  const { concurrency, ratePerSecond, signal } = checked(options);
+  const ended = new AbortController();
+  setMaxListeners(0, ended.signal);
+  const asking = new Asking<Name>(lookup, instance, concurrency, ratePerSecond, ended.signal);
+  const window = new ReadAhead(visitors, concurrency * WINDOW_PER_CALL, (visitor) => asking.ask(visitor));
+  const onAbort = () => window.fail(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    signal?.throwIfAborted();
+    for (;;) {
+      const next = await window.next();
+      if (next === undefined) return;
+      yield next;
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    ended.abort(new DcsError('closed', 'nobody wants to know any more'));
+    await window.close();
+  }
+}
+
+function checked(options: LookupManyOptions) {
+  const given = group<LookupManyOptions>('options', options, { concurrency: true, ratePerSecond: true, signal: true });
+  const { ratePerSecond } = given;
+  const rule = 'a number above 0';
+  assert(ratePerSecond === undefined || ratePerSecond > 0, 'options.ratePerSecond', rule, ratePerSecond);
+  const isSignal = (value: unknown) => value instanceof AbortSignal;
+  return {
+    concurrency: count('options.concurrency', given.concurrency, 16),
+    ratePerSecond,
+    signal: optional('options.signal', given.signal, 'an AbortSignal', isSignal),
+  };
+}
+
+/** Asks about visitors, whoever they are, as fast as it may. */
+class Asking<Name extends string> {
+  readonly #lookup: SegmentLookup;
+  readonly #instance: Instance;
+  readonly #ended: AbortSignal;
+  readonly #room;
+  readonly #msPerCall: number;
+  /** Who is in the window twice is asked about once. */
+  readonly #answers = new Map<string, Promise<VisitorSegments<Name>>>();
+  /** By region, since when no call was made because too many had failed. */
+  readonly #outages = new Map<number | undefined, number>();
+  #nextCallAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    lookup: SegmentLookup,
+    instance: Instance,
+    concurrency: number,
+    ratePerSecond: number | undefined,
+    ended: AbortSignal,
+  ) {
+    this.#lookup = lookup;
+    this.#instance = instance;
+    this.#ended = ended;
+    this.#room = bulkhead(concurrency, Number.POSITIVE_INFINITY);
+    this.#msPerCall = ratePerSecond === undefined ? 0 : 1_000 / ratePerSecond;
+  }
+
+  /** Never rejects. `leave` is to be called when the answer has left the window. */
+  ask<V extends VisitorId>(visitorId: V): { result: Promise<LookupResult<V, Name>>; leave: () => void } {
+    let visitor: Visitor;
+    try {
+      visitor = checkedVisitor(visitorId);
+    } catch (error) {
+      const result = { visitor: visitorId, segments: undefined, error: error as AamError };
+      return { result: Promise.resolve(result), leave: () => {} };
+    }
+    const { keys } = this.#lookup.client;
+    const question = `${keys.keyOf(visitor)} ${keys.variantOf(visitor, false)}`;
+    const onItsWay = this.#answers.get(question);
+    const answer = onItsWay ?? this.#room.execute(() => this.#ask(visitor), this.#ended);
+    if (onItsWay === undefined) this.#answers.set(question, answer);
+    const result = answer.then(
+      (segments): LookupResult<V, Name> => ({ visitor: visitorId, segments, error: undefined }),
+      (error: AamError): LookupResult<V, Name> => ({ visitor: visitorId, segments: undefined, error }),
+    );
+    return {
+      result,
+      leave: () => {
+        if (onItsWay === undefined) this.#answers.delete(question);
+      },
+    };
+  }
+
+  async #ask(visitor: Visitor): Promise<VisitorSegments<Name>> {
+    for (;;) {
+      if (this.#msPerCall > 0) await this.#turn();
+      this.#ended.throwIfAborted();
+      try {
+        const segments = await lookupVisitor<Name>(this.#lookup, this.#instance, visitor as VisitorId, {});
+        this.#outages.delete(visitor.region);
+        return segments;
+      } catch (error) {
+        if (!this.#isWorthWaitingFor(error, visitor)) throw error;
+        const { client } = this.#lookup;
+        const waitMs = client.caller.retryInMs(client.keys.keyOf(visitor), visitor);
+        await sleep(Math.min(Math.ceil(waitMs), LONGEST_NAP_MS), undefined, { signal: this.#ended }).catch(() => {});
+      }
+    }
+  }
+
+  /** When the rate allows the next call. */
+  async #turn(): Promise<void> {
+    const nowMs = this.#lookup.nowMs();
+    const atMs = Math.max(this.#nextCallAtMs, nowMs - CATCH_UP_MS);
+    this.#nextCallAtMs = atMs + this.#msPerCall;
+    if (atMs > nowMs) await sleep(atMs - nowMs, undefined, { signal: this.#ended }).catch(() => {});
+  }
+
+  #isWorthWaitingFor(error: unknown, { region }: Visitor): boolean {
+    if (!(error instanceof DcsError)) return false;
+    switch (error.reason) {
+      case 'rate-limited':
+      case 'overloaded':
+        return true;
+      case 'circuit-open': {
+        const nowMs = this.#lookup.nowMs();
+        const sinceMs = this.#outages.get(region) ?? nowMs;
+        this.#outages.set(region, sinceMs);
+        return nowMs - sinceMs < OUTAGE_PATIENCE_MS;
+      }
+      default:
+        return false;
+    }
+  }
+}
+
+interface Started<R> {
+  readonly leave: () => void;
+  result: R | undefined;
+}
+
+/** Reads a source so far ahead and no further, and gives what is made of its items in their order. */
+class ReadAhead<V, R> {
+  readonly #source: AsyncIterator<V> | Iterator<V>;
+  readonly #size: number;
+  readonly #start: (item: V) => { result: Promise<R>; leave: () => void };
+  readonly #window: Started<R>[] = [];
+  #isReading = false;
+  #isOver = false;
+  #failure: { readonly reason: unknown; readonly isImmediate: boolean } | undefined;
+  #wake: () => void = () => {};
+
+  constructor(
+    source: AsyncIterable<V> | Iterable<V>,
+    size: number,
+    start: (item: V) => { result: Promise<R>; leave: () => void },
+  ) {
+    this.#size = size;
+    this.#start = start;
+    this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+  }
+
+  /** `undefined` at the end. Where the source fails, what it gave before comes first. */
+  async next(): Promise<R | undefined> {
+    for (;;) {
+      if (this.#failure?.isImmediate) throw this.#failure.reason;
+      this.#read();
+      const [first] = this.#window;
+      if (first === undefined && this.#failure !== undefined) throw this.#failure.reason;
+      if (first === undefined && this.#isOver) return undefined;
+      if (first?.result !== undefined) {
+        this.#window.shift();
+        first.leave();
+        return first.result;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Ends it, whatever is on its way. */
+  fail(reason: unknown): void {
+    this.#failure = { reason, isImmediate: true };
+    this.#isOver = true;
+    this.#wake();
+  }
+
+  /** Nothing more is wanted of the source. */
+  async close(): Promise<void> {
+    const isExhausted = this.#isOver && this.#failure === undefined;
+    this.#isOver = true;
+    // A source that is just being read, and may never go on, is told and not waited for.
+    const told = isExhausted ? undefined : this.#source.return?.();
+    if (!this.#isReading) await told;
+  }
+
+  #read(): void {
+    if (this.#isReading || this.#isOver || this.#window.length >= this.#size) return;
+    this.#isReading = true;
+    Promise.resolve()
+      .then(() => this.#source.next())
+      .then(
+        ({ done, value }) => {
+          this.#isReading = false;
+          if (this.#isOver) return;
+          if (done) this.#isOver = true;
+          else this.#add(value);
+          this.#wake();
+          this.#read();
+        },
+        (reason: unknown) => {
+          this.#isReading = false;
+          this.#isOver = true;
+          this.#failure ??= { reason, isImmediate: false };
+          this.#wake();
+        },
+      );
+  }
+
+  #add(item: V): void {
+    const { result, leave } = this.#start(item);
+    const started: Started<R> = { leave, result: undefined };
+    this.#window.push(started);
+    result.then((settled) => {
+      started.result = settled;
+      if (this.#window[0] === started) this.#wake();
+    });
+  }
+}

@@ -48,7 +48,7 @@ export interface DcsClient<Name extends string = string> {
    */
   lookupMany<V extends VisitorId>(
     visitors: AsyncIterable<V> | Iterable<V>,
-    options?: LookupManyOptions,
+    options?: LookupManyOptions<V, Name>,
   ): AsyncGenerator<LookupResult<V, Name>, void, undefined>;
   /**
    * Tells the DCS what the visitor has done, after all that was asked and told of them before, and gives the segments

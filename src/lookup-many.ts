@@ -16,11 +16,13 @@ import { checkedVisitor, lookupVisitor } from './visitor-lookup';
 import type { Instance, VisitorSegments } from './visitor-segments';
 
 /** How fast to ask about many. */
-export interface LookupManyOptions {
+export interface LookupManyOptions<V = VisitorId, Name extends string = string> {
   /** Visitors who are asked about at a time. @default 16 */
   readonly concurrency?: number | undefined;
   /** Calls per second, at most. @default as many as the DCS answers */
   readonly ratePerSecond?: number | undefined;
+  /** Told of each result as soon as it is there, before it is its turn. Must not throw. */
+  readonly onResult?: ((result: LookupResult<V, Name>) => void) | undefined;
   /** Ends it with its own reason. Calls that are on their way are let go of. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -44,13 +46,13 @@ export async function* lookupMany<V extends VisitorId, Name extends string>(
   lookup: SegmentLookup,
   instance: Instance,
   visitors: AsyncIterable<V> | Iterable<V>,
-  options: LookupManyOptions,
+  options: LookupManyOptions<V, Name>,
 ): AsyncGenerator<LookupResult<V, Name>, void, undefined> {
-  const { concurrency, ratePerSecond, signal } = checked(options);
+  const { concurrency, ratePerSecond, onResult, signal } = checked(options);
   const ended = new AbortController();
   setMaxListeners(0, ended.signal);
   const asking = new Asking<Name>(lookup, instance, concurrency, ratePerSecond, ended.signal);
-  const window = new ReadAhead(visitors, concurrency * WINDOW_PER_CALL, (visitor) => asking.ask(visitor));
+  const window = new ReadAhead(visitors, concurrency * WINDOW_PER_CALL, (visitor) => asking.ask(visitor), onResult);
   const onAbort = () => window.fail(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
@@ -67,8 +69,13 @@ export async function* lookupMany<V extends VisitorId, Name extends string>(
   }
 }
 
-function checked(options: LookupManyOptions) {
-  const given = group<LookupManyOptions>('options', options, { concurrency: true, ratePerSecond: true, signal: true });
+function checked<V, Name extends string>(options: LookupManyOptions<V, Name>) {
+  const given = group<LookupManyOptions<V, Name>>('options', options, {
+    concurrency: true,
+    ratePerSecond: true,
+    onResult: true,
+    signal: true,
+  });
   const { ratePerSecond } = given;
   const rule = 'a number above 0';
   assert(ratePerSecond === undefined || ratePerSecond > 0, 'options.ratePerSecond', rule, ratePerSecond);
@@ -76,6 +83,7 @@ function checked(options: LookupManyOptions) {
   return {
     concurrency: count('options.concurrency', given.concurrency, 16),
     ratePerSecond,
+    onResult: optional('options.onResult', given.onResult, 'a function', (value) => typeof value === 'function'),
     signal: optional('options.signal', given.signal, 'an AbortSignal', isSignal),
   };
 }
@@ -186,6 +194,7 @@ class ReadAhead<V, R> {
   readonly #source: AsyncIterator<V> | Iterator<V>;
   readonly #size: number;
   readonly #start: (item: V) => { result: Promise<R>; leave: () => void };
+  readonly #onResult: (result: R) => void;
   readonly #window: Started<R>[] = [];
   #isReading = false;
   #isOver = false;
@@ -196,9 +205,11 @@ class ReadAhead<V, R> {
     source: AsyncIterable<V> | Iterable<V>,
     size: number,
     start: (item: V) => { result: Promise<R>; leave: () => void },
+    onResult: (result: R) => void = () => {},
   ) {
     this.#size = size;
     this.#start = start;
+    this.#onResult = onResult;
     this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   }
 
@@ -266,6 +277,7 @@ class ReadAhead<V, R> {
     this.#window.push(started);
     result.then((settled) => {
       started.result = settled;
+      this.#onResult(settled);
       if (this.#window[0] === started) this.#wake();
     });
   }

@@ -30,6 +30,11 @@ export class Regions {
     return this.#origins.has(region);
   }
 
+  /** All regions with their origins. */
+  entries(): (readonly [region: number, origin: URL])[] {
+    return [...this.#origins];
+  }
+
   originOf(region: number | undefined): URL {
     return (region === undefined ? undefined : this.#origins.get(region)) ?? this.#defaultOrigin;
   }

@@ -94,14 +94,14 @@ export interface DcsSimulator {
  * error codes in `errors` and `X-Error`. `/id`, and opt-outs by `d_mid`, need a `d_orgid`. With `segmentIds` enabled
  * both `d_cts=1` and `d_cts=2` answer the segments' ids, for `traits` too.
  *
- * @throws TypeError for an unknown option or a value that breaks its rule
+ * @throws TypeError for an unknown option or a value that breaks its rule; the system's error for a `port` that is taken
  */
 export async function createDcsSimulator(options: DcsSimulatorOptions = {}): Promise<DcsSimulator> {
   const config = resolveSimulatorOptions(options);
   const visitors = new VisitorBook(config.denylistAfter);
   const faults = new FaultBoard((id) => visitors.find(id).id);
   const log = new RequestLog();
-  const servers = await startOrigins((origin) => handlerOf(origin, { config, visitors, faults, log }));
+  const servers = await startOrigins(config.port, (origin) => handlerOf(origin, { config, visitors, faults, log }));
   let closing: Promise<void> | undefined;
 
   const simulator: DcsSimulator = {

@@ -18,9 +18,18 @@ export interface OriginServers extends DcsOrigins {
   close(): Promise<void>;
 }
 
-export async function startOrigins(handlerFor: (origin: OriginName) => OriginHandler): Promise<OriginServers> {
+/**
+ * @param port where the alias listens, with the regions behind it; `undefined`: on ports that are free
+ * @throws the error of a port that cannot be listened on; then none is
+ */
+export async function startOrigins(
+  port: number | undefined,
+  handlerFor: (origin: OriginName) => OriginHandler,
+): Promise<OriginServers> {
   const names: readonly OriginName[] = [...REGIONS, 'alias'];
-  const servers = await Promise.all(names.map((name) => startServer(handlerFor(name))));
+  const portOf = (index: number) => (port === undefined ? 0 : port + ((index + 1) % names.length));
+  const starting = names.map((name, index) => startServer(handlerFor(name), portOf(index)));
+  const servers = await allOrNone(starting);
   const urls = servers.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   return {
     origins: Object.fromEntries(REGIONS.map((region, index) => [region, urls[index] as string])),
@@ -31,12 +40,22 @@ export async function startOrigins(handlerFor: (origin: OriginName) => OriginHan
   };
 }
 
-function startServer(handler: OriginHandler): Promise<Server> {
+async function allOrNone(starting: readonly Promise<Server>[]): Promise<Server[]> {
+  try {
+    return await Promise.all(starting);
+  } catch (error) {
+    const settled = await Promise.allSettled(starting);
+    await Promise.all(settled.map((each) => (each.status === 'fulfilled' ? stopServer(each.value) : undefined)));
+    throw error;
+  }
+}
+
+function startServer(handler: OriginHandler, port: number): Promise<Server> {
   // The DCS itself answers a call without a Host and one that is too long, so Node must let both through.
   const server = createServer({ requireHostHeader: false, maxHeaderSize: 64 * 1024 }, handler);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
+    server.listen(port, '127.0.0.1', () => resolve(server));
   });
 }
 

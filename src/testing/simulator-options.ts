@@ -7,6 +7,7 @@ export const REGIONS: readonly number[] = [3, 4, 6, 7, 8, 9, 11, 12];
 /** Where a call arrives: at the origin of a region, or of the partner's alias. */
 export type OriginName = number | 'alias';
 
+const MAX_PORT = 65_535;
 const ORG_ID = /^[0-9A-Fa-f]{24}@AdobeOrg$/;
 const HOST_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 
@@ -19,6 +20,11 @@ export interface DcsSimulatorOptions {
    * @default 'acme'
    */
   readonly partner?: string | undefined;
+  /**
+   * Where the alias listens; the regions listen on the ports that follow, in the order of their ids. Left out, each
+   * listens on a port that is free.
+   */
+  readonly port?: number | undefined;
   /**
    * The organisations the DCS knows, each 24 hexadecimal digits and `@AdobeOrg`; another `d_orgid` gets code 2.
    *
@@ -63,6 +69,7 @@ export interface RateLimit extends RateWindowLimit {
 /** The options checked, copied and completed. */
 export interface SimulatorConfig {
   readonly host: string;
+  readonly port: number | undefined;
   readonly segmentIds: boolean;
   readonly denylistAfter: RateWindowLimit | false;
   readonly rateLimit: RateWindowLimit | false;
@@ -73,12 +80,13 @@ export interface SimulatorConfig {
 
 /** @throws TypeError for an unknown option or a value that breaks its rule */
 export function resolveSimulatorOptions(options: DcsSimulatorOptions): SimulatorConfig {
-  const known = ['partner', 'orgIds', 'segmentIds', 'denylistAfter', 'rateLimit', 'aliasRegion'];
+  const known = ['partner', 'port', 'orgIds', 'segmentIds', 'denylistAfter', 'rateLimit', 'aliasRegion'];
   assertKnownKeys('options', options, known);
-  const { partner = 'acme', orgIds, segmentIds = false, rateLimit = false, aliasRegion = 7 } = options;
+  const { partner = 'acme', port, orgIds, segmentIds = false, rateLimit = false, aliasRegion = 7 } = options;
   const { denylistAfter = { calls: 100, withinMs: 10_000 } } = options;
 
   assertRule(typeof partner === 'string' && HOST_LABEL.test(partner), 'options.partner', 'one host label', partner);
+  if (port !== undefined) assertInteger('options.port', port, 1, MAX_PORT - REGIONS.length);
   assertBoolean('options.segmentIds', segmentIds);
   assertRule(REGIONS.includes(aliasRegion), 'options.aliasRegion', `one of ${REGIONS.join(', ')}`, aliasRegion);
   if (denylistAfter !== false) assertWindow('options.denylistAfter', denylistAfter, []);
@@ -90,6 +98,7 @@ export function resolveSimulatorOptions(options: DcsSimulatorOptions): Simulator
   }
   return {
     host: `${partner.toLowerCase()}.demdex.net`,
+    port,
     segmentIds,
     denylistAfter: denylistAfter && { ...denylistAfter },
     rateLimit: rateLimit && { ...rateLimit },

@@ -1,0 +1,177 @@
+import { randomInt } from 'node:crypto';
+import { connect } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions } from '../client-options';
+import { DcsError } from '../dcs/dcs-error';
+import type { DcsReply } from '../dcs/reply';
+import { isVisitorId } from '../identity/visitor';
+import { group } from '../option-checks';
+import { SegmentClient } from '../segment-client';
+import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
+import { type Command, EXIT, print, printJson, readArgs, UsageError, usage } from './command';
+
+const HELP = `Finds out whether this machine can ask Audience Manager, and what to do where it cannot.
+
+Usage: aam-segments doctor [options]
+
+  --ecid <id>             ask about this visitor, such as yourself: the ECID in your own browser's AMCV cookie.
+                          Without it one is made up, whom Audience Manager does not know.
+
+${ACCOUNT_HELP}
+
+  --json                  one JSON object instead of lines
+
+It makes one call to the alias, and connects to each region without asking about anybody. Exit code 1: something is wrong.`;
+
+type State = 'ok' | 'FAIL' | 'unsure';
+
+interface Finding {
+  readonly check: string;
+  readonly state: State;
+  readonly found: string;
+  /** What to do about it. */
+  readonly advice?: string | undefined;
+}
+
+export const doctor: Command = {
+  summary: 'can this machine ask Audience Manager? If not, why, and what to do',
+  help: HELP,
+  async run(args, { stdout }) {
+    const { values } = readArgs(args, { ...ACCOUNT_ARGS, ecid: { type: 'string' }, json: { type: 'boolean' } });
+    const { ecid } = values;
+    if (ecid !== undefined && !isVisitorId(ecid)) throw new UsageError('--ecid must be 38 digits');
+    const options = usage(() => resolvedClientOptions(group('options', accountOptions(values), DCS_CLIENT_OPTIONS)));
+    const findings = [...(await askOnce(options, ecid)), ...(await distances(options))];
+    const isWell = findings.every(({ state }) => state !== 'FAIL');
+    if (values.json) printJson(stdout, { isWell, findings });
+    else {
+      for (const { check, state, found, advice } of findings) {
+        print(stdout, `${state.padEnd(7)}${check.padEnd(14)}${found}`);
+        if (advice !== undefined) print(stdout, `${''.padEnd(21)}${advice}`);
+      }
+    }
+    return isWell ? EXIT.ok : EXIT.failed;
+  },
+};
+
+/** What one call to the alias shows. */
+async function askOnce(options: ResolvedClientOptions, ecid: string | undefined): Promise<Finding[]> {
+  const client = new SegmentClient({ ...options, cache: { ttlMs: 0, emptyTtlMs: 0, keySecret: undefined } }, () =>
+    performance.now(),
+  );
+  const visitor = { ecid: ecid ?? madeUpEcid() };
+  const question = { visitor, tcString: undefined, variant: '', signals: '' };
+  try {
+    const reply = await client.caller.lookup(visitor.ecid, question);
+    return findingsOf(options, reply.errors, reply, ecid !== undefined);
+  } catch (error) {
+    if (!(error instanceof DcsError)) throw error;
+    const { origin } = options.dcs.regions.originOf(undefined);
+    if (error.dcsCode === undefined) return [notReached(origin, error)];
+    return findingsOf(options, [error.dcsCode], undefined, ecid !== undefined);
+  } finally {
+    await client.caller.close();
+  }
+}
+
+function findingsOf(
+  { partnerHost, orgId, dcs }: ResolvedClientOptions,
+  codes: readonly number[],
+  reply: DcsReply | undefined,
+  isRealVisitor: boolean,
+): Finding[] {
+  const has = (...wanted: readonly number[]) => codes.some((code) => wanted.includes(code));
+  const reached: Finding = { check: 'DCS', state: 'ok', found: `${dcs.regions.originOf(undefined).origin} answers` };
+  if (has(1, 100)) {
+    const advice = 'Ask Adobe for the alias of your company; it is what comes before .demdex.net in its calls.';
+    return [
+      reached,
+      { check: 'alias', state: 'FAIL', found: `${partnerHost} is not known (error ${codes.join(', ')})`, advice },
+    ];
+  }
+  const alias: Finding = { check: 'alias', state: 'ok', found: `${partnerHost} is known` };
+  if (has(198, 199)) {
+    const advice = 'The country is that of this server, by its IP address: ask from another one, or talk to Adobe.';
+    return [reached, alias, { check: 'country', state: 'FAIL', found: `refused (error ${codes.join(', ')})`, advice }];
+  }
+  const country: Finding = { check: 'country', state: 'ok', found: 'this server is not refused' };
+  if (has(2)) {
+    const advice =
+      "Take the id from the name of your site's AMCV_ cookie, or from the Experience Cloud's administration.";
+    return [
+      reached,
+      alias,
+      country,
+      { check: 'organisation', state: 'FAIL', found: `${orgId} is not known (error 2)`, advice },
+    ];
+  }
+  const organisation: Finding = { check: 'organisation', state: 'ok', found: `${orgId} is known` };
+  return [reached, alias, country, organisation, ...segmentIds(dcs.segmentIds !== false, codes, reply, isRealVisitor)];
+}
+
+function segmentIds(
+  isWanted: boolean,
+  codes: readonly number[],
+  reply: DcsReply | undefined,
+  isReal: boolean,
+): Finding[] {
+  const check = 'segment ids';
+  if (!isWanted) return [{ check, state: 'ok', found: 'not asked for: dcs.segmentIds is false' }];
+  if (reply?.hasSegmentIds)
+    return [{ check, state: 'ok', found: `enabled: the answer has ${reply.segments.length} of them` }];
+  if (reply === undefined || !isReal) {
+    const said = codes.length === 0 ? 'nothing is said of an id that is not known' : `error ${codes.join(', ')}`;
+    const advice = "Give --ecid with your own: the digits after MCMID| in your browser's AMCV_ cookie.";
+    return [{ check, state: 'unsure', found: said, advice }];
+  }
+  const advice =
+    'Ask Adobe to enable d_cts for the account; or map segments to a cookie destination, configure it and set dcs.segmentIds to false.';
+  return [{ check, state: 'FAIL', found: 'the answer has no list of segment ids', advice }];
+}
+
+function notReached(origin: string, { code, message }: DcsError): Finding {
+  const advice = 'Is there a firewall, a proxy (dcs.dispatcher) or a DNS filter that takes demdex.net for tracking?';
+  return { check: 'DCS', state: 'FAIL', found: `${origin}: ${code}, ${message}`, advice };
+}
+
+const CONNECTS = 3;
+const CONNECT_TIMEOUT_MS = 3_000;
+
+/** How long a connection takes to each region: about one way there and back. */
+async function distances({ dcs }: ResolvedClientOptions): Promise<Finding[]> {
+  const origins = dcs.regions.entries();
+  const found = await Promise.all(
+    origins.map(async ([region, origin]): Promise<Finding & { tookMs: number }> => {
+      const check = `region ${region}`;
+      const took: number[] = [];
+      try {
+        for (let n = 0; n < CONNECTS; n++) took.push(await connectMs(origin));
+        const tookMs = Math.min(...took);
+        return { check, state: 'ok', found: `${tookMs.toFixed(tookMs < 10 ? 1 : 0)} ms to ${origin.host}`, tookMs };
+      } catch (error) {
+        const { code = 'no connection in time' } = error as NodeJS.ErrnoException;
+        const advice = 'Its visitors are asked about at the alias meanwhile, unless dcs.failover is false.';
+        return { check, state: 'FAIL', found: `${origin.host}: ${code}`, advice, tookMs: Number.POSITIVE_INFINITY };
+      }
+    }),
+  );
+  return found.sort((a, b) => a.tookMs - b.tookMs).map(({ tookMs, ...finding }) => finding);
+}
+
+function connectMs({ hostname, port, protocol }: URL): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const startedAtMs = performance.now();
+    const socket = connect({ host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) });
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('timeout')));
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      resolve(performance.now() - startedAtMs);
+      socket.destroy();
+    });
+  });
+}
+
+/** A new one each time: an id that everybody's checks are made with would be denylisted. */
+function madeUpEcid(): string {
+  return Array.from({ length: 38 }, (_, at) => (at === 0 ? randomInt(1, 9) : randomInt(10))).join('');
+}

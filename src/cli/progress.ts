@@ -1,0 +1,67 @@
+/** Owns: showing how far a long run is: a bar on a terminal, a line now and then elsewhere. Always on standard error. */
+import { createReadStream } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { SingleBar } from 'cli-progress';
+import { print } from './command';
+
+const LINE_EVERY_MS = 10_000;
+
+export interface Progress {
+  show(rows: number, failed: number): void;
+  stop(): void;
+}
+
+/** @param total rows; `undefined` when nobody knows, as with standard input */
+export function progressOn(stream: NodeJS.WriteStream, total: number | undefined, before: number): Progress {
+  return stream.isTTY && total !== undefined ? bar(stream, total, before) : lines(stream, total, before);
+}
+
+function bar(stream: NodeJS.WriteStream, total: number, before: number): Progress {
+  const beganAtMs = performance.now();
+  const single = new SingleBar({
+    stream,
+    format: '{bar} {percentage} % | {value} of {total} rows | {rate}/s | {eta_formatted} left | {failed} failed',
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    hideCursor: true,
+    etaBuffer: 1_000,
+  });
+  single.start(total, before, { rate: 0, failed: 0 });
+  return {
+    show: (rows, failed) => single.update(Math.min(rows, total), { rate: rate(rows - before, beganAtMs), failed }),
+    stop: () => single.stop(),
+  };
+}
+
+function lines(stream: NodeJS.WriteStream, total: number | undefined, before: number): Progress {
+  const beganAtMs = performance.now();
+  let latest = { rows: before, failed: 0 };
+  const timer = setInterval(() => {
+    const { rows, failed } = latest;
+    const perSecond = rate(rows - before, beganAtMs);
+    const left = total === undefined || perSecond === 0 ? '' : `, ${Math.ceil((total - rows) / perSecond)} s left`;
+    print(stream, `${rows}${total === undefined ? '' : ` of ${total}`} rows, ${perSecond}/s${left}, ${failed} failed`);
+  }, LINE_EVERY_MS);
+  timer.unref();
+  return {
+    show(rows, failed) {
+      latest = { rows, failed };
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+function rate(rows: number, sinceMs: number): number {
+  return Math.round((rows * 1_000) / Math.max(1, performance.now() - sinceMs));
+}
+
+/** About how many lines a file has after its first `without`: line breaks within a field count too. */
+export async function linesIn(path: string, without: number): Promise<number> {
+  let count = 0;
+  let last = 10;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1_000_000 }) as AsyncIterable<Buffer>) {
+    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) count++;
+    last = chunk[chunk.length - 1] ?? last;
+  }
+  return Math.max(0, count + (last === 10 ? 0 : 1) - without);
+}

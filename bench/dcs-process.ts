@@ -9,9 +9,9 @@ interface Dcs {
   stop(): Promise<void>;
 }
 
-/** Starts one that knows so many visitors. */
-export async function startDcs(visitors: number): Promise<Dcs> {
-  const child: ChildProcess = fork(__filename, [String(visitors)]);
+/** Starts one that knows so many visitors, and takes so long for each call. */
+export async function startDcs(visitors: number, latencyMs = 0): Promise<Dcs> {
+  const child: ChildProcess = fork(__filename, [String(visitors), String(latencyMs)]);
   const [dcs] = (await once(child, 'message')) as [Dcs['dcs']];
   return {
     dcs,
@@ -22,13 +22,18 @@ export async function startDcs(visitors: number): Promise<Dcs> {
   };
 }
 
-async function serve(visitors: number): Promise<void> {
+async function serve(visitors: number, latencyMs: number): Promise<void> {
   const simulator = await createDcsSimulator({ segmentIds: true });
   for (let n = 0; n < visitors; n++) simulator.visitor(ecidOf(n)).in(...segmentsOf(n));
+  const slowDown = () => latencyMs > 0 && simulator.fault({ kind: 'latency', latencyMs });
+  slowDown();
   // The log would grow with every call.
-  setInterval(() => simulator.clear(), 1_000).unref();
+  setInterval(() => {
+    simulator.clear();
+    slowDown();
+  }, 1_000).unref();
   process.on('disconnect', () => process.exit());
   process.send?.(simulator.dcs);
 }
 
-if (require.main === module) void serve(Number(process.argv[2]));
+if (require.main === module) void serve(Number(process.argv[2]), Number(process.argv[3]));

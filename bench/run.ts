@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-const scenarios = ['warm-hit', 'warm-app', 'memory', 'promises', 'black-hole', 'others'];
+const scenarios = ['warm-hit', 'warm-app', 'memory', 'promises', 'black-hole', 'bulk', 'others'];
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !scenarios.includes(name));
 if (unknown.length > 0) {

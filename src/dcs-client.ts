@@ -70,8 +70,8 @@ export interface DcsClient<Name extends string = string> {
   close(): Promise<void>;
 }
 
-/** Answers are only remembered so that nobody is asked about in rapid succession. */
-const MAX_REMEMBERED = 10_000;
+/** Answers are only remembered so that nobody is asked about in rapid succession: as many as a second brings. */
+const MAX_REMEMBERED = 4_000;
 const EMPTY_TTL_MS = 15_000;
 
 /**

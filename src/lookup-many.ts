@@ -64,8 +64,9 @@ export async function* lookupMany<V extends VisitorId, Name extends string>(
     }
   } finally {
     signal?.removeEventListener('abort', onAbort);
+    const closing = window.close();
     ended.abort(new DcsError('closed', 'nobody wants to know any more'));
-    await window.close();
+    await closing;
   }
 }
 
@@ -194,7 +195,7 @@ class ReadAhead<V, R> {
   readonly #source: AsyncIterator<V> | Iterator<V>;
   readonly #size: number;
   readonly #start: (item: V) => { result: Promise<R>; leave: () => void };
-  readonly #onResult: (result: R) => void;
+  #onResult: (result: R) => void;
   readonly #window: Started<R>[] = [];
   #isReading = false;
   #isOver = false;
@@ -236,6 +237,7 @@ class ReadAhead<V, R> {
   fail(reason: unknown): void {
     this.#failure = { reason, isImmediate: true };
     this.#isOver = true;
+    this.#onResult = () => {};
     this.#wake();
   }
 
@@ -243,6 +245,8 @@ class ReadAhead<V, R> {
   async close(): Promise<void> {
     const isExhausted = this.#isOver && this.#failure === undefined;
     this.#isOver = true;
+    // That it was ended is no result.
+    this.#onResult = () => {};
     // A source that is just being read, and may never go on, is told and not waited for.
     const told = isExhausted ? undefined : this.#source.return?.();
     if (!this.#isReading) await told;

@@ -290,6 +290,30 @@ describe('lookupMany()', () => {
     expect(last - first).toBeGreaterThan(255);
   });
 
+  it('tells of each result as soon as it is there, and of none that was ended', async () => {
+    const { client, simulator } = await createClient();
+    simulator.fault({ kind: 'hang' }, { visitor: ECID });
+    const told: unknown[] = [];
+    const given = [{ ecid: ecidOf(1) }, { ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ecidOf(2) }];
+    const onResult = ({ visitor }: { visitor: { ecid: string } }) => told.push(visitor.ecid);
+    const results = client.lookupMany(given, { onResult, concurrency: 2 });
+    expect((await results.next()).value?.visitor).toBe(given[0]);
+    while (told.length < 3) await new Promise(setImmediate);
+    expect(told).toEqual([ecidOf(1), OTHER_ECID, ecidOf(2)]);
+    const controller = new AbortController();
+    const other = client.lookupMany([{ ecid: ECID }, { ecid: 'x' }, { ecid: ecidOf(3) }], {
+      onResult: ({ error }) => told.push(error?.code),
+      concurrency: 1,
+      signal: controller.signal,
+    });
+    const next = other.next();
+    while (told.length < 4) await new Promise(setImmediate);
+    controller.abort(new Error('enough'));
+    await expect(next).rejects.toThrow('enough');
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    expect(told.slice(3)).toEqual(['ERR_AAM_INVALID_OPTION']);
+  });
+
   it('ends with the reason of its signal', async () => {
     const { client, simulator } = await createClient();
     simulator.fault({ kind: 'hang' }, { region: 9 });

@@ -25,6 +25,8 @@ export interface BulkOutput {
   known(row: Row): Outcome | undefined;
   done(row: Row, outcome: Outcome): void;
   write(row: Row, outcome: Outcome): void;
+  /** Whether it takes no more for the moment. */
+  readonly isFull: boolean;
   /** When it is ready for more. */
   drained(): Promise<void>;
   /** @param isComplete whether all rows have been written */
@@ -42,6 +44,7 @@ interface Checkpoint {
 type Entry = readonly [index: number, digest: string, outcome: Outcome];
 
 const LONGEST_JOURNAL = 4_000_000;
+const ROWS_AT_ONCE = 100;
 
 export interface FileOutputOptions {
   readonly path: string;
@@ -66,7 +69,7 @@ export class FileOutput implements BulkOutput {
   readonly #ahead = new Map<number, string>();
   #newEntries: string[] = [];
   #newRows: (readonly [Row, Outcome])[] = [];
-  #flushing: NodeJS.Immediate | undefined;
+  #noting: NodeJS.Immediate | undefined;
 
   /** @throws {UsageError} where there is something that must not be overwritten, or nothing to go on with */
   static open({ path, resume, force, settings }: FileOutputOptions, reader: RowReader): FileOutput | 'complete' {
@@ -128,16 +131,18 @@ export class FileOutput implements BulkOutput {
     const line = JSON.stringify([row.index, digestOf(row), outcome] satisfies Entry);
     this.#ahead.set(row.index, line);
     this.#newEntries.push(line);
-    this.#flushSoon();
+    this.#noteSoon();
   }
 
   write(row: Row, outcome: Outcome): void {
     this.#newRows.push([row, outcome]);
-    this.#flushSoon();
+    if (this.#newRows.length >= ROWS_AT_ONCE) this.#flush(false);
   }
 
+  readonly isFull = false;
+
   async drained(): Promise<void> {
-    // Written where it stands: a window of rows at most.
+    // What is not written yet is a matter of milliseconds.
   }
 
   async close(isComplete: boolean): Promise<void> {
@@ -148,17 +153,21 @@ export class FileOutput implements BulkOutput {
   }
 
   /** After all that happens in this turn of the event loop: what comes together is written together. */
-  #flushSoon(): void {
-    this.#flushing ??= setImmediate(() => this.#flush(false));
+  #noteSoon(): void {
+    this.#noting ??= setImmediate(() => this.#note());
   }
 
+  #note(): void {
+    clearImmediate(this.#noting);
+    this.#noting = undefined;
+    if (this.#newEntries.length === 0) return;
+    this.#journalLength += append(this.#journal, `${this.#newEntries.join('\n')}\n`, this.#journalLength);
+    this.#newEntries = [];
+  }
+
+  /** Rows can be written later: they are in the journal. */
   #flush(isLast: boolean): void {
-    clearImmediate(this.#flushing);
-    this.#flushing = undefined;
-    if (this.#newEntries.length > 0) {
-      this.#journalLength += append(this.#journal, `${this.#newEntries.join('\n')}\n`, this.#journalLength);
-      this.#newEntries = [];
-    }
+    this.#note();
     const rows = this.#newRows;
     const isFirst = this.#bytes === 0;
     if (rows.length > 0 || (isLast && isFirst)) {
@@ -197,7 +206,7 @@ export class StreamOutput implements BulkOutput {
   readonly #stream: NodeJS.WritableStream;
   readonly #reader: RowReader;
   rowsWritten = 0;
-  #isFull = false;
+  isFull = false;
 
   constructor(stream: NodeJS.WritableStream, reader: RowReader) {
     this.#stream = stream;
@@ -213,13 +222,13 @@ export class StreamOutput implements BulkOutput {
   }
 
   write(row: Row, outcome: Outcome): void {
-    this.#isFull = !this.#stream.write(this.#reader.write([[row, outcome]], this.rowsWritten === 0));
+    this.isFull = !this.#stream.write(this.#reader.write([[row, outcome]], this.rowsWritten === 0));
     this.rowsWritten++;
   }
 
   async drained(): Promise<void> {
-    if (this.#isFull) await new Promise((resolve) => this.#stream.once('drain', resolve));
-    this.#isFull = false;
+    if (this.isFull) await new Promise((resolve) => this.#stream.once('drain', resolve));
+    this.isFull = false;
   }
 
   async close(isComplete: boolean): Promise<void> {

@@ -1,5 +1,5 @@
 /** Owns: the rows of `bulk`, as CSV and as NDJSON: which visitor a row names, and how it is written with its outcome. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { pipeline, type Readable } from 'node:stream';
 import { parse } from 'csv-parse';
@@ -26,32 +26,37 @@ export type Row = VisitorId & {
 export interface Outcome {
   readonly status: string;
   readonly reason: string;
-  readonly ids: readonly string[];
+  /** With ';' between them. */
+  readonly ids: string;
   readonly names: readonly string[];
   /** The code of an error. */
   readonly error: string;
 }
 
 export function outcomeOf({ segments, error }: LookupResult<Row>): Outcome {
-  if (segments === undefined) return { status: '', reason: '', ids: [], names: [], error: error.code };
-  const { status, reason = '', ids, names } = segments;
+  if (segments === undefined) return { status: '', reason: '', ids: '', names: [], error: error.code };
+  const { status, reason = '', names } = segments;
+  const ids = segments.ids.join(';');
   // Whether it was asked about anew or a moment ago depends on how often it occurs, and on nothing in the row.
   return { status: status === 'cached' ? 'fresh' : status, reason, ids, names, error: '' };
 }
 
 /** Tells a row from others, in a journal. */
 export function digestOf({ content }: Row): string {
-  return createHash('sha1').update(JSON.stringify(content)).digest('base64url').slice(0, 10);
+  return hash('sha1', JSON.stringify(content), 'base64url').slice(0, 10);
 }
 
 export interface RowReader {
-  rows(): AsyncIterable<Row>;
+  /** @param isWanted without which a row is left out */
+  rows(isWanted: (row: Row) => boolean): AsyncIterable<Row>;
   /** Rows with their outcomes, as they are written. The head of the file comes with the first, when `isFirst`. */
   write(rows: readonly (readonly [Row, Outcome])[], isFirst: boolean): string;
 }
 
 const OWN_COLUMNS = ['aam_status', 'aam_reason', 'aam_segment_ids', 'aam_segment_names', 'aam_error'];
 const VISITOR_COLUMNS = ['ecid', 'uuid', 'customer_id'];
+const FIELDS = ['ecid', 'uuid', 'customer_id', 'region', 'data_source_id', 'integration_code', 'auth_state'] as const;
+type Field = (typeof FIELDS)[number];
 
 /** @throws {UsageError} while reading, for a file that is not what it should be; the message names the line */
 export function rowReader(input: Readable, format: Format, source: CustomerSource): RowReader {
@@ -62,6 +67,7 @@ class CsvRows implements RowReader {
   readonly #input: Readable;
   readonly #source: CustomerSource;
   #columns: readonly string[] = [];
+  readonly #at = Object.fromEntries(FIELDS.map((name) => [name, -1])) as Record<Field, number>;
   /** Of a file that was written by bulk itself, its outcomes are replaced. */
   #kept: readonly number[] = [];
 
@@ -70,7 +76,7 @@ class CsvRows implements RowReader {
     this.#source = source;
   }
 
-  async *rows(): AsyncGenerator<Row> {
+  async *rows(isWanted: (row: Row) => boolean): AsyncGenerator<Row> {
     const parser = parse({ bom: true, skip_empty_lines: true });
     // A failure of the file comes out of the parser.
     pipeline(this.#input, parser, () => {});
@@ -78,7 +84,10 @@ class CsvRows implements RowReader {
     try {
       for await (const fields of parser as AsyncIterable<string[]>) {
         if (index === -1) this.#readHead(fields);
-        else yield { ...this.#visitorOf(fields), index, content: fields } as Row;
+        else {
+          const row = Object.assign(this.#visitorOf(fields), { index, content: fields }) as unknown as Row;
+          if (isWanted(row)) yield row;
+        }
         index++;
       }
     } catch (error) {
@@ -91,13 +100,14 @@ class CsvRows implements RowReader {
     const head = [...this.#kept.map((at) => this.#columns[at]), ...OWN_COLUMNS];
     const records = rows.map(([{ content }, { status, reason, ids, names, error }]) => {
       const fields = content as readonly string[];
-      return [...this.#kept.map((at) => fields[at]), status, reason, ids.join(';'), names.join(';'), error];
+      return [...this.#kept.map((at) => fields[at]), status, reason, ids, names.join(';'), error];
     });
     return stringify(isFirst ? [head, ...records] : records);
   }
 
   #readHead(columns: readonly string[]): void {
     this.#columns = columns.map((column) => column.trim());
+    for (const name of FIELDS) this.#at[name] = this.#columns.indexOf(name);
     this.#kept = columns.flatMap((column, at) => (OWN_COLUMNS.includes(column) ? [] : [at]));
     if (VISITOR_COLUMNS.some((column) => this.#columns.includes(column))) return;
     throw new UsageError(
@@ -106,8 +116,7 @@ class CsvRows implements RowReader {
   }
 
   #visitorOf(fields: readonly string[]) {
-    const field = (column: string) => fields[this.#columns.indexOf(column)]?.trim() || undefined;
-    return visitorIn(field, this.#source);
+    return visitorIn((name) => fields[this.#at[name]]?.trim() || undefined, this.#source);
   }
 }
 
@@ -120,15 +129,16 @@ class NdjsonRows implements RowReader {
     this.#source = source;
   }
 
-  async *rows(): AsyncGenerator<Row> {
+  async *rows(isWanted: (row: Row) => boolean): AsyncGenerator<Row> {
     let index = 0;
     for await (const line of createInterface({ input: this.#input, crlfDelay: Number.POSITIVE_INFINITY })) {
       if (line.trim() === '') continue;
       const content = objectIn(line);
-      const field = (name: string) => (typeof content === 'string' ? undefined : content[name]);
-      const visitor = visitorIn(field, this.#source);
-      const customerIds = field('customerIds') ?? visitor.customerIds;
-      yield { ...visitor, customerIds, index, content } as Row;
+      const fields = typeof content === 'string' ? {} : content;
+      const visitor = visitorIn((name) => fields[name], this.#source);
+      const customerIds = fields.customerIds ?? visitor.customerIds;
+      const row = { ...visitor, customerIds, index, content } as Row;
+      if (isWanted(row)) yield row;
       index++;
     }
   }
@@ -136,7 +146,7 @@ class NdjsonRows implements RowReader {
   write(rows: readonly (readonly [Row, Outcome])[]): string {
     return rows
       .map(([{ content }, { status, reason, ids, names, error }]) => {
-        const aam = { status, reason, segmentIds: ids, segmentNames: names, error };
+        const aam = { status, reason, segmentIds: ids === '' ? [] : ids.split(';'), segmentNames: names, error };
         return `${JSON.stringify({ ...(typeof content === 'string' ? { line: content } : content), aam })}\n`;
       })
       .join('');
@@ -152,7 +162,7 @@ function objectIn(line: string): Readonly<Record<string, unknown>> | string {
   }
 }
 
-function visitorIn(field: (name: string) => unknown, source: CustomerSource) {
+function visitorIn(field: (name: Field) => unknown, source: CustomerSource) {
   const [id, region, dataSourceId] = [field('customer_id'), field('region'), field('data_source_id')];
   const integrationCode = field('integration_code');
   const own =

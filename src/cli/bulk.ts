@@ -1,6 +1,7 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { createDcsClient } from '../dcs-client';
+import type { LookupResult } from '../lookup-many';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type BulkOutput, FileOutput, StreamOutput } from './bulk-journal';
 import { type CustomerSource, type Format, type Outcome, outcomeOf, type Row, rowReader } from './bulk-rows';
@@ -91,10 +92,11 @@ export const bulk: Command = {
         });
         const onResult = run.onResult;
         const options = { concurrency, ratePerSecond, onResult, signal: stopped.signal };
-        for await (const result of client.lookupMany(run.unknown(reader.rows()), options)) {
-          run.write(result.visitor, outcomeOf(result));
-          await output.drained();
+        for await (const result of client.lookupMany(reader.rows(run.isUnknown), options)) {
+          run.write(result.visitor);
+          if (output.isFull) await output.drained();
         }
+        run.writeKnown();
         isComplete = true;
       } finally {
         progress.stop();
@@ -114,48 +116,54 @@ class Run {
   readonly #output: BulkOutput;
   readonly #onRow: (row: Row, outcome: Outcome) => void;
   /** Known from before, behind rows that are being asked about: as many as a window has. */
-  readonly #known = new Map<number, readonly [Row, Outcome]>();
+  readonly #known = new Map<number, Row>();
+  /** Of rows that are not written yet. */
+  readonly #outcomes = new Map<number, Outcome>();
+  readonly #rowsBefore: number;
 
   constructor(output: BulkOutput, onRow: (row: Row, outcome: Outcome) => void) {
     this.#output = output;
+    this.#rowsBefore = output.rowsWritten;
     this.#onRow = onRow;
   }
 
-  readonly onResult = (result: Parameters<typeof outcomeOf>[0]): void => {
-    this.#output.done(result.visitor, outcomeOf(result));
+  readonly onResult = (result: LookupResult<Row>): void => {
+    const outcome = outcomeOf(result);
+    this.#outcomes.set(result.visitor.index, outcome);
+    this.#output.done(result.visitor, outcome);
   };
 
-  /** The rows that have to be asked about. */
-  async *unknown(rows: AsyncIterable<Row>): AsyncGenerator<Row> {
-    const { rowsWritten } = this.#output;
-    for await (const row of rows) {
-      const outcome = this.#output.known(row);
-      if (row.index < rowsWritten) continue;
-      if (outcome === undefined) {
-        yield row;
-        continue;
-      }
-      this.#known.set(row.index, [row, outcome]);
-      this.#writeKnown();
-    }
-    this.#writeKnown();
+  /** Whether a row has to be asked about. */
+  readonly isUnknown = (row: Row): boolean => {
+    const outcome = this.#output.known(row);
+    if (row.index < this.#rowsBefore) return false;
+    if (outcome === undefined) return true;
+    this.#outcomes.set(row.index, outcome);
+    this.#known.set(row.index, row);
+    this.writeKnown();
+    return false;
+  };
+
+  /** A row whose turn it is. */
+  write(row: Row): void {
+    this.#write(row);
+    this.writeKnown();
   }
 
-  write(row: Row, outcome: Outcome): void {
+  writeKnown(): void {
+    for (;;) {
+      const row = this.#known.get(this.#output.rowsWritten);
+      if (row === undefined) return;
+      this.#known.delete(row.index);
+      this.#write(row);
+    }
+  }
+
+  #write(row: Row): void {
+    const outcome = this.#outcomes.get(row.index) as Outcome;
+    this.#outcomes.delete(row.index);
     this.#output.write(row, outcome);
     this.#onRow(row, outcome);
-    this.#writeKnown();
-  }
-
-  #writeKnown(): void {
-    for (;;) {
-      const index = this.#output.rowsWritten;
-      const known = this.#known.get(index);
-      if (known === undefined) return;
-      this.#known.delete(index);
-      this.#output.write(...known);
-      this.#onRow(...known);
-    }
   }
 }
 

@@ -55,8 +55,11 @@ export class DcsCaller {
   readonly #config: DcsCallerConfig;
   readonly #lane: VisitorLane;
   readonly #gates = new Map<string, OriginGate>();
+  /** The same, without writing out the origin: that takes longer than all the rest of finding it. */
+  readonly #gateByUrl = new WeakMap<URL, OriginGate>();
   readonly #connector: Connector;
   readonly #agent: Agent;
+  readonly #dispatcher: DcsDispatcher;
   readonly #writer: RequestWriter;
   readonly #events: EventQueue;
   #calls = 0;
@@ -76,6 +79,8 @@ export class DcsCaller {
       bodyTimeout: 0,
       connect: this.#connector.connect,
     });
+    // Whether a socket was a kept-alive one is known of our own only: with the site's dispatcher nothing is repeated.
+    this.#dispatcher = config.dispatcher ?? this.#agent.compose(noting);
   }
 
   /** Calls made since construction. */
@@ -199,11 +204,12 @@ export class DcsCaller {
     return isNeeded && this.#gateOf(standIn).refusal() === undefined ? standIn : origin;
   }
 
-  #gateOf({ origin }: URL): OriginGate {
-    const present = this.#gates.get(origin);
+  #gateOf(url: URL): OriginGate {
+    const present = this.#gateByUrl.get(url);
     if (present !== undefined) return present;
-    const gate = new OriginGate(this.#config);
-    this.#gates.set(origin, gate);
+    const gate = this.#gates.get(url.origin) ?? new OriginGate(this.#config);
+    this.#gates.set(url.origin, gate);
+    this.#gateByUrl.set(url, gate);
     return gate;
   }
 
@@ -255,17 +261,12 @@ export class DcsCaller {
     }
   }
 
-  /** Whether a socket was a kept-alive one is known of our own only: with the site's dispatcher nothing is repeated. */
-  #dispatcherFor(attempt: Attempt): DcsDispatcher {
-    return this.#config.dispatcher ?? this.#agent.compose(noting(attempt));
-  }
-
   async #ask<T>(origin: URL, { request, read }: Call<T>, signal: AbortSignal, attempt: Attempt): Promise<T> {
     this.#calls++;
     const { nowMs, partnerHost, timeoutMs } = this.#config;
     const startedAtMs = nowMs();
     const { method, path, body } = request(origin);
-    const response = await this.#dispatcherFor(attempt).request({
+    const options: Noted<Dispatcher.RequestOptions> = {
       origin,
       path,
       method,
@@ -273,7 +274,9 @@ export class DcsCaller {
       headers: body === undefined ? { host: partnerHost } : { host: partnerHost, 'content-type': FORM },
       body: body ?? null,
       signal,
-    });
+      [ATTEMPT]: attempt,
+    };
+    const response = await this.#dispatcher.request(options);
     const refusal = refusalOfHead(response);
     if (refusal !== undefined) {
       drain(response.body, timeoutMs - (nowMs() - startedAtMs));
@@ -288,14 +291,18 @@ interface Attempt {
   hasAnswer: boolean;
 }
 
-function noting(attempt: Attempt): Dispatcher.DispatcherComposeInterceptor {
-  return (dispatch) => (options, handler) => {
-    const onResponseStarted = () => {
-      attempt.hasAnswer = true;
-    };
-    return dispatch(options, Object.assign(handler, { onResponseStarted }));
+/** In the options of a request, where nobody else looks for it. */
+const ATTEMPT = Symbol('attempt');
+type Noted<Options> = Options & { readonly [ATTEMPT]?: Attempt };
+
+/** Notes in an attempt that its answer has begun. */
+const noting: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  const { [ATTEMPT]: attempt } = options as Noted<Dispatcher.DispatchOptions>;
+  const onResponseStarted = () => {
+    if (attempt !== undefined) attempt.hasAnswer = true;
   };
-}
+  return dispatch(options, Object.assign(handler, { onResponseStarted }));
+};
 
 /** Why the body of an answer is not even looked at. */
 function refusalOfHead({ statusCode, headers }: Dispatcher.ResponseData): DcsError | undefined {
@@ -314,18 +321,23 @@ function retryAfterMsOf(text = ''): number | undefined {
   return waitMs > 0 ? waitMs : undefined;
 }
 
-async function readText(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  // Leaving the loop by a throw destroys the body and with it the socket.
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_REPLY_BYTES) {
-      throw new DcsError('bad-reply', `the DCS answered more than ${MAX_REPLY_BYTES} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+/** By events: an iterator of the stream costs as much as all the rest of reading. */
+function readText(body: Dispatcher.ResponseData['body']): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    body.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk);
+      // And with it the socket.
+      else body.destroy(new DcsError('bad-reply', `the DCS answered more than ${MAX_REPLY_BYTES} bytes`));
+    });
+    body.once('error', reject);
+    body.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    body.once('close', () => {
+      if (!body.readableEnded) reject(new DcsError('network', 'the answer of the DCS broke off'));
+    });
+  });
 }
 
 /**

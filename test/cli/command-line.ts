@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
+import { ORG } from '../helpers/site';
+
+const root = join(__dirname, '..', '..');
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const running = new Set<ChildProcess>();
+
+/** Starts the command line in a process of its own. */
+export function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+  const argv = ['--import', 'tsx', join(root, 'src', 'cli', 'main.ts'), ...args];
+  const child = spawn(process.execPath, argv, { cwd: root, env: { ...process.env, ...env }, stdio: 'pipe' });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+export async function end(child: ChildProcess, input = ''): Promise<Ended> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  // Who does not read it may be gone before it is written.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(input);
+  const [code] = await once(child, 'close');
+  return { code, stdout, stderr };
+}
+
+export async function run(args: readonly string[], input = '', env: Record<string, string> = {}): Promise<Ended> {
+  return end(start(args, env), input);
+}
+
+export interface Desk {
+  readonly simulator: DcsSimulator;
+  /** A folder of the test's own. */
+  readonly folder: string;
+  /** The arguments that make a command ask the simulator. */
+  readonly account: readonly string[];
+}
+
+const open: (() => Promise<void>)[] = [];
+
+export async function createDesk(options?: DcsSimulatorOptions): Promise<Desk> {
+  const simulator = await createDcsSimulator({ segmentIds: true, ...options });
+  const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+  open.push(async () => {
+    for (const child of running) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+    await simulator.close();
+  });
+  const account = ['--org', ORG, '--partner', 'acme', '--origin', simulator.dcs.defaultOrigin];
+  const names = ['--segment', 'golfFans=984263', '--segment', 'highValue=985264'];
+  return { simulator, folder, account: [...account, ...names] };
+}
+
+export async function closeDesks(): Promise<void> {
+  for (const close of open.splice(0)) await close();
+}

@@ -1,0 +1,245 @@
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cookieOf, deadOrigin, ECID, GOLF, ORG } from '../helpers/site';
+import { closeDesks, createDesk, end, run, start } from './command-line';
+
+jest.setTimeout(30_000);
+afterEach(closeDesks);
+
+const UUID = '26896275281853107943424826352206124312';
+const COMMANDS = ['lookup', 'cookie', 'bulk', 'ids', 'doctor', 'simulate'];
+
+describe('aam-segments', () => {
+  it('lists its commands, each with a help of its own', async () => {
+    const { code, stdout } = await run(['--help']);
+    expect(code).toBe(0);
+    const helps = await Promise.all(COMMANDS.map((command) => run([command, '--help'])));
+    for (const [n, command] of COMMANDS.entries()) {
+      expect(stdout).toMatch(new RegExp(`^ {2}${command} +\\S`, 'm'));
+      expect(helps[n]).toMatchObject({ code: 0, stdout: expect.stringContaining(`Usage: aam-segments ${command}`) });
+    }
+  });
+
+  it.each([
+    ['nothing', [], 'Usage: aam-segments'],
+    ['an unknown command', ['lokup'], "there is no command 'lokup'"],
+    ['an unknown option', ['lookup', '--ecid', ECID, '--colour', 'x'], "Unknown option '--colour'"],
+    ['no account', ['lookup', '--ecid', ECID], 'whose segments? Give --org'],
+    ['a wrong alias', ['lookup', '--ecid', ECID, '--org', ORG, '--partner', 'a b'], 'options.partner must be'],
+    ['a wrong id', ['lookup', '--ecid', '12', '--org', ORG, '--partner', 'acme'], 'a string of 38 digits'],
+    ['two visitors', ['lookup', '--ecid', ECID, '--uuid', UUID, '--org', ORG], 'one of --ecid, --uuid and --customer'],
+    [
+      'a segment without an id',
+      ['lookup', '--ecid', ECID, '--org', ORG, '--partner', 'acme', '--segment', 'x'],
+      '--segment must be',
+    ],
+    ['--resume without a file', ['bulk', '--resume'], '--resume needs --out'],
+    ['no such file', ['bulk', '--in', '/nowhere.csv'], 'there is no such file'],
+    ['a port that is none', ['simulate', '--port', '70000'], 'options.port'],
+  ])('exits with 2 for %s', async (_name, args, message) => {
+    const env = { AAM_ORG_ID: '', AAM_PARTNER: '' };
+    for (const name of Object.keys(env)) delete process.env[name];
+    const { code, stdout, stderr } = await run(args);
+    expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining(message)]);
+  });
+
+  describe('lookup', () => {
+    it.each([
+      ['--ecid', ECID],
+      ['--uuid', UUID],
+      ['--customer', 'acme_crm:C:1'],
+      ['--customer', '7:C:1'],
+    ])('finds a visitor by %s %s', async (option, id) => {
+      const { simulator, account } = await createDesk();
+      for (const each of [ECID, UUID]) simulator.visitor(each).in(GOLF);
+      for (const source of ['acme_crm', 7]) simulator.customer(source, 'C:1').in(GOLF);
+      const { code, stdout } = await run(['lookup', option, id, ...account]);
+      expect([code, stdout]).toEqual([0, expect.stringMatching(/^status +fresh\nsegments +984263\nnames +golfFans\n/)]);
+      const { stdout: json } = await run(['lookup', option, id, '--json', ...account]);
+      expect(JSON.parse(json)).toMatchObject({ status: 'fresh', ids: ['984263'], names: ['golfFans'] });
+    });
+
+    it('exits with 1 where there is no answer', async () => {
+      const { account } = await createDesk();
+      const origin = await deadOrigin();
+      const failed = await run(['lookup', '--ecid', ECID, ...account, '--origin', origin]);
+      expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining('ERR_AAM_DCS_NETWORK')]);
+      const { code, stdout } = await run(['lookup', '--ecid', ECID, '--json', ...account, '--origin', origin]);
+      expect([code, JSON.parse(stdout).error.code]).toEqual([1, 'ERR_AAM_DCS_NETWORK']);
+    });
+
+    it('takes its account from the environment and from a file', async () => {
+      const { simulator, folder } = await createDesk();
+      simulator.visitor(ECID).in(GOLF);
+      const config = join(folder, 'aam.json');
+      writeFileSync(
+        config,
+        JSON.stringify({ orgId: 'x', partner: 'other', segments: { golf: GOLF }, dcs: simulator.dcs }),
+      );
+      const env = { AAM_ORG_ID: ORG, AAM_PARTNER: 'acme' };
+      const { stdout } = await run(['lookup', '--ecid', ECID, '--region', '9', '--config', config, '--json'], '', env);
+      expect(JSON.parse(stdout)).toMatchObject({ names: ['golf'], region: 9 });
+      expect(simulator.requests[0]).toMatchObject({ host: 'acme.demdex.net', region: 9, params: { d_orgid: ORG } });
+      writeFileSync(config, '{');
+      const broken = await run(['lookup', '--ecid', ECID, '--config', config]);
+      expect([broken.code, broken.stderr]).toEqual([2, expect.stringContaining(config)]);
+    });
+  });
+
+  describe('cookie', () => {
+    const explain = async (header: string, ...more: string[]) => {
+      const { code, stdout } = await run(['cookie', header, '--org', ORG, ...more]);
+      return { code, stdout };
+    };
+
+    it('says what the middleware reads, of which cookie, and asks nobody', async () => {
+      const { code, stdout } = await explain(`Cookie: a=b; ${cookieOf(ECID)}; s_ecid=MCMID%7C1`);
+      expect(stdout.split('\n')).toEqual([
+        `AMCV_${ORG}: ECID ${ECID}, region 9`,
+        's_ecid: an id that is not 38 digits',
+        '',
+        `asked: the DCS is asked about the ECID ${ECID} at https://usw2.demdex.net (region 9)`,
+        '',
+      ]);
+      expect(code).toBe(0);
+    });
+
+    it.each([
+      ['an opt-out', cookieOf(ECID, 9, 'global'), [], 'excluded: opted-out'],
+      ['Sec-GPC', cookieOf(ECID), ['--gpc'], 'excluded: no-consent'],
+      ['silence where consent is required', cookieOf(ECID), ['--consent-required'], 'excluded: no-consent'],
+      ['the cookie of another organisation', cookieOf(ECID).replaceAll('1FD6', '2FD6'), [], 'anonymous: no-id'],
+    ])('exits with 1 for %s', async (_name, header, more, verdict) => {
+      const { code, stdout } = await explain(header, ...more);
+      expect([code, stdout]).toEqual([1, expect.stringContaining(verdict)]);
+      const json = await explain(header, ...more, '--json');
+      expect(JSON.parse(json.stdout)).toMatchObject({ verdict });
+    });
+  });
+
+  describe('ids', () => {
+    it('collects the ids of stored answers, each once, without those who opted out', async () => {
+      const other = UUID.replace('268', '368');
+      const answers = [
+        { uuid: UUID, dcs_region: 9, segments: [1] },
+        { d_mid: ECID, dcs_region: '6', id_sync_ttl: 604_800 },
+        { uuid: other, dcs_region: 7 },
+        {},
+        { uuid: UUID, dcs_region: 7 },
+        { uuid: other, errors: [{ code: 171, msg: 'opted out' }] },
+      ];
+      const lines = answers.map((answer) => JSON.stringify(answer));
+      const good = await run(['ids'], `${lines.join('\n')}\n`);
+      expect(good).toMatchObject({ code: 0, stdout: `ecid,uuid,region\n,${UUID},7\n${ECID},,6\n` });
+      const bad = await run(['ids', '--json'], `${lines[0]}\nGIF89a\n`);
+      expect([bad.code, JSON.parse(bad.stderr)]).toEqual([1, { lines: 2, ids: 1, optedOut: 0, unusable: 1 }]);
+    });
+
+    it('writes what bulk reads', async () => {
+      const { simulator, folder, account } = await createDesk();
+      simulator.visitor(UUID).in(GOLF);
+      const [input, ids] = [join(folder, 'answers.ndjson'), join(folder, 'ids.csv')];
+      writeFileSync(input, JSON.stringify({ uuid: UUID, dcs_region: 9 }));
+      await run(['ids', '--in', input, '--out', ids]);
+      const { stdout } = await run(['bulk', '--in', ids, ...account]);
+      expect(stdout.split('\n')[1]).toBe(`,${UUID},9,fresh,,984263,golfFans,`);
+      expect(readFileSync(ids, 'utf8')).toContain(UUID);
+    });
+  });
+
+  describe('doctor', () => {
+    async function examine(args: readonly string[]) {
+      const { code, stdout } = await run(['doctor', '--json', ...args]);
+      const { isWell, findings } = JSON.parse(stdout);
+      expect(code).toBe(isWell ? 0 : 1);
+      return {
+        isWell,
+        states: Object.fromEntries(findings.map((f: { check: string; state: string }) => [f.check, f.state])),
+        findings,
+      };
+    }
+
+    it('finds nothing wrong where nothing is, and how far the regions are', async () => {
+      const { simulator, folder } = await createDesk();
+      const config = join(folder, 'aam.json');
+      writeFileSync(config, JSON.stringify({ orgId: ORG, partner: 'acme', dcs: simulator.dcs }));
+      const { isWell, states, findings } = await examine(['--config', config]);
+      expect(isWell).toBe(true);
+      expect(states).toMatchObject({ DCS: 'ok', alias: 'ok', country: 'ok', organisation: 'ok', 'segment ids': 'ok' });
+      expect(Object.keys(states).filter((check) => check.startsWith('region'))).toHaveLength(8);
+      expect(findings.at(-1).found).toMatch(/^[\d.]+ ms to 127\.0\.0\.1:\d+$/);
+      // One call, about nobody who is known; to the regions it only connects.
+      expect(simulator.requests).toHaveLength(1);
+    });
+
+    it.each([
+      ['an alias that is not known', {}, ['--partner', 'other'], 'alias', 'FAIL'],
+      [
+        'an organisation that is not known',
+        { orgIds: ['2FD6776A524453CC0A490D44@AdobeOrg'] },
+        [],
+        'organisation',
+        'FAIL',
+      ],
+      [
+        'ids that are not enabled, for a visitor who is known',
+        { segmentIds: false },
+        ['--ecid', ECID],
+        'segment ids',
+        'FAIL',
+      ],
+      ['ids that may not be enabled', { segmentIds: false }, [], 'segment ids', 'unsure'],
+    ])('finds %s, and says what to do', async (_name, options, more, check, state) => {
+      const { account, simulator } = await createDesk(options);
+      simulator.visitor(ECID).in(GOLF).destination('aam', 'seg=1');
+      const { states, findings } = await examine([...account, ...more]);
+      expect(states).toMatchObject({ DCS: 'ok', [check]: state });
+      expect(findings.find((finding: { check: string }) => finding.check === check).advice).toMatch(/\w/);
+    });
+
+    it('finds a country that is refused', async () => {
+      const { account, simulator } = await createDesk();
+      simulator.visitor(ECID).fails(199);
+      const { states } = await examine([...account, '--ecid', ECID]);
+      expect(states).toMatchObject({ DCS: 'ok', alias: 'ok', country: 'FAIL' });
+    });
+
+    it('finds a DCS that cannot be reached', async () => {
+      const { account } = await createDesk();
+      const { states, isWell } = await examine([...account, '--origin', await deadOrigin()]);
+      expect([isWell, states]).toEqual([false, { DCS: 'FAIL' }]);
+    });
+  });
+
+  describe('simulate', () => {
+    it('is a DCS for any language, until it is interrupted', async () => {
+      const { folder } = await createDesk();
+      const visitors = join(folder, 'visitors.ndjson');
+      const lines = [
+        { ecid: ECID, segments: [GOLF] },
+        { customer_id: 'C-1', integration_code: 'acme_crm', segments: [1] },
+        { customer_id: 'C-1', data_source_id: 7, segments: [2] },
+      ];
+      writeFileSync(visitors, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+      const child = start(['simulate', '--json', '--visitors', visitors]);
+      const [first] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+      const { defaultOrigin, origins, visitors: known } = JSON.parse(String(first));
+      expect([known, Object.keys(origins)]).toEqual([3, ['3', '4', '6', '7', '8', '9', '11', '12']]);
+      const ended = end(child);
+      const account = ['--org', ORG, '--partner', 'acme', '--origin', defaultOrigin];
+      const { stdout } = await run(['lookup', '--customer', '7:C-1', '--json', ...account]);
+      expect(JSON.parse(stdout).ids).toEqual(['2']);
+      child.kill('SIGTERM');
+      expect((await ended).code).toBe(0);
+    });
+
+    it('says which line of its file is wrong', async () => {
+      const { folder } = await createDesk();
+      const visitors = join(folder, 'visitors.ndjson');
+      writeFileSync(visitors, `{"ecid":"${ECID}","segments":[1]}\n{"ecid":"1","segments":[1]}\n`);
+      const { code, stderr } = await run(['simulate', '--visitors', visitors]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`${visitors}, line 2`)]);
+    });
+  });
+});

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { RequestHandler } from 'express';
 import type { Aam } from './aam';
+import type { Crm } from './crm';
 import { panelOf } from './panel';
 import { PERSONA_COOKIE } from './persona-bar';
 import { PERSONAS, personaOf } from './personas';
@@ -8,6 +9,8 @@ import type { Simulation } from './simulation';
 import type { WebSdk } from './web-sdk';
 
 export interface Demo {
+  /** With it, the shop has a customer desk. */
+  readonly crm?: Crm | undefined;
   readonly aam: Aam;
   /** Whose cookies are read. */
   readonly orgId: string;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { createDcsClient } from 'express-aam-segments';
 import { createAam, SEGMENTS } from './aam';
 import type { Demo } from './demo';
 import { createShop } from './shop';
@@ -23,7 +24,8 @@ async function connect(): Promise<Demo> {
   if (AAM_DATASTREAM) throw new Error('AAM_DATASTREAM is for a shop with AAM_ORG_ID and AAM_PARTNER');
   const simulation = await startSimulation();
   const { orgId, partner, dcs } = simulation;
-  return { orgId, aam: createAam({ orgId, partner, dcs }), simulation };
+  const client = createDcsClient({ orgId, partner, dcs, segments: SEGMENTS });
+  return { orgId, aam: createAam({ orgId, partner, dcs }), simulation, crm: { client, database: 'crm.sqlite' } };
 }
 
 async function open(): Promise<void> {
@@ -35,6 +37,7 @@ async function open(): Promise<void> {
     server.close();
     server.closeAllConnections();
     await demo.aam.close();
+    await demo.crm?.client.close();
     await demo.simulation?.close();
   }
   process.on('SIGINT', close).on('SIGTERM', close);

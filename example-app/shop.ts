@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import cookieParser from 'cookie-parser';
 import express, { type Express, type RequestHandler } from 'express';
 import { requireSegment, routeBySegment } from 'express-aam-segments';
+import { crmDesk } from './crm';
 import { type Demo, showDemo, startClock } from './demo';
 import { strictHeaders } from './headers';
 import { golfHome, landingFor, lounge, notYet, PAGES, type Page, plainHome, vipHome, WEB_SDK_PAGE } from './pages';
@@ -17,6 +18,8 @@ export function createShop(demo: Demo): Express {
   // Before the middleware: nobody has to be known for a stylesheet.
   app.use(express.static(join(__dirname, 'public')));
   if (demo.webSdk !== undefined) app.use(webSdkScript());
+  // Before the middleware too: who works there is not a visitor.
+  if (demo.crm !== undefined) app.use(crmDesk(demo.crm));
   app.use(cookieParser());
   if (demo.simulation !== undefined) app.use(personaBar(demo.simulation));
 

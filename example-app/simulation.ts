@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createDcsSimulator, type DcsOrigins } from 'express-aam-segments/testing';
+import { CRM_SOURCE, CUSTOMERS } from './customers';
 import { PERSONAS, type Persona } from './personas';
 
 /** Audience Manager on this machine, and the personas that it knows. */
@@ -27,6 +28,7 @@ export async function startSimulation(): Promise<Simulation> {
 
   // A browser may still have the cookie of a persona from the last time that the shop was open.
   for (const persona of PERSONAS) introduce(persona);
+  for (const { id, segments } of CUSTOMERS) simulator.customer(CRM_SOURCE, id).in(...segments);
 
   return {
     orgId: '1FD6776A524453CC0A490D44@AdobeOrg',

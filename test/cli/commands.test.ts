@@ -243,3 +243,17 @@ describe('aam-segments', () => {
     });
   });
 });
+
+describe('README', () => {
+  it('shows commands and options that there are', async () => {
+    const readme = readFileSync(join(__dirname, '..', '..', 'README.md'), 'utf8');
+    const lines = [...readme.matchAll(/^npx aam-segments (\w+)(.*)$/gm)] as unknown as [string, string, string][];
+    expect(lines.map(([, command]) => command).sort()).toEqual([...COMMANDS].sort());
+    const helps = await Promise.all(lines.map(([, command]) => run([command, '--help'])));
+    for (const [n, [, , args]] of lines.entries()) {
+      for (const option of args.match(/--[\w-]+/g) ?? []) expect(helps[n]?.stdout).toContain(option);
+    }
+    const rows = [...readme.matchAll(/^\| `(\w+)` \| (?:the segments|what the|user and|can this|the DCS)/gm)];
+    expect(rows.map(([, command]) => command).sort()).toEqual([...COMMANDS].sort());
+  });
+});

@@ -71,6 +71,7 @@ for (const { express, types } of expressVersions) {
   cpSync(join(root, 'test/packaging/consumers'), site, { recursive: true });
   check(`${title}: require()`, run(site, 'node', 'visit.mjs', 'site.cjs'));
   check(`${title}: import`, run(site, 'node', 'visit.mjs', 'site.mjs'));
+  check(`${title}: npx aam-segments`, run(site, 'npx', '--no-install', 'aam-segments', 'bulk', '--help'));
   for (const compiler of compilers) compileIn(site, compiler, `${title}, ${compiler.name}`);
 }
 finish();

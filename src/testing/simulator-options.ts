@@ -80,7 +80,7 @@ export interface SimulatorConfig {
 
 /** @throws TypeError for an unknown option or a value that breaks its rule */
 export function resolveSimulatorOptions(options: DcsSimulatorOptions): SimulatorConfig {
-  const known = ['partner', 'port', 'orgIds', 'segmentIds', 'denylistAfter', 'rateLimit', 'aliasRegion'];
+  const known = ['partner', 'orgIds', 'segmentIds', 'denylistAfter', 'rateLimit', 'aliasRegion', 'port'];
   assertKnownKeys('options', options, known);
   const { partner = 'acme', port, orgIds, segmentIds = false, rateLimit = false, aliasRegion = 7 } = options;
   const { denylistAfter = { calls: 100, withinMs: 10_000 } } = options;

@@ -253,7 +253,8 @@ describe('README', () => {
     for (const [n, [, , args]] of lines.entries()) {
       for (const option of args.match(/--[\w-]+/g) ?? []) expect(helps[n]?.stdout).toContain(option);
     }
-    const rows = [...readme.matchAll(/^\| `(\w+)` \| (?:the segments|what the|user and|can this|the DCS)/gm)];
+    const [, table = ''] = readme.split('\n| command | what it does |\n| --- | --- |\n');
+    const rows = [...(table.split('\n\n')[0] as string).matchAll(/^\| `(\w+)` \|/gm)];
     expect(rows.map(([, command]) => command).sort()).toEqual([...COMMANDS].sort());
   });
 });

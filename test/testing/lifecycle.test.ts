@@ -21,6 +21,17 @@ describe('createDcsSimulator()', () => {
     for (const url of urls) expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   });
 
+  it('listens on the port that it is told, with the regions behind it, or not at all', async () => {
+    // Below those that the system gives to others; each worker of jest has its own.
+    const port = 21_000 + 100 * Number(process.env.JEST_WORKER_ID);
+    await using simulator = await createDcsSimulator({ port });
+    const { origins, defaultOrigin } = simulator.dcs;
+    const ports = [defaultOrigin, ...Object.values(origins)].map((url) => Number(new URL(url).port));
+    expect(ports).toEqual(Array.from({ length: 9 }, (_, n) => port + n));
+    await expect(createDcsSimulator({ port: port + 8 })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    expect(await connects(`http://127.0.0.1:${port + 9}`)).toBe(false);
+  });
+
   it('answers the partner it is told to be', async () => {
     await using simulator = await createDcsSimulator({ partner: 'Shop-2' });
     const { headers } = await event(simulator.dcs.defaultOrigin, '', { host: 'shop-2.demdex.net' });

@@ -70,6 +70,7 @@ export class FileOutput implements BulkOutput {
   #newEntries: string[] = [];
   #newRows: (readonly [Row, Outcome])[] = [];
   #noting: NodeJS.Immediate | undefined;
+  #failure: unknown;
 
   /** @throws {UsageError} where there is something that must not be overwritten, or nothing to go on with */
   static open({ path, resume, force, settings }: FileOutputOptions, reader: RowReader): FileOutput | 'complete' {
@@ -135,6 +136,7 @@ export class FileOutput implements BulkOutput {
   }
 
   write(row: Row, outcome: Outcome): void {
+    if (this.#failure !== undefined) throw this.#failure;
     this.#newRows.push([row, outcome]);
     if (this.#newRows.length >= ROWS_AT_ONCE) this.#flush(false);
   }
@@ -154,7 +156,14 @@ export class FileOutput implements BulkOutput {
 
   /** After all that happens in this turn of the event loop: what comes together is written together. */
   #noteSoon(): void {
-    this.#noting ??= setImmediate(() => this.#note());
+    this.#noting ??= setImmediate(() => {
+      try {
+        this.#note();
+      } catch (error) {
+        // A full disk, say. Whoever writes next is told.
+        this.#failure = error;
+      }
+    });
   }
 
   #note(): void {

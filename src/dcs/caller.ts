@@ -332,7 +332,7 @@ function readText(body: Dispatcher.ResponseData['body']): Promise<string> {
       // And with it the socket.
       else body.destroy(new DcsError('bad-reply', `the DCS answered more than ${MAX_REPLY_BYTES} bytes`));
     });
-    body.once('error', reject);
+    body.on('error', reject);
     body.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
     body.once('close', () => {
       if (!body.readableEnded) reject(new DcsError('network', 'the answer of the DCS broke off'));

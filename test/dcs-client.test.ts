@@ -226,9 +226,9 @@ describe('lookupMany()', () => {
   it('asks once about who occurs twice', async () => {
     const { client, simulator } = await createClient({ dcs: { minIntervalMs: 0 } });
     simulator.visitor(ECID).in(GOLF);
-    const results = await all(
-      client.lookupMany([{ ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ECID }, { ecid: ECID }]),
-    );
+    const given = [{ ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ECID }, { ecid: ECID }];
+    // One after the other: nobody joins a call that is on its way.
+    const results = await all(client.lookupMany(given, { concurrency: 1 }));
     expect(results.map(({ segments }) => segments?.names)).toEqual([['golfFans'], [], ['golfFans'], ['golfFans']]);
     expect(simulator.requests).toHaveLength(2);
   });
@@ -312,6 +312,15 @@ describe('lookupMany()', () => {
     await expect(next).rejects.toThrow('enough');
     for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
     expect(told.slice(3)).toEqual(['ERR_AAM_INVALID_OPTION']);
+    const third = client.lookupMany([{ ecid: ecidOf(4) }, { ecid: ECID }, { ecid: ecidOf(5) }], {
+      onResult: ({ visitor }) => told.push(visitor.ecid),
+      concurrency: 1,
+    });
+    await third.next();
+    await third.return();
+    await client.close();
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    expect(told.slice(4)).toEqual([ecidOf(4)]);
   });
 
   it('ends with the reason of its signal', async () => {

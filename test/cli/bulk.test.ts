@@ -133,7 +133,7 @@ describe('aam-segments bulk', () => {
     expect(await ended).toMatchObject({ code: 1, stderr: expect.stringContaining('--resume goes on') });
     const [rows, journal] = [readFileSync(pieces), readFileSync(`${pieces}.journal`)];
     expect(rows.length).toBeGreaterThan(0);
-    writeFileSync(pieces, Buffer.concat([rows, Buffer.from('1000000000"half a ro')]));
+    writeFileSync(pieces, Buffer.concat([rows, Buffer.from('1000000000"half a row'.repeat(500))]));
     writeFileSync(`${pieces}.journal`, Buffer.concat([journal, Buffer.from('[31,"abc",{"sta')]));
     simulator.clear();
     customers(desk, 40);

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
@@ -14,12 +14,33 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** Built once for the tests of a file: compiling it anew for each command would take longer than all the rest. */
+let built: string | undefined;
+
+function program(): string {
+  if (built === undefined) {
+    const cache = join(root, 'node_modules', '.cache');
+    mkdirSync(cache, { recursive: true });
+    built = mkdtempSync(join(cache, 'cli-'));
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', built]);
+  }
+  return join(built, 'cli', 'main.js');
+}
+
+afterAll(() => {
+  if (built !== undefined) rmSync(built, { recursive: true });
+});
+
 const running = new Set<ChildProcess>();
 
 /** Starts the command line in a process of its own. */
 export function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  const argv = ['--import', 'tsx', join(root, 'src', 'cli', 'main.ts'), ...args];
-  const child = spawn(process.execPath, argv, { cwd: root, env: { ...process.env, ...env }, stdio: 'pipe' });
+  const child = spawn(process.execPath, [program(), ...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: 'pipe',
+  });
   running.add(child);
   child.once('exit', () => running.delete(child));
   return child;

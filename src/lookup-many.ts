@@ -21,7 +21,7 @@ export interface LookupManyOptions<V = VisitorId, Name extends string = string> 
   readonly concurrency?: number | undefined;
   /** Calls per second, at most. @default as many as the DCS answers */
   readonly ratePerSecond?: number | undefined;
-  /** Told of each result as soon as it is there, before it is its turn. Must not throw. */
+  /** Told of each result as soon as it is there, before it is its turn and before another call is made. Must not throw. */
   readonly onResult?: ((result: LookupResult<V, Name>) => void) | undefined;
   /** Ends it with its own reason. Calls that are on their way are let go of. */
   readonly signal?: AbortSignal | undefined;
@@ -52,7 +52,12 @@ export async function* lookupMany<V extends VisitorId, Name extends string>(
   const ended = new AbortController();
   setMaxListeners(0, ended.signal);
   const asking = new Asking<Name>(lookup, instance, concurrency, ratePerSecond, ended.signal);
-  const window = new ReadAhead(visitors, concurrency * WINDOW_PER_CALL, (visitor) => asking.ask(visitor), onResult);
+  const window = new ReadAhead(
+    visitors,
+    concurrency * WINDOW_PER_CALL,
+    (visitor, tell) => asking.ask(visitor, tell),
+    onResult,
+  );
   const onAbort = () => window.fail(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
@@ -89,6 +94,15 @@ function checked<V, Name extends string>(options: LookupManyOptions<V, Name>) {
   };
 }
 
+type Answer<Name extends string> =
+  | { readonly segments: VisitorSegments<Name>; readonly error: undefined }
+  | { readonly segments: undefined; readonly error: AamError };
+
+interface Started<R> {
+  readonly result: Promise<R>;
+  readonly leave: () => void;
+}
+
 /** Asks about visitors, whoever they are, as fast as it may. */
 class Asking<Name extends string> {
   readonly #lookup: SegmentLookup;
@@ -97,7 +111,7 @@ class Asking<Name extends string> {
   readonly #room;
   readonly #msPerCall: number;
   /** Who is in the window twice is asked about once. */
-  readonly #answers = new Map<string, Promise<VisitorSegments<Name>>>();
+  readonly #answers = new Map<string, Promise<Answer<Name>>>();
   /** By region, since when no call was made because too many had failed. */
   readonly #outages = new Map<number | undefined, number>();
   #nextCallAtMs = Number.NEGATIVE_INFINITY;
@@ -116,42 +130,54 @@ class Asking<Name extends string> {
     this.#msPerCall = ratePerSecond === undefined ? 0 : 1_000 / ratePerSecond;
   }
 
-  /** Never rejects. `leave` is to be called when the answer has left the window. */
-  ask<V extends VisitorId>(visitorId: V): { result: Promise<LookupResult<V, Name>>; leave: () => void } {
+  /**
+   * Never rejects. `tell` is called before another visitor is asked about in this one's place, so that who writes results
+   * down has written this one; `leave` is to be called when the answer has left the window.
+   */
+  ask<V extends VisitorId>(
+    visitorId: V,
+    tell: (result: LookupResult<V, Name>) => void,
+  ): Started<LookupResult<V, Name>> {
+    const resultOf = (answer: Answer<Name>): LookupResult<V, Name> => ({ visitor: visitorId, ...answer });
     let visitor: Visitor;
     try {
       visitor = checkedVisitor(visitorId);
     } catch (error) {
-      const result = { visitor: visitorId, segments: undefined, error: error as AamError };
+      const result = resultOf({ segments: undefined, error: error as AamError });
+      tell(result);
       return { result: Promise.resolve(result), leave: () => {} };
     }
     const { keys } = this.#lookup.client;
     const question = `${keys.keyOf(visitor)} ${keys.variantOf(visitor, false)}`;
     const onItsWay = this.#answers.get(question);
-    const answer = onItsWay ?? this.#room.execute(() => this.#ask(visitor), this.#ended);
-    if (onItsWay === undefined) this.#answers.set(question, answer);
-    const result = answer.then(
-      (segments): LookupResult<V, Name> => ({ visitor: visitorId, segments, error: undefined }),
-      (error: AamError): LookupResult<V, Name> => ({ visitor: visitorId, segments: undefined, error }),
-    );
-    return {
-      result,
-      leave: () => {
-        if (onItsWay === undefined) this.#answers.delete(question);
-      },
-    };
+    if (onItsWay !== undefined) {
+      const result = onItsWay.then((answer) => {
+        tell(resultOf(answer));
+        return resultOf(answer);
+      });
+      return { result, leave: () => {} };
+    }
+    const asked = this.#room.execute(async () => {
+      const answer = await this.#ask(visitor);
+      tell(resultOf(answer));
+      return answer;
+    }, this.#ended);
+    // Ended while it waited for its turn.
+    const answer = asked.catch((error: AamError): Answer<Name> => ({ segments: undefined, error }));
+    this.#answers.set(question, answer);
+    return { result: answer.then(resultOf), leave: () => this.#answers.delete(question) };
   }
 
-  async #ask(visitor: Visitor): Promise<VisitorSegments<Name>> {
+  async #ask(visitor: Visitor): Promise<Answer<Name>> {
     for (;;) {
       if (this.#msPerCall > 0) await this.#turn();
-      this.#ended.throwIfAborted();
       try {
+        this.#ended.throwIfAborted();
         const segments = await lookupVisitor<Name>(this.#lookup, this.#instance, visitor as VisitorId, {});
         this.#outages.delete(visitor.region);
-        return segments;
+        return { segments, error: undefined };
       } catch (error) {
-        if (!this.#isWorthWaitingFor(error, visitor)) throw error;
+        if (!this.#isWorthWaitingFor(error, visitor)) return { segments: undefined, error: error as AamError };
         const { client } = this.#lookup;
         const waitMs = client.caller.retryInMs(client.keys.keyOf(visitor), visitor);
         await sleep(Math.min(Math.ceil(waitMs), LONGEST_NAP_MS), undefined, { signal: this.#ended }).catch(() => {});
@@ -185,7 +211,7 @@ class Asking<Name extends string> {
   }
 }
 
-interface Started<R> {
+interface Waiting<R> {
   readonly leave: () => void;
   result: R | undefined;
 }
@@ -194,9 +220,9 @@ interface Started<R> {
 class ReadAhead<V, R> {
   readonly #source: AsyncIterator<V> | Iterator<V>;
   readonly #size: number;
-  readonly #start: (item: V) => { result: Promise<R>; leave: () => void };
+  readonly #start: (item: V, tell: (result: R) => void) => Started<R>;
   #onResult: (result: R) => void;
-  readonly #window: Started<R>[] = [];
+  readonly #window: Waiting<R>[] = [];
   #isReading = false;
   #isOver = false;
   #failure: { readonly reason: unknown; readonly isImmediate: boolean } | undefined;
@@ -205,7 +231,7 @@ class ReadAhead<V, R> {
   constructor(
     source: AsyncIterable<V> | Iterable<V>,
     size: number,
-    start: (item: V) => { result: Promise<R>; leave: () => void },
+    start: (item: V, tell: (result: R) => void) => Started<R>,
     onResult: (result: R) => void = () => {},
   ) {
     this.#size = size;
@@ -276,13 +302,12 @@ class ReadAhead<V, R> {
   }
 
   #add(item: V): void {
-    const { result, leave } = this.#start(item);
-    const started: Started<R> = { leave, result: undefined };
-    this.#window.push(started);
+    const { result, leave } = this.#start(item, (told) => this.#onResult(told));
+    const waiting: Waiting<R> = { leave, result: undefined };
+    this.#window.push(waiting);
     result.then((settled) => {
-      started.result = settled;
-      this.#onResult(settled);
-      if (this.#window[0] === started) this.#wake();
+      waiting.result = settled;
+      if (this.#window[0] === waiting) this.#wake();
     });
   }
 }

@@ -67,9 +67,7 @@ export class FileOutput implements BulkOutput {
   readonly #known = new Map<number, Entry>();
   /** Results that are in the journal and not in the output. */
   readonly #ahead = new Map<number, string>();
-  #newEntries: string[] = [];
   #newRows: (readonly [Row, Outcome])[] = [];
-  #noting: NodeJS.Immediate | undefined;
   #failure: unknown;
 
   /** @throws {UsageError} where there is something that must not be overwritten, or nothing to go on with */
@@ -131,8 +129,12 @@ export class FileOutput implements BulkOutput {
   done(row: Row, outcome: Outcome): void {
     const line = JSON.stringify([row.index, digestOf(row), outcome] satisfies Entry);
     this.#ahead.set(row.index, line);
-    this.#newEntries.push(line);
-    this.#noteSoon();
+    try {
+      this.#journalLength += append(this.#journal, `${line}\n`, this.#journalLength);
+    } catch (error) {
+      // A full disk, say. Whoever writes next is told.
+      this.#failure = error;
+    }
   }
 
   write(row: Row, outcome: Outcome): void {
@@ -154,29 +156,8 @@ export class FileOutput implements BulkOutput {
     if (isComplete) rmSync(this.#journalPath);
   }
 
-  /** After all that happens in this turn of the event loop: what comes together is written together. */
-  #noteSoon(): void {
-    this.#noting ??= setImmediate(() => {
-      try {
-        this.#note();
-      } catch (error) {
-        // A full disk, say. Whoever writes next is told.
-        this.#failure = error;
-      }
-    });
-  }
-
-  #note(): void {
-    clearImmediate(this.#noting);
-    this.#noting = undefined;
-    if (this.#newEntries.length === 0) return;
-    this.#journalLength += append(this.#journal, `${this.#newEntries.join('\n')}\n`, this.#journalLength);
-    this.#newEntries = [];
-  }
-
   /** Rows can be written later: they are in the journal. */
   #flush(isLast: boolean): void {
-    this.#note();
     const rows = this.#newRows;
     const isFirst = this.#bytes === 0;
     if (rows.length > 0 || (isLast && isFirst)) {

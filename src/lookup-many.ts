@@ -1,7 +1,6 @@
 /**
  * Owns: asking about many visitors, one after the other from a source that may be endless: how many at a time and per
- * second, what is waited for instead of failing, and in which order the answers come. It holds a window of the source
- * and nothing else.
+ * second, and what is waited for instead of failing. Next: read-ahead.ts, which keeps their order and a window of them.
  */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import type { AamError } from './errors';
 import type { VisitorId } from './identity/given-identity';
 import type { Visitor } from './identity/visitor';
 import { assert, count, group, optional } from './option-checks';
+import { ReadAhead, type Started } from './read-ahead';
 import type { SegmentLookup } from './segment-lookup';
 import { checkedVisitor, lookupVisitor } from './visitor-lookup';
 import type { Instance, VisitorSegments } from './visitor-segments';
@@ -21,7 +21,7 @@ export interface LookupManyOptions<V = VisitorId, Name extends string = string> 
   readonly concurrency?: number | undefined;
   /** Calls per second, at most. @default as many as the DCS answers */
   readonly ratePerSecond?: number | undefined;
-  /** Told of each result as soon as it is there, before it is its turn and before another call is made. Must not throw. */
+  /** Told of each result as soon as it is there, before it is its turn and before another call is made. What it throws ends it. */
   readonly onResult?: ((result: LookupResult<V, Name>) => void) | undefined;
   /** Ends it with its own reason. Calls that are on their way are let go of. */
   readonly signal?: AbortSignal | undefined;
@@ -97,11 +97,6 @@ function checked<V, Name extends string>(options: LookupManyOptions<V, Name>) {
 type Answer<Name extends string> =
   | { readonly segments: VisitorSegments<Name>; readonly error: undefined }
   | { readonly segments: undefined; readonly error: AamError };
-
-interface Started<R> {
-  readonly result: Promise<R>;
-  readonly leave: () => void;
-}
 
 /** Asks about visitors, whoever they are, as fast as it may. */
 class Asking<Name extends string> {
@@ -208,106 +203,5 @@ class Asking<Name extends string> {
       default:
         return false;
     }
-  }
-}
-
-interface Waiting<R> {
-  readonly leave: () => void;
-  result: R | undefined;
-}
-
-/** Reads a source so far ahead and no further, and gives what is made of its items in their order. */
-class ReadAhead<V, R> {
-  readonly #source: AsyncIterator<V> | Iterator<V>;
-  readonly #size: number;
-  readonly #start: (item: V, tell: (result: R) => void) => Started<R>;
-  #onResult: (result: R) => void;
-  readonly #window: Waiting<R>[] = [];
-  #isReading = false;
-  #isOver = false;
-  #failure: { readonly reason: unknown; readonly isImmediate: boolean } | undefined;
-  #wake: () => void = () => {};
-
-  constructor(
-    source: AsyncIterable<V> | Iterable<V>,
-    size: number,
-    start: (item: V, tell: (result: R) => void) => Started<R>,
-    onResult: (result: R) => void = () => {},
-  ) {
-    this.#size = size;
-    this.#start = start;
-    this.#onResult = onResult;
-    this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
-  }
-
-  /** `undefined` at the end. Where the source fails, what it gave before comes first. */
-  async next(): Promise<R | undefined> {
-    for (;;) {
-      if (this.#failure?.isImmediate) throw this.#failure.reason;
-      this.#read();
-      const [first] = this.#window;
-      if (first === undefined && this.#failure !== undefined) throw this.#failure.reason;
-      if (first === undefined && this.#isOver) return undefined;
-      if (first?.result !== undefined) {
-        this.#window.shift();
-        first.leave();
-        return first.result;
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  /** Ends it, whatever is on its way. */
-  fail(reason: unknown): void {
-    this.#failure = { reason, isImmediate: true };
-    this.#isOver = true;
-    this.#onResult = () => {};
-    this.#wake();
-  }
-
-  /** Nothing more is wanted of the source. */
-  async close(): Promise<void> {
-    const isExhausted = this.#isOver && this.#failure === undefined;
-    this.#isOver = true;
-    // That it was ended is no result.
-    this.#onResult = () => {};
-    // A source that is just being read, and may never go on, is told and not waited for.
-    const told = isExhausted ? undefined : this.#source.return?.();
-    if (!this.#isReading) await told;
-  }
-
-  #read(): void {
-    if (this.#isReading || this.#isOver || this.#window.length >= this.#size) return;
-    this.#isReading = true;
-    Promise.resolve()
-      .then(() => this.#source.next())
-      .then(
-        ({ done, value }) => {
-          this.#isReading = false;
-          if (this.#isOver) return;
-          if (done) this.#isOver = true;
-          else this.#add(value);
-          this.#wake();
-          this.#read();
-        },
-        (reason: unknown) => {
-          this.#isReading = false;
-          this.#isOver = true;
-          this.#failure ??= { reason, isImmediate: false };
-          this.#wake();
-        },
-      );
-  }
-
-  #add(item: V): void {
-    const { result, leave } = this.#start(item, (told) => this.#onResult(told));
-    const waiting: Waiting<R> = { leave, result: undefined };
-    this.#window.push(waiting);
-    result.then((settled) => {
-      waiting.result = settled;
-      if (this.#window[0] === waiting) this.#wake();
-    });
   }
 }

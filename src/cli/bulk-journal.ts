@@ -21,6 +21,8 @@ import { UsageError } from './command';
 export interface BulkOutput {
   /** Rows that are written already. */
   readonly rowsWritten: number;
+  /** Up to where something is known from before: so many rows the input must have. */
+  readonly rowsKnown: number;
   /** What is known of a row from before. */
   known(row: Row): Outcome | undefined;
   done(row: Row, outcome: Outcome): void;
@@ -64,11 +66,11 @@ export class FileOutput implements BulkOutput {
   #bytes: number;
   #rows: number;
   #lastDigest: string | undefined;
+  readonly rowsKnown: number;
   readonly #known = new Map<number, Entry>();
   /** Results that are in the journal and not in the output. */
   readonly #ahead = new Map<number, string>();
   #newRows: (readonly [Row, Outcome])[] = [];
-  #failure: unknown;
 
   /** @throws {UsageError} where there is something that must not be overwritten, or nothing to go on with */
   static open({ path, resume, force, settings }: FileOutputOptions, reader: RowReader): FileOutput | 'complete' {
@@ -107,6 +109,7 @@ export class FileOutput implements BulkOutput {
       this.#known.set(entry[0], entry);
       this.#ahead.set(entry[0], JSON.stringify(entry));
     }
+    this.rowsKnown = [...this.#known.keys()].reduce((rows, index) => Math.max(rows, index + 1), this.#rows);
     // The journal first: an output without one is a complete one.
     this.#journal = this.#newJournal();
     this.#file = openSync(path, existsSync(path) ? 'r+' : 'w');
@@ -129,16 +132,10 @@ export class FileOutput implements BulkOutput {
   done(row: Row, outcome: Outcome): void {
     const line = JSON.stringify([row.index, digestOf(row), outcome] satisfies Entry);
     this.#ahead.set(row.index, line);
-    try {
-      this.#journalLength += append(this.#journal, `${line}\n`, this.#journalLength);
-    } catch (error) {
-      // A full disk, say. Whoever writes next is told.
-      this.#failure = error;
-    }
+    this.#journalLength += append(this.#journal, `${line}\n`, this.#journalLength);
   }
 
   write(row: Row, outcome: Outcome): void {
-    if (this.#failure !== undefined) throw this.#failure;
     this.#newRows.push([row, outcome]);
     if (this.#newRows.length >= ROWS_AT_ONCE) this.#flush(false);
   }
@@ -146,7 +143,7 @@ export class FileOutput implements BulkOutput {
   readonly isFull = false;
 
   async drained(): Promise<void> {
-    // What is not written yet is a matter of milliseconds.
+    // What is not written yet is in the journal, a hundred rows at most.
   }
 
   async close(isComplete: boolean): Promise<void> {
@@ -195,6 +192,7 @@ export class FileOutput implements BulkOutput {
 export class StreamOutput implements BulkOutput {
   readonly #stream: NodeJS.WritableStream;
   readonly #reader: RowReader;
+  readonly rowsKnown = 0;
   rowsWritten = 0;
   isFull = false;
 

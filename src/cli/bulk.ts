@@ -62,7 +62,8 @@ export const bulk: Command = {
     const account = accountOptions(values);
     const connections = Math.max(64, concurrency);
     const client = usage(() => createDcsClient({ ...account, dcs: { connections, ...account.dcs } }));
-    const reader = rowReader(isFile ? createReadStream(from) : stdin, format, source);
+    const input = isFile ? createReadStream(from) : stdin;
+    const reader = rowReader(input, format, source);
     const tally = new Tally();
     const stopped = new AbortController();
     const stop = () => stopped.abort(new Error(to === '-' ? 'stopped' : 'stopped; --resume goes on from here'));
@@ -96,7 +97,7 @@ export const bulk: Command = {
           run.write(result.visitor);
           if (output.isFull) await output.drained();
         }
-        run.writeKnown();
+        run.end();
         isComplete = true;
       } finally {
         progress.stop();
@@ -106,6 +107,8 @@ export const bulk: Command = {
       return tally.failed === 0 ? EXIT.ok : EXIT.failed;
     } finally {
       for (const name of ['SIGINT', 'SIGTERM'] as const) process.removeListener(name, stop);
+      // Standard input may stay open for as long as it likes.
+      input.destroy();
       await client.close();
     }
   },
@@ -120,6 +123,7 @@ class Run {
   /** Of rows that are not written yet. */
   readonly #outcomes = new Map<number, Outcome>();
   readonly #rowsBefore: number;
+  #rowsRead = 0;
 
   constructor(output: BulkOutput, onRow: (row: Row, outcome: Outcome) => void) {
     this.#output = output;
@@ -136,21 +140,32 @@ class Run {
   /** Whether a row has to be asked about. */
   readonly isUnknown = (row: Row): boolean => {
     const outcome = this.#output.known(row);
+    this.#rowsRead = row.index + 1;
     if (row.index < this.#rowsBefore) return false;
     if (outcome === undefined) return true;
     this.#outcomes.set(row.index, outcome);
     this.#known.set(row.index, row);
-    this.writeKnown();
+    this.#writeKnown();
     return false;
   };
 
   /** A row whose turn it is. */
   write(row: Row): void {
     this.#write(row);
-    this.writeKnown();
+    this.#writeKnown();
   }
 
-  writeKnown(): void {
+  /** @throws {UsageError} for an input that is shorter than it was */
+  end(): void {
+    this.#writeKnown();
+    const { rowsKnown } = this.#output;
+    if (this.#rowsRead >= rowsKnown) return;
+    throw new UsageError(
+      `the input has ${this.#rowsRead} rows, where it had ${rowsKnown} or more: --force begins anew`,
+    );
+  }
+
+  #writeKnown(): void {
     for (;;) {
       const row = this.#known.get(this.#output.rowsWritten);
       if (row === undefined) return;

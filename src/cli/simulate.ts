@@ -44,8 +44,7 @@ export const simulate: Command = {
         print(stdout, `${known} visitors are known. Ctrl+C ends it.`);
       }
       await interrupted((interval) => {
-        for (const { method, path, region, answeredStatus, params } of simulator.requests) {
-          if (quiet) break;
+        for (const { method, path, region, answeredStatus, params } of quiet ? [] : simulator.requests) {
           if (json) printJson(stdout, { method, path, region, status: answeredStatus, params });
           else print(stdout, `${method} ${path} at ${region}: ${answeredStatus ?? 'no answer yet'} ${shown(params)}`);
         }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ECID, GOLF, HIGH_VALUE } from '../helpers/site';
@@ -181,6 +182,10 @@ describe('aam-segments bulk', () => {
     child.kill('SIGTERM');
     await ended;
     expect(statSync(`${out}.journal`).size).toBeGreaterThan(0);
+    // Two rows are known; that the rest is gone must not pass for the end.
+    writeFileSync(input, 'ecid,name\n');
+    const shorter = await run(bulk);
+    expect(shorter.code).toBe(2);
     writeFileSync(input, `ecid,name\n${rowsOf('y')}`);
     expect(await run(bulk)).toMatchObject({
       code: 2,
@@ -205,6 +210,18 @@ describe('aam-segments bulk', () => {
     const { code, stderr } = await run(['bulk', ...account], input);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
     expect(simulator.requests.length).toBeLessThanOrEqual(1);
+  });
+
+  it('ends when it is told to, though standard input stays open', async () => {
+    const { simulator, account } = await createDesk();
+    simulator.fault({ kind: 'hang' });
+    const child = start(['bulk', ...account]);
+    // The last line of what has come so far may go on.
+    child.stdin?.write(`ecid\n${ECID}\n${ECID}\n`);
+    await simulator.received(1);
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    expect((await exited)[0]).toBe(1);
   });
 
   it('writes the head of a file without rows', async () => {

@@ -1,0 +1,30 @@
+import { createDcsClient, type DcsClient, type DcsClientOptions } from 'express-aam-segments';
+import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
+import { GOLF, HIGH_VALUE, ORG } from './site';
+
+export const OTHER_ECID = '91563127448770346027793623225009407783';
+
+type Name = 'golfFans' | 'highValue';
+const open: { close(): Promise<void> }[] = [];
+
+/** A client on a DCS simulator; both are closed after the test. */
+export async function createClient(
+  { dcs, ...options }: Partial<DcsClientOptions<Name>> = {},
+  simulatorOptions?: DcsSimulatorOptions,
+): Promise<{ client: DcsClient<Name>; simulator: DcsSimulator }> {
+  const simulator = await createDcsSimulator({ segmentIds: true, ...simulatorOptions });
+  const client = createDcsClient({
+    orgId: ORG,
+    partner: 'acme',
+    segments: { golfFans: GOLF, highValue: HIGH_VALUE },
+    dcs: { ...simulator.dcs, timeoutMs: 5_000, ...dcs },
+    ...options,
+  });
+  open.push(client, simulator);
+  return { client, simulator };
+}
+
+/** Closes what a test has opened; a fault that was never used makes the test fail. */
+export async function closeClients(): Promise<void> {
+  for (const each of open.splice(0)) await each.close();
+}

@@ -1,0 +1,217 @@
+import { closeClients, createClient, OTHER_ECID } from './helpers/client';
+import { advanceableClock, deadOrigin, ECID, GOLF } from './helpers/site';
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeClients();
+});
+
+/** The ECID with this number. */
+const ecidOf = (n: number) => `1${String(n).padStart(37, '0')}`;
+
+describe('lookupMany()', () => {
+  async function all<T>(results: AsyncIterable<T>): Promise<T[]> {
+    const list: T[] = [];
+    for await (const result of results) list.push(result);
+    return list;
+  }
+  const visitors = (count: number) => Array.from({ length: count }, (_, n) => ({ ecid: ecidOf(n) }));
+
+  it('answers all in the order in which they were given, with the very objects that were given', async () => {
+    const { client, simulator } = await createClient();
+    const given = visitors(300);
+    for (const [n, { ecid }] of given.entries()) if (n % 3 === 0) simulator.visitor(ecid).in(GOLF);
+    // Those who are asked about first are answered last.
+    const slow = simulator.fault({ kind: 'latency', latencyMs: 100 }, { calls: 20 });
+    const results = await all(client.lookupMany(given));
+    expect(results.map(({ visitor }) => visitor)).toEqual(given);
+    expect(results.every(({ visitor }, n) => visitor === given[n])).toBe(true);
+    expect(results.map(({ segments }) => segments?.size)).toEqual(given.map((_, n) => (n % 3 === 0 ? 1 : 0)));
+    expect(slow.used).toBeGreaterThan(0);
+    expect(simulator.overlaps).toEqual([]);
+  });
+
+  it('asks about no more at a time than it may', async () => {
+    const { client, simulator } = await createClient();
+    let most = 0;
+    const results = client.lookupMany(visitors(60), { concurrency: 5 });
+    for await (const _ of results) most = Math.max(most, client.stats().inFlight);
+    const { requests } = simulator;
+    const atOnce = requests.map(({ at }) => requests.filter((r) => r.at <= at && (r.endedAt as number) > at).length);
+    expect(Math.max(...atOnce)).toBeLessThanOrEqual(5);
+    expect(most).toBeLessThanOrEqual(5);
+    expect(requests).toHaveLength(60);
+  });
+
+  it('reads no further ahead than its window, and nothing that nobody waits for', async () => {
+    const { client } = await createClient();
+    let read = 0;
+    let isClosed = false;
+    async function* endless() {
+      try {
+        for (;;) yield { ecid: ecidOf(read++) };
+      } finally {
+        isClosed = true;
+      }
+    }
+    const results = client.lookupMany(endless(), { concurrency: 2 });
+    expect(read).toBe(0);
+    await results.next();
+    while (client.stats().inFlight > 0) await new Promise(setImmediate);
+    expect(read).toBeLessThanOrEqual(2 * 8 + 1);
+    await results.return();
+    expect(isClosed).toBe(true);
+  });
+
+  it('asks once about who occurs twice', async () => {
+    const { client, simulator } = await createClient({ dcs: { minIntervalMs: 0 } });
+    simulator.visitor(ECID).in(GOLF);
+    const given = [{ ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ECID }, { ecid: ECID }];
+    // One after the other: nobody joins a call that is on its way.
+    const results = await all(client.lookupMany(given, { concurrency: 1 }));
+    expect(results.map(({ segments }) => segments?.names)).toEqual([['golfFans'], [], ['golfFans'], ['golfFans']]);
+    expect(simulator.requests).toHaveLength(2);
+  });
+
+  it('gives each visitor an error of their own', async () => {
+    const { client, simulator } = await createClient();
+    simulator.fault({ kind: 'status', status: 503 }, { visitor: OTHER_ECID });
+    const given = [{ ecid: ECID }, { ecid: 'x' }, { ecid: OTHER_ECID }, { ecid: ecidOf(1) }];
+    const results = await all(client.lookupMany(given, { concurrency: 1 }));
+    expect(results.map(({ error }) => error?.code)).toEqual([
+      undefined,
+      'ERR_AAM_INVALID_OPTION',
+      'ERR_AAM_DCS_STATUS',
+      undefined,
+    ]);
+    expect(results.map(({ segments }) => segments?.status)).toEqual(['fresh', undefined, undefined, 'fresh']);
+  });
+
+  it('is slowed down by 429, and nobody fails', async () => {
+    const rateLimit = { calls: 10, withinMs: 300, retryAfterSeconds: 1 };
+    const { client, simulator } = await createClient({ dcs: { minIntervalMs: 0 } }, { rateLimit });
+    const results = await all(client.lookupMany(visitors(25), { concurrency: 8 }));
+    expect(results.map(({ segments }) => segments?.status)).toEqual(Array(25).fill('fresh'));
+    expect(simulator.requests.some(({ answeredStatus }) => answeredStatus === 429)).toBe(true);
+  });
+
+  it('waits out a server that fails for a while', async () => {
+    const breaker = { minCalls: 2, windowMs: 10_000, failurePercent: 50, probeAfterMs: 50 };
+    const { client, simulator } = await createClient({ dcs: { breaker, minIntervalMs: 0 } });
+    simulator.fault({ kind: 'status', status: 503 }, { calls: 3 });
+    const results = await all(client.lookupMany(visitors(20), { concurrency: 1 }));
+    expect(results.filter(({ error }) => error !== undefined)).toHaveLength(3);
+    expect(results.map(({ error }) => error?.code)).not.toContain('ERR_AAM_DCS_CIRCUIT_OPEN');
+  });
+
+  it('does not wait for a server that has failed for a minute', async () => {
+    const clock = advanceableClock();
+    const breaker = { minCalls: 1, windowMs: 10_000, failurePercent: 50, probeAfterMs: 2_147_483_647 };
+    const defaultOrigin = await deadOrigin();
+    const { client } = await createClient({ dcs: { origins: {}, defaultOrigin, breaker } });
+    const results = client.lookupMany(visitors(3), { concurrency: 1 });
+    expect((await results.next()).value?.error?.code).toBe('ERR_AAM_DCS_NETWORK');
+    const next = results.next();
+    // It has met the open breaker by then.
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+    clock.advance(60_000);
+    for (const result of [await next, await results.next()]) {
+      expect(result.value?.error?.code).toBe('ERR_AAM_DCS_CIRCUIT_OPEN');
+    }
+    expect(client.stats().calls).toBe(1);
+  });
+
+  it('keeps to a rate', async () => {
+    const { client, simulator } = await createClient();
+    await all(client.lookupMany(visitors(30), { concurrency: 10, ratePerSecond: 100 }));
+    const { requests } = simulator;
+    const [first, last] = [requests[0]?.at as number, requests.at(-1)?.at as number];
+    // 29 intervals of 10 ms, of which 20 ms may be made up for.
+    expect(last - first).toBeGreaterThan(255);
+  });
+
+  it('tells of each result as soon as it is there, and of none that was ended', async () => {
+    const { client, simulator } = await createClient();
+    simulator.fault({ kind: 'hang' }, { visitor: ECID });
+    const told: unknown[] = [];
+    const given = [{ ecid: ecidOf(1) }, { ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ecidOf(2) }];
+    const onResult = ({ visitor }: { visitor: { ecid: string } }) => told.push(visitor.ecid);
+    const results = client.lookupMany(given, { onResult, concurrency: 2 });
+    expect((await results.next()).value?.visitor).toBe(given[0]);
+    while (told.length < 3) await new Promise(setImmediate);
+    expect(told).toEqual([ecidOf(1), OTHER_ECID, ecidOf(2)]);
+    const controller = new AbortController();
+    const other = client.lookupMany([{ ecid: ECID }, { ecid: 'x' }, { ecid: ecidOf(3) }], {
+      onResult: ({ error }) => told.push(error?.code),
+      concurrency: 1,
+      signal: controller.signal,
+    });
+    const next = other.next();
+    while (told.length < 4) await new Promise(setImmediate);
+    controller.abort(new Error('enough'));
+    await expect(next).rejects.toThrow('enough');
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    expect(told.slice(3)).toEqual(['ERR_AAM_INVALID_OPTION']);
+    const toldOfThird: string[] = [];
+    const third = client.lookupMany([{ ecid: ecidOf(4) }, { ecid: ECID }, { ecid: ecidOf(5) }], {
+      onResult: ({ visitor }) => toldOfThird.push(visitor.ecid),
+      concurrency: 1,
+    });
+    await third.next();
+    await third.return();
+    await client.close();
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    expect(toldOfThird).toEqual([ecidOf(4)]);
+  });
+
+  it.each([
+    ['an answer', [{ ecid: ECID }, { ecid: OTHER_ECID }]],
+    ['what is no visitor', [{ ecid: 'x' }, { ecid: OTHER_ECID }]],
+  ])('ends with what onResult throws when it is told of %s', async (_name, given) => {
+    const { client, simulator } = await createClient();
+    const onResult = () => {
+      throw new Error('the disk is full');
+    };
+    const results = client.lookupMany(given, { onResult, concurrency: 1 });
+    await expect(results.next()).rejects.toThrow('the disk is full');
+    expect(simulator.requestsOf(OTHER_ECID)).toEqual([]);
+  });
+
+  it('ends with the reason of its signal', async () => {
+    const { client, simulator } = await createClient();
+    simulator.fault({ kind: 'hang' }, { region: 9 });
+    const controller = new AbortController();
+    const results = client.lookupMany([{ ecid: ECID, region: 9 }], { signal: controller.signal });
+    const next = results.next();
+    await simulator.received(1);
+    controller.abort(new Error('enough'));
+    await expect(next).rejects.toThrow('enough');
+    const aborted = client.lookupMany([{ ecid: ECID }], { signal: controller.signal });
+    await expect(aborted.next()).rejects.toThrow('enough');
+    expect(simulator.requests).toHaveLength(1);
+  });
+
+  it('gives what came before the source failed, then the failure', async () => {
+    const { client } = await createClient();
+    async function* source() {
+      yield { ecid: ECID };
+      yield { ecid: OTHER_ECID };
+      throw new Error('the file ends here');
+    }
+    const results: unknown[] = [];
+    const reading = (async () => {
+      for await (const { segments } of client.lookupMany(source())) results.push(segments?.status);
+    })();
+    await expect(reading).rejects.toThrow('the file ends here');
+    expect(results).toEqual(['fresh', 'fresh']);
+  });
+
+  it.each([{ concurrency: 0 }, { ratePerSecond: 0 }, { signal: 1 }, { concurency: 1 }])(
+    'refuses %j',
+    async (options) => {
+      const { client } = await createClient();
+      const results = client.lookupMany([], options as never);
+      await expect(results.next()).rejects.toMatchObject({ code: expect.stringMatching(/_OPTION$/) });
+    },
+  );
+});

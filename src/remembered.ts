@@ -1,4 +1,4 @@
-import type { Stamped } from './cache/segment-cache';
+import type { Stamped } from './cache/answer-cache';
 import type { Exclusion } from './dcs/error-codes';
 import type { SegmentSet } from './segments/segment-set';
 

@@ -3,7 +3,7 @@
  * Next: middleware.ts, which holds a request for as long as it may be held.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Flight, SegmentCache, type SegmentCacheConfig } from './cache/segment-cache';
+import { type Flight, SegmentCache, type SegmentCacheConfig } from './cache/answer-cache';
 import { DcsError, type FailureReason } from './dcs/dcs-error';
 import type { Exclusion } from './dcs/error-codes';
 import type { Question } from './dcs/request';

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
+import { ownCopy } from '../cache/detached-string';
 import {
   type CookieFinder,
   type CookieSlot,
@@ -12,7 +13,6 @@ import {
   type FoundCookies,
 } from '../cookie-header';
 import type { Identity } from '../identity/visitor';
-import { ownCopy } from '../own-copy';
 import { SiteFunction } from '../site-function';
 import { type Agreement, optInConsent, webSdkConsent } from './adobe-consent';
 import { tcStringAgrees } from './tcf';

@@ -4,7 +4,7 @@
  */
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
-import { ownCopy } from '../own-copy';
+import { ownCopy } from '../cache/detached-string';
 
 /** Recognising takes thousands of times as long as looking up; a site sees the same few hundred browsers. */
 const MAX_KNOWN = 1_000;

@@ -3,7 +3,7 @@
  * nobody has seen, and that nobody will see again, must not push out the visitors who come back.
  */
 import { LRUCache } from 'lru-cache';
-import { ownCopy } from '../own-copy';
+import { ownCopy } from './detached-string';
 
 /** However many regulars there are, so much of the store is left to newcomers: else nobody could become one. */
 const NEWCOMERS_SHARE = 1 / 20;

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { VisitorStore } from '../../src/cache/visitor-store';
-import { ownCopy } from '../../src/own-copy';
+import { ownCopy } from '../../src/cache/detached-string';
+import { VisitorStore } from '../../src/cache/scan-resistant-lru';
 
 /** A store with visitors, and those who came twice. */
 function storeOf(maxVisitors: number, regulars: readonly string[] = []) {

@@ -3,8 +3,8 @@
  * knows nothing of segments. (lru-cache is the store only; its fetch() would let one caller's deadline leak into the
  * others'.)
  */
-import { ownCopy } from '../own-copy';
-import { VisitorStore } from './visitor-store';
+import { ownCopy } from './detached-string';
+import { VisitorStore } from './scan-resistant-lru';
 
 /** What can be remembered. `ttlMs` comes with the value, since it depends on what the answer was. */
 export interface Stamped {

@@ -1,4 +1,4 @@
-import { SegmentCache, type Stamped } from '../../src/cache/segment-cache';
+import { SegmentCache, type Stamped } from '../../src/cache/answer-cache';
 
 interface Answer extends Stamped {
   readonly text: string;

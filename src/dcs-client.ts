@@ -10,7 +10,7 @@ import { encodedSignals, type Signals } from './dcs/signals';
 import type { VisitorId } from './identity/given-identity';
 import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup-many';
 import { assert, group, isRecord } from './option-checks';
-import { ResponsePrivacy } from './response-privacy';
+import { ResponsePrivacy } from './request/response-privacy';
 import { SegmentLookup } from './segment-lookup';
 import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
 import { type Instance, VisitorSegments } from './visitor-segments';

@@ -1,9 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { type Consent, ConsentGate, NO_CONSENT } from './consent/gate';
-import { Robots } from './consent/robot';
-import { isSpeculative } from './consent/speculation';
-import { CookieFinder } from './cookie-header';
 import type { Signals } from './dcs/signals';
 import type { DcsClientStats } from './dcs-client';
 import type { AamError, AamErrorCode } from './errors';
@@ -12,12 +9,16 @@ import { type Identity, IdentityReader, type Visitor } from './identity/visitor'
 import { webSdkCookieName } from './identity/web-sdk-cookies';
 import { LookupSignals } from './lookup-signals';
 import { type AamSegmentsOptions, resolveOptions } from './options';
-import { ResponsePrivacy } from './response-privacy';
+import { Robots } from './request/bots';
+import { CookieFinder } from './request/cookie-header';
+import { waitFor } from './request/hold-request';
+import { isSpeculative } from './request/prefetch';
+import { ResponsePrivacy } from './request/response-privacy';
+import { SiteFunction } from './request/site-callback';
 import { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
 import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
 import { asDcsError, type OnItsWay, SegmentLookup } from './segment-lookup';
 import type { SegmentRef } from './segments/segment-refs';
-import { SiteFunction } from './site-function';
 import { sendEventOf } from './visitor-events';
 import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
 import {
@@ -28,7 +29,6 @@ import {
   type Verdict,
   VisitorSegments,
 } from './visitor-segments';
-import { waitFor } from './waiting-request';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface AamStats extends DcsClientStats {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { isSpeculative } from './consent/speculation';
 import { encodedSignals, type Signals } from './dcs/signals';
 import { AamError } from './errors';
+import { isSpeculative } from './request/prefetch';
 import type { SegmentLookup } from './segment-lookup';
 import { askedAbout, type Instance, servedBy, type VisitorSegments } from './visitor-segments';
 

@@ -4,7 +4,7 @@ import type { Exclusion } from './dcs/error-codes';
 import type { Visitor } from './identity/visitor';
 import { isRecord } from './option-checks';
 import { NO_SEGMENTS, type Remembered } from './remembered';
-import type { ResponsePrivacy } from './response-privacy';
+import type { ResponsePrivacy } from './request/response-privacy';
 import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segments/segment-refs';
 import { type SegmentSet, splitIds } from './segments/segment-set';
 

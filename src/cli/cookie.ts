@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { ConsentGate } from '../consent/gate';
-import { CookieFinder } from '../cookie-header';
 import { IdentityReader } from '../identity/visitor';
 import { webSdkCookieName } from '../identity/web-sdk-cookies';
 import { type ResolvedOptions, resolveOptions } from '../options';
+import { CookieFinder } from '../request/cookie-header';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type Command, EXIT, print, printJson, readArgs, usage } from './command';
 

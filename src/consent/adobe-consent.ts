@@ -2,7 +2,7 @@
  * Owns: what Adobe's browser clients have written down about the visitor's consent: the Web SDK's `_consent` cookie and
  * the `adobeujs-optin` cookie of the Experience Cloud ID service's opt-in. Never throws. Next: gate.ts.
  */
-import { type CookieValue, decodedValue } from '../cookie-header';
+import { type CookieValue, decodedValue } from '../request/cookie-header';
 
 /** What one source says: the visitor agreed, refused, or nothing. */
 export type Agreement = boolean | undefined;

@@ -5,15 +5,15 @@
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { ownCopy } from '../cache/detached-string';
+import type { Identity } from '../identity/visitor';
 import {
   type CookieFinder,
   type CookieSlot,
   type CookieValue,
   decodedValue,
   type FoundCookies,
-} from '../cookie-header';
-import type { Identity } from '../identity/visitor';
-import { SiteFunction } from '../site-function';
+} from '../request/cookie-header';
+import { SiteFunction } from '../request/site-callback';
 import { type Agreement, optInConsent, webSdkConsent } from './adobe-consent';
 import { tcStringAgrees } from './tcf';
 

@@ -8,7 +8,7 @@
  * it only to look at three fields costs more than reading them. It knows nothing of requests or precedence.
  * Next: visitor.ts.
  */
-import type { CookieValue } from '../cookie-header';
+import type { CookieValue } from '../request/cookie-header';
 
 const PIPE = 0x7c;
 const DASH = 0x2d;

@@ -2,7 +2,7 @@
  * Owns: what the site itself says about who the visitor is, by its own functions `identity.resolve` and
  * `identity.customerIds`, and for a lookup of its own. Never throws. Next: consent/.
  */
-import { SiteFunction } from '../site-function';
+import { SiteFunction } from '../request/site-callback';
 import { type CustomerId, usableCustomerIds } from './customer-ids';
 import { type Identity, isVisitorId, type Visitor } from './visitor';
 

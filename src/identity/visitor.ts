@@ -4,7 +4,7 @@
  * visitor may be asked about (consent/) or what is known of them.
  */
 
-import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../cookie-header';
+import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../request/cookie-header';
 import { idHandedOver } from './adobe-mc';
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
 import type { CustomerId } from './customer-ids';

@@ -3,7 +3,7 @@
  * `cluster` the Edge location, which names the same data centre as a DCS region does (Adobe knowledge base, ka-21677).
  * Never throws. Next: visitor.ts.
  */
-import { type CookieValue, decodedValue } from '../cookie-header';
+import { type CookieValue, decodedValue } from '../request/cookie-header';
 
 /** The name of one of the Web SDK's cookies. It writes no `@`. */
 export function webSdkCookieName(orgId: string, key: 'identity' | 'cluster' | 'consent'): string {

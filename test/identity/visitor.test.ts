@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { CookieFinder } from '../../src/cookie-header';
 import { REGIONAL_ORIGINS } from '../../src/dcs/regions';
 import { type Identity, type IdentityConfig, IdentityReader, isVisitorId } from '../../src/identity/visitor';
+import { CookieFinder } from '../../src/request/cookie-header';
 import vectors from '../vectors/identity.json';
 
 const ORG = '1FD6776A524453CC0A490D44@AdobeOrg';

@@ -1,5 +1,5 @@
-import { Robots } from '../../src/consent/robot';
-import { isSpeculative } from '../../src/consent/speculation';
+import { Robots } from '../../src/request/bots';
+import { isSpeculative } from '../../src/request/prefetch';
 
 const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 

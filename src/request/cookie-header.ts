@@ -4,7 +4,7 @@
  * The raw header is read because it keeps duplicate names apart: a host-only and a domain-wide cookie of one
  * name are both sent, and a parsed object keeps only one of them. Next: identity/ and consent/, each for its own.
  */
-import { isRecord } from './option-checks';
+import { isRecord } from '../option-checks';
 
 const SPACE = 0x20;
 const TAB = 0x09;

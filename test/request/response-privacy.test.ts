@@ -2,8 +2,8 @@ import { inspect } from 'node:util';
 import express, { type Express, type RequestHandler, type Response } from 'express';
 import { requireSegment, routeBySegment, type VisitorSegments } from 'express-aam-segments';
 import request from 'supertest';
-import { privateForm } from '../src/response-privacy';
-import { closeSites, cookieOf, createSite, ECID, GOLF } from './helpers/site';
+import { privateForm } from '../../src/request/response-privacy';
+import { closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
 
 let warned: jest.SpyInstance;
 beforeEach(() => {

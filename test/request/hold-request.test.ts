@@ -3,8 +3,8 @@ import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import request from 'supertest';
-import { dcsServer, http } from './dcs/dcs-server';
-import { closeSites, cookieOf, createSite, ECID, GOLF } from './helpers/site';
+import { dcsServer, http } from '../dcs/dcs-server';
+import { closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();

@@ -7,7 +7,7 @@ import { DCS_CLIENT_OPTIONS, type DcsClientOptions, resolvedClientOptions } from
 import type { EventStats } from './dcs/event-queue';
 import type { OriginStats } from './dcs/origin-gate';
 import { encodedSignals, type Signals } from './dcs/signals';
-import type { VisitorId } from './identity/given-identity';
+import type { VisitorId } from './identity/site-identity';
 import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup-many';
 import { assert, group, isRecord } from './option-checks';
 import { ResponsePrivacy } from './request/response-privacy';

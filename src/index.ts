@@ -10,8 +10,8 @@ export { createDcsClient, type DcsClient, type DcsClientStats } from './dcs-clie
 export { AamError, type AamErrorCode } from './errors';
 export type { Register, RegisteredName } from './express';
 export type { AuthState, CustomerId } from './identity/customer-ids';
-export type { VisitorId } from './identity/given-identity';
-export type { Visitor } from './identity/visitor';
+export type { Visitor } from './identity/identity-reader';
+export type { VisitorId } from './identity/site-identity';
 export type { LookupManyOptions, LookupResult } from './lookup-many';
 export { type AamSegments, type AamStats, aamSegments } from './middleware';
 export type {

@@ -7,7 +7,7 @@ import {
 import type { Signals } from './dcs/signals';
 import { AamError } from './errors';
 import type { CustomerId } from './identity/customer-ids';
-import type { VisitorId } from './identity/given-identity';
+import type { VisitorId } from './identity/site-identity';
 import { assert, count, flag, group, ms, optional } from './option-checks';
 
 /** What a site tells the middleware. Durations are integers in milliseconds, counts are integers from 1. */

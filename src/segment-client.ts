@@ -9,7 +9,7 @@ import { DcsError } from './dcs/dcs-error';
 import { ADVICE, type Exclusion } from './dcs/error-codes';
 import type { DcsReply } from './dcs/reply';
 import type { Question } from './dcs/request';
-import { VisitorKeys } from './identity/visitor-keys';
+import { VisitorKeys } from './identity/cache-keys';
 import { Remembered } from './remembered';
 import { segmentSetOf } from './segments/segment-set';
 

@@ -7,7 +7,7 @@ import { type Flight, SegmentCache, type SegmentCacheConfig } from './cache/answ
 import { DcsError, type FailureReason } from './dcs/dcs-error';
 import type { Exclusion } from './dcs/error-codes';
 import type { Question } from './dcs/request';
-import type { Visitor } from './identity/visitor';
+import type { Visitor } from './identity/identity-reader';
 import type { Remembered } from './remembered';
 import { isExclusion, SegmentClient, type SegmentClientConfig } from './segment-client';
 import type { Verdict } from './visitor-segments';

@@ -1,6 +1,6 @@
 import { AamError } from './errors';
-import { type VisitorId, visitorOf } from './identity/given-identity';
-import type { Visitor } from './identity/visitor';
+import type { Visitor } from './identity/identity-reader';
+import { type VisitorId, visitorOf } from './identity/site-identity';
 import { group, ms } from './option-checks';
 import { asDcsError, type OnItsWay, type SegmentLookup } from './segment-lookup';
 import { type Instance, type Verdict, VisitorSegments } from './visitor-segments';

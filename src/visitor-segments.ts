@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { DcsError, FailureReason } from './dcs/dcs-error';
 import type { Exclusion } from './dcs/error-codes';
-import type { Visitor } from './identity/visitor';
+import type { Visitor } from './identity/identity-reader';
 import { isRecord } from './option-checks';
 import { NO_SEGMENTS, type Remembered } from './remembered';
 import type { ResponsePrivacy } from './request/response-privacy';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ConsentGate } from '../consent/gate';
-import { IdentityReader } from '../identity/visitor';
+import { IdentityReader } from '../identity/identity-reader';
 import { webSdkCookieName } from '../identity/web-sdk-cookies';
 import { type ResolvedOptions, resolveOptions } from '../options';
 import { CookieFinder } from '../request/cookie-header';

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions } from '../client-options';
 import { DcsError } from '../dcs/dcs-error';
 import type { DcsReply } from '../dcs/reply';
-import { isVisitorId } from '../identity/visitor';
+import { isVisitorId } from '../identity/identity-reader';
 import { group } from '../option-checks';
 import { SegmentClient } from '../segment-client';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';

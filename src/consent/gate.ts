@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { ownCopy } from '../cache/detached-string';
-import type { Identity } from '../identity/visitor';
+import type { Identity } from '../identity/identity-reader';
 import {
   type CookieFinder,
   type CookieSlot,

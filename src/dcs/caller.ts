@@ -4,7 +4,7 @@
  * is remembered is not known here.
  */
 import { Agent, type Dispatcher } from 'undici';
-import type { Visitor } from '../identity/visitor';
+import type { Visitor } from '../identity/identity-reader';
 import { Connector } from './connector';
 import { DcsError } from './dcs-error';
 import type { Exclusion } from './error-codes';

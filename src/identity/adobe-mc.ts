@@ -1,7 +1,7 @@
 /**
  * Owns: the `adobe_mc` query parameter, by which Adobe's clients take a visitor along to another domain of the same
  * company: `MCMID=..|MCORGID=..|TS=..`, each value encoded again. Anybody can write such a link. Never throws. Next:
- * visitor.ts.
+ * identity-reader.ts.
  */
 
 /** Adobe documents five minutes, and the Web SDK keeps to them. */

@@ -6,7 +6,7 @@
  *
  * The value is read as it travels, percent-encoded once (visitorapi) or with literal pipes (Web SDK): decoding all of
  * it only to look at three fields costs more than reading them. It knows nothing of requests or precedence.
- * Next: visitor.ts.
+ * Next: identity-reader.ts.
  */
 import type { CookieValue } from '../request/cookie-header';
 

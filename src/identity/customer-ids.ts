@@ -1,6 +1,6 @@
 /**
  * Owns: the ids that the company itself has for a visitor (from its CRM, its login), and how many of them the DCS takes.
- * Where they come from is the site's matter. Next: visitor.ts.
+ * Where they come from is the site's matter. Next: identity-reader.ts.
  */
 
 /** Whether the visitor is logged in with an id. */

@@ -1,7 +1,7 @@
 /**
  * Owns: what Adobe's Web SDK writes into its `kndctr_` cookies about who the visitor is: the ECID in `identity`, and in
  * `cluster` the Edge location, which names the same data centre as a DCS region does (Adobe knowledge base, ka-21677).
- * Never throws. Next: visitor.ts.
+ * Never throws. Next: identity-reader.ts.
  */
 import { type CookieValue, decodedValue } from '../request/cookie-header';
 

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { DcsCaller, type DcsCallerConfig } from '../../src/dcs/caller';
 import { Regions } from '../../src/dcs/regions';
 import type { Question } from '../../src/dcs/request';
-import type { Visitor } from '../../src/identity/visitor';
+import type { Visitor } from '../../src/identity/identity-reader';
 
 export const ECID = '20265673158980419722735089753036633573';
 export const OTHER_ECID = '91563127448770346027793623225009407783';

@@ -1,7 +1,7 @@
 /** Whatever Adobe's clients can write is read back right: cookies from their grammar, among others, in any order. */
 import fc from 'fast-check';
 import { ConsentGate } from '../../src/consent/gate';
-import { IdentityReader } from '../../src/identity/visitor';
+import { IdentityReader } from '../../src/identity/identity-reader';
 import { CookieFinder } from '../../src/request/cookie-header';
 
 const ORG = '1FD6776A524453CC0A490D44@AdobeOrg';

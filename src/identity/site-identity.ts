@@ -4,7 +4,7 @@
  */
 import { SiteFunction } from '../request/site-callback';
 import { type CustomerId, usableCustomerIds } from './customer-ids';
-import { type Identity, isVisitorId, type Visitor } from './visitor';
+import { type Identity, isVisitorId, type Visitor } from './identity-reader';
 
 /** A visitor by Experience Cloud ID or by Audience Manager UUID, 38 decimal digits each, or by the company's own ids. */
 export type VisitorId = {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { REGIONAL_ORIGINS } from '../../src/dcs/regions';
-import { type Identity, type IdentityConfig, IdentityReader, isVisitorId } from '../../src/identity/visitor';
+import { type Identity, type IdentityConfig, IdentityReader, isVisitorId } from '../../src/identity/identity-reader';
 import { CookieFinder } from '../../src/request/cookie-header';
 import vectors from '../vectors/identity.json';
 

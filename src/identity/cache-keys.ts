@@ -5,7 +5,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { CustomerId } from './customer-ids';
-import type { Visitor } from './visitor';
+import type { Visitor } from './identity-reader';
 
 export class VisitorKeys {
   readonly #secret: string | undefined;

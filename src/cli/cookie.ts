@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { ConsentGate } from '../consent/gate';
+import { ConsentGate } from '../consent/consent-gate';
 import { IdentityReader } from '../identity/identity-reader';
 import { webSdkCookieName } from '../identity/web-sdk-cookies';
 import { type ResolvedOptions, resolveOptions } from '../options';

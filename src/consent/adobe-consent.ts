@@ -1,6 +1,6 @@
 /**
  * Owns: what Adobe's browser clients have written down about the visitor's consent: the Web SDK's `_consent` cookie and
- * the `adobeujs-optin` cookie of the Experience Cloud ID service's opt-in. Never throws. Next: gate.ts.
+ * the `adobeujs-optin` cookie of the Experience Cloud ID service's opt-in. Never throws. Next: consent-gate.ts.
  */
 import { type CookieValue, decodedValue } from '../request/cookie-header';
 

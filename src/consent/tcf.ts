@@ -1,6 +1,6 @@
 /**
  * Owns: what a TC string of the IAB's Transparency and Consent Framework v2 says about Audience Manager. Never throws.
- * Next: gate.ts.
+ * Next: consent-gate.ts.
  *
  * The string is the visitor's to write. `@iabtcf/core` knows its layout and its encodings; its `TCString.decode()` also
  * makes objects of everything in it, vendor by vendor and restriction by restriction, and a string of 4 KB can keep it

@@ -1,6 +1,6 @@
 /**
  * Owns: which requests come from robots. A crawler with an id of its own, or with somebody's, is what gets ids denylisted
- * (Audience Manager docs, "DCS error codes": 306). Next: gate.ts.
+ * (Audience Manager docs, "DCS error codes": 306). Next: consent-gate.ts.
  */
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';

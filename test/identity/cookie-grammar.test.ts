@@ -1,6 +1,6 @@
 /** Whatever Adobe's clients can write is read back right: cookies from their grammar, among others, in any order. */
 import fc from 'fast-check';
-import { ConsentGate } from '../../src/consent/gate';
+import { ConsentGate } from '../../src/consent/consent-gate';
 import { IdentityReader } from '../../src/identity/identity-reader';
 import { CookieFinder } from '../../src/request/cookie-header';
 

@@ -2,8 +2,8 @@
  * Owns: what has to be known to ask a DCS at all, for the middleware and for the client on its own. Next: options.ts.
  */
 import type { DcsDispatcher } from './dcs/caller';
-import { REGIONAL_ORIGINS, Regions } from './dcs/regions';
-import type { SegmentIds } from './dcs/request';
+import { REGIONAL_ORIGINS, Regions } from './dcs/protocol/regions';
+import type { SegmentIds } from './dcs/protocol/request';
 import { AamError } from './errors';
 import { assert, count, flag, group, integer, isRecord, isText, ms, oneOf, optional } from './option-checks';
 import type { DestinationFormat, ResolvedDestinationFormat } from './segments/destination-values';

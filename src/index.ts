@@ -1,11 +1,11 @@
 export type { BreakerOptions, DcsClientOptions, DcsOptions } from './client-options';
 export type { DcsDispatcher } from './dcs/caller';
-export type { FailureReason } from './dcs/dcs-error';
-export type { Exclusion } from './dcs/error-codes';
 export type { EventStats } from './dcs/event-queue';
 export type { BreakerState, OriginStats } from './dcs/origin-gate';
-export type { SegmentIds } from './dcs/request';
-export type { Signals, SignalValue } from './dcs/signals';
+export type { FailureReason } from './dcs/protocol/dcs-error';
+export type { Exclusion } from './dcs/protocol/error-codes';
+export type { SegmentIds } from './dcs/protocol/request';
+export type { Signals, SignalValue } from './dcs/protocol/signals';
 export { createDcsClient, type DcsClient, type DcsClientStats } from './dcs-client';
 export { AamError, type AamErrorCode } from './errors';
 export type { Register, RegisteredName } from './express';

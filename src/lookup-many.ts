@@ -5,7 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bulkhead } from 'cockatiel';
-import { DcsError } from './dcs/dcs-error';
+import { DcsError } from './dcs/protocol/dcs-error';
 import type { AamError } from './errors';
 import type { Visitor } from './identity/identity-reader';
 import type { VisitorId } from './identity/site-identity';

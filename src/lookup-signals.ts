@@ -1,4 +1,4 @@
-import { encodedSignals } from './dcs/signals';
+import { encodedSignals } from './dcs/protocol/signals';
 import { SiteFunction } from './request/site-callback';
 
 /** A call takes 32 000 bytes; the rest is for the visitor's ids and consent string. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { type Consent, ConsentGate, NO_CONSENT } from './consent/consent-gate';
-import type { Signals } from './dcs/signals';
+import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
 import type { AamError, AamErrorCode } from './errors';
 import { type Identity, IdentityReader, type Visitor } from './identity/identity-reader';

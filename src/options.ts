@@ -4,7 +4,7 @@ import {
   type ResolvedClientOptions,
   resolvedClientOptions,
 } from './client-options';
-import type { Signals } from './dcs/signals';
+import type { Signals } from './dcs/protocol/signals';
 import { AamError } from './errors';
 import type { CustomerId } from './identity/customer-ids';
 import type { VisitorId } from './identity/site-identity';

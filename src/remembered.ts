@@ -1,5 +1,5 @@
 import type { Stamped } from './cache/answer-cache';
-import type { Exclusion } from './dcs/error-codes';
+import type { Exclusion } from './dcs/protocol/error-codes';
 import type { SegmentSet } from './segments/segment-set';
 
 /**

@@ -5,10 +5,10 @@
 import type { ResolvedClientOptions } from './client-options';
 import { ConfigurationAdvice } from './configuration-advice';
 import { DcsCaller } from './dcs/caller';
-import { DcsError } from './dcs/dcs-error';
-import { ADVICE, type Exclusion } from './dcs/error-codes';
-import type { DcsReply } from './dcs/reply';
-import type { Question } from './dcs/request';
+import { DcsError } from './dcs/protocol/dcs-error';
+import { ADVICE, type Exclusion } from './dcs/protocol/error-codes';
+import type { DcsReply } from './dcs/protocol/reply';
+import type { Question } from './dcs/protocol/request';
 import { VisitorKeys } from './identity/cache-keys';
 import { Remembered } from './remembered';
 import { segmentSetOf } from './segments/segment-set';

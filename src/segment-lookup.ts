@@ -4,9 +4,9 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Flight, SegmentCache, type SegmentCacheConfig } from './cache/answer-cache';
-import { DcsError, type FailureReason } from './dcs/dcs-error';
-import type { Exclusion } from './dcs/error-codes';
-import type { Question } from './dcs/request';
+import { DcsError, type FailureReason } from './dcs/protocol/dcs-error';
+import type { Exclusion } from './dcs/protocol/error-codes';
+import type { Question } from './dcs/protocol/request';
 import type { Visitor } from './identity/identity-reader';
 import type { Remembered } from './remembered';
 import { isExclusion, SegmentClient, type SegmentClientConfig } from './segment-client';

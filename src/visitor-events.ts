@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { encodedSignals, type Signals } from './dcs/signals';
+import { encodedSignals, type Signals } from './dcs/protocol/signals';
 import { AamError } from './errors';
 import { isSpeculative } from './request/prefetch';
 import type { SegmentLookup } from './segment-lookup';

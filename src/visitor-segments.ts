@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import type { DcsError, FailureReason } from './dcs/dcs-error';
-import type { Exclusion } from './dcs/error-codes';
+import type { DcsError, FailureReason } from './dcs/protocol/dcs-error';
+import type { Exclusion } from './dcs/protocol/error-codes';
 import type { Visitor } from './identity/identity-reader';
 import { isRecord } from './option-checks';
 import { NO_SEGMENTS, type Remembered } from './remembered';

@@ -6,13 +6,13 @@
 import { Agent, type Dispatcher } from 'undici';
 import type { Visitor } from '../identity/identity-reader';
 import { Connector } from './connector';
-import { DcsError } from './dcs-error';
-import type { Exclusion } from './error-codes';
 import { EventQueue, type EventQueueConfig, type EventStats } from './event-queue';
 import { OriginGate, type OriginGateConfig, type OriginStats } from './origin-gate';
-import type { Regions } from './regions';
-import { type DcsReply, replyFromBody, replyToOptOut } from './reply';
-import { type DcsRequest, type Question, RequestWriter, type SegmentIds } from './request';
+import { DcsError } from './protocol/dcs-error';
+import type { Exclusion } from './protocol/error-codes';
+import type { Regions } from './protocol/regions';
+import { type DcsReply, replyFromBody, replyToOptOut } from './protocol/reply';
+import { type DcsRequest, type Question, RequestWriter, type SegmentIds } from './protocol/request';
 import { VisitorLane } from './visitor-lane';
 
 /** What sends requests: an Agent, ProxyAgent or other dispatcher of undici. */

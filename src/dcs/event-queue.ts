@@ -6,8 +6,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bulkhead } from 'cockatiel';
 import { AamError } from '../errors';
-import { DcsError } from './dcs-error';
-import type { DcsReply } from './reply';
+import { DcsError } from './protocol/dcs-error';
+import type { DcsReply } from './protocol/reply';
 import type { Call, Turn, VisitorLane } from './visitor-lane';
 
 export interface EventQueueConfig {

@@ -5,8 +5,8 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { AamError } from '../errors';
-import { DcsError } from './dcs-error';
-import type { DcsReply } from './reply';
+import { DcsError } from './protocol/dcs-error';
+import type { DcsReply } from './protocol/reply';
 
 export interface VisitorLaneConfig {
   /** How long no call is made for a visitor after one that failed, in milliseconds from its end. */

@@ -2,7 +2,7 @@
  * Owns: what a DCS answer means for a visitor: the segments they are in. It must not know how long that holds (cache/)
  * or how it is asked for (visitor-segments.ts).
  */
-import type { DcsReply } from '../dcs/reply';
+import type { DcsReply } from '../dcs/protocol/reply';
 import { destinationValues, type ResolvedDestinationFormat } from './destination-values';
 
 /** The segments of one answer. A new answer's set replaces the old one whole: absence means "not in it". */

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { DcsCaller, type DcsCallerConfig } from '../../src/dcs/caller';
-import { Regions } from '../../src/dcs/regions';
-import type { Question } from '../../src/dcs/request';
+import { Regions } from '../../src/dcs/protocol/regions';
+import type { Question } from '../../src/dcs/protocol/request';
 import type { Visitor } from '../../src/identity/identity-reader';
 
 export const ECID = '20265673158980419722735089753036633573';

@@ -1,5 +1,5 @@
-import { DcsError } from '../../src/dcs/dcs-error';
-import { Regions } from '../../src/dcs/regions';
+import { DcsError } from '../../src/dcs/protocol/dcs-error';
+import { Regions } from '../../src/dcs/protocol/regions';
 import { about, clientOf, ECID, OTHER_ECID } from './client-of';
 import { ANSWER, dcsServer, http } from './dcs-server';
 import { requestRows, statusRows } from './dcs-vectors';

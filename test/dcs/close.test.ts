@@ -1,5 +1,5 @@
 import dns from 'node:dns';
-import { Regions } from '../../src/dcs/regions';
+import { Regions } from '../../src/dcs/protocol/regions';
 import { about, clientOf, ECID, OTHER_ECID } from './client-of';
 import { ANSWER, dcsServer, http } from './dcs-server';
 

@@ -1,7 +1,7 @@
 import dns from 'node:dns';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import type { DcsError } from '../../src/dcs/dcs-error';
+import type { DcsError } from '../../src/dcs/protocol/dcs-error';
 import { about, clientOf, ECID, OTHER_ECID } from './client-of';
 import { dcsServer, http } from './dcs-server';
 

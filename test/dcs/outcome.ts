@@ -1,5 +1,5 @@
-import { DcsError } from '../../src/dcs/dcs-error';
-import { type DcsReply, replyFromBody } from '../../src/dcs/reply';
+import { DcsError } from '../../src/dcs/protocol/dcs-error';
+import { type DcsReply, replyFromBody } from '../../src/dcs/protocol/reply';
 
 /** What an answer leads to: a reply, or the error that the caller gets. Anything else that is thrown goes on. */
 export function outcomeOf(body: unknown, errorHeader?: string): DcsReply | DcsError {

@@ -1,5 +1,5 @@
-import { DcsError } from '../../src/dcs/dcs-error';
-import type { DcsReply } from '../../src/dcs/reply';
+import { DcsError } from '../../src/dcs/protocol/dcs-error';
+import type { DcsReply } from '../../src/dcs/protocol/reply';
 import { VisitorLane } from '../../src/dcs/visitor-lane';
 import { replyTo } from './outcome';
 

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import type { DcsError } from '../../src/dcs/dcs-error';
-import type { DcsReply } from '../../src/dcs/reply';
+import type { DcsError } from '../../src/dcs/protocol/dcs-error';
+import type { DcsReply } from '../../src/dcs/protocol/reply';
 import { about, clientOf, ECID } from './client-of';
 import { ANSWER, dcsServer, http } from './dcs-server';
 

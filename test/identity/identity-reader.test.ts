@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { REGIONAL_ORIGINS } from '../../src/dcs/regions';
+import { REGIONAL_ORIGINS } from '../../src/dcs/protocol/regions';
 import { type Identity, type IdentityConfig, IdentityReader, isVisitorId } from '../../src/identity/identity-reader';
 import { CookieFinder } from '../../src/request/cookie-header';
 import vectors from '../vectors/identity.json';

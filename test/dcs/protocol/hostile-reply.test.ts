@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
-import { DcsError } from '../../src/dcs/dcs-error';
-import { replyFromBody } from '../../src/dcs/reply';
-import { outcomeOf, replyTo } from './outcome';
+import { DcsError } from '../../../src/dcs/protocol/dcs-error';
+import { replyFromBody } from '../../../src/dcs/protocol/reply';
+import { outcomeOf, replyTo } from '../outcome';
 
 const JUNK: readonly unknown[] = [
   null,

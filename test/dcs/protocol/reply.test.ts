@@ -1,7 +1,7 @@
-import type { DcsError } from '../../src/dcs/dcs-error';
-import type { DcsReply } from '../../src/dcs/reply';
-import { replyRows } from './dcs-vectors';
-import { outcomeOf } from './outcome';
+import type { DcsError } from '../../../src/dcs/protocol/dcs-error';
+import type { DcsReply } from '../../../src/dcs/protocol/reply';
+import { replyRows } from '../dcs-vectors';
+import { outcomeOf } from '../outcome';
 
 const REFUSED = { reason: 'refused', code: 'ERR_AAM_DCS_REJECTED', noData: false };
 const OPTED_OUT = { reason: 'opted-out', code: 'ERR_AAM_DCS_REJECTED', noData: false, optOutTtlMs: 7_200_000 };

@@ -1,4 +1,4 @@
-import { REGIONAL_ORIGINS, Regions } from '../../src/dcs/regions';
+import { REGIONAL_ORIGINS, Regions } from '../../../src/dcs/protocol/regions';
 
 const HOSTS: readonly (readonly [number, string])[] = [
   [3, 'apse.demdex.net'],

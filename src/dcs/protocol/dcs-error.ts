@@ -1,4 +1,4 @@
-import { AamError, type AamErrorCode } from '../errors';
+import { AamError, type AamErrorCode } from '../../errors';
 import type { Exclusion } from './error-codes';
 
 /** Why a call brought no usable answer. What a visitor's status says when nothing else is known. */

@@ -1,5 +1,5 @@
-import { ADVICE, effectOf } from '../../src/dcs/error-codes';
-import { outcomeOf, replyTo } from './outcome';
+import { ADVICE, effectOf } from '../../../src/dcs/protocol/error-codes';
+import { outcomeOf, replyTo } from '../outcome';
 
 const OUTCOME_BY_CODE: ReadonlyMap<number, object> = new Map(
   Object.entries({

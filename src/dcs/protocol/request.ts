@@ -3,9 +3,9 @@
  * server-to-server pages of the Audience Manager docs name, the site's signals, and no more: the call is an event, and
  * whatever else it carried could realise traits.
  */
-import { AamError } from '../errors';
-import type { AuthState, CustomerId } from '../identity/customer-ids';
-import type { Visitor } from '../identity/identity-reader';
+import { AamError } from '../../errors';
+import type { AuthState, CustomerId } from '../../identity/customer-ids';
+import type { Visitor } from '../../identity/identity-reader';
 
 /** Which segment ids the DCS is asked for: `d_cts=2`, `d_cts=1`, or none (cookie destinations only). */
 export type SegmentIds = 'sid' | 'legacy' | false;

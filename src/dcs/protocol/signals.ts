@@ -2,7 +2,7 @@
  * Owns: what a site may tell the DCS of a visitor, and how it is written. The keys of the protocol itself are refused: a
  * signal must not be able to name another visitor, or to consent. Next: request.ts.
  */
-import { AamError } from '../errors';
+import { AamError } from '../../errors';
 
 /** One value, as the DCS gets it: numbers and booleans as JavaScript writes them. */
 export type SignalValue = string | number | boolean;

@@ -4,8 +4,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import { DCS_CLIENT_OPTIONS, type DcsClientOptions, resolvedClientOptions } from './client-options';
-import type { EventStats } from './dcs/event-queue';
-import type { OriginStats } from './dcs/origin-gate';
+import type { EventStats } from './dcs/flow/event-queue';
+import type { OriginStats } from './dcs/flow/origin-gate';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
 import type { VisitorId } from './identity/site-identity';
 import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup-many';

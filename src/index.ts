@@ -1,7 +1,7 @@
 export type { BreakerOptions, DcsClientOptions, DcsOptions } from './client-options';
 export type { DcsDispatcher } from './dcs/caller';
-export type { EventStats } from './dcs/event-queue';
-export type { BreakerState, OriginStats } from './dcs/origin-gate';
+export type { EventStats } from './dcs/flow/event-queue';
+export type { BreakerState, OriginStats } from './dcs/flow/origin-gate';
 export type { FailureReason } from './dcs/protocol/dcs-error';
 export type { Exclusion } from './dcs/protocol/error-codes';
 export type { SegmentIds } from './dcs/protocol/request';

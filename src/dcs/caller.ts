@@ -6,14 +6,14 @@
 import { Agent, type Dispatcher } from 'undici';
 import type { Visitor } from '../identity/identity-reader';
 import { Connector } from './connector';
-import { EventQueue, type EventQueueConfig, type EventStats } from './event-queue';
-import { OriginGate, type OriginGateConfig, type OriginStats } from './origin-gate';
+import { EventQueue, type EventQueueConfig, type EventStats } from './flow/event-queue';
+import { OriginGate, type OriginGateConfig, type OriginStats } from './flow/origin-gate';
+import { VisitorLane } from './flow/visitor-lane';
 import { DcsError } from './protocol/dcs-error';
 import type { Exclusion } from './protocol/error-codes';
 import type { Regions } from './protocol/regions';
 import { type DcsReply, replyFromBody, replyToOptOut } from './protocol/reply';
 import { type DcsRequest, type Question, RequestWriter, type SegmentIds } from './protocol/request';
-import { VisitorLane } from './visitor-lane';
 
 /** What sends requests: an Agent, ProxyAgent or other dispatcher of undici. */
 export type DcsDispatcher = Pick<Dispatcher, 'request'>;

@@ -1,5 +1,5 @@
-import { OriginGate, type OriginGateConfig } from '../../src/dcs/origin-gate';
-import { DcsError } from '../../src/dcs/protocol/dcs-error';
+import { OriginGate, type OriginGateConfig } from '../../../src/dcs/flow/origin-gate';
+import { DcsError } from '../../../src/dcs/protocol/dcs-error';
 
 const BREAKER = { minCalls: 10, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 };
 const never = new AbortController().signal;

@@ -1,6 +1,6 @@
 import { CircuitState } from 'cockatiel';
 import fc from 'fast-check';
-import { RecentCalls } from '../../src/dcs/recent-calls';
+import { RecentCalls } from '../../../src/dcs/flow/recent-calls';
 
 const LIMITS = { windowMs: 10_000, minCalls: 10, failurePercent: 50 };
 const { Closed, HalfOpen } = CircuitState;

@@ -4,9 +4,9 @@
  * denylisted for good, with no way back.
  */
 import { LRUCache } from 'lru-cache';
-import type { AamError } from '../errors';
-import { DcsError } from './protocol/dcs-error';
-import type { DcsReply } from './protocol/reply';
+import type { AamError } from '../../errors';
+import { DcsError } from '../protocol/dcs-error';
+import type { DcsReply } from '../protocol/reply';
 
 export interface VisitorLaneConfig {
   /** How long no call is made for a visitor after one that failed, in milliseconds from its end. */

@@ -5,9 +5,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bulkhead } from 'cockatiel';
-import { AamError } from '../errors';
-import { DcsError } from './protocol/dcs-error';
-import type { DcsReply } from './protocol/reply';
+import { AamError } from '../../errors';
+import { DcsError } from '../protocol/dcs-error';
+import type { DcsReply } from '../protocol/reply';
 import type { Call, Turn, VisitorLane } from './visitor-lane';
 
 export interface EventQueueConfig {

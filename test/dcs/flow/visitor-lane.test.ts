@@ -1,7 +1,7 @@
-import { DcsError } from '../../src/dcs/protocol/dcs-error';
-import type { DcsReply } from '../../src/dcs/protocol/reply';
-import { VisitorLane } from '../../src/dcs/visitor-lane';
-import { replyTo } from './outcome';
+import { VisitorLane } from '../../../src/dcs/flow/visitor-lane';
+import { DcsError } from '../../../src/dcs/protocol/dcs-error';
+import type { DcsReply } from '../../../src/dcs/protocol/reply';
+import { replyTo } from '../outcome';
 
 const MIN_INTERVAL_MS = 1_000;
 const NO_DATA_INTERVAL_MS = 15_000;

@@ -14,7 +14,7 @@ import {
   handleAll,
   type IBackoff,
 } from 'cockatiel';
-import { DcsError, type FailureReason } from './protocol/dcs-error';
+import { DcsError, type FailureReason } from '../protocol/dcs-error';
 import { type BreakerLimits, RecentCalls } from './recent-calls';
 
 export interface OriginGateConfig {

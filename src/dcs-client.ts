@@ -12,8 +12,8 @@ import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup-
 import { assert, group, isRecord } from './option-checks';
 import { ResponsePrivacy } from './request/response-privacy';
 import { SegmentLookup } from './segment-lookup';
+import { type Instance, VisitorSegments } from './segments/visitor-segments';
 import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
-import { type Instance, VisitorSegments } from './visitor-segments';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface DcsClientStats {

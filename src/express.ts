@@ -1,4 +1,4 @@
-import type { VisitorSegments } from './visitor-segments';
+import type { VisitorSegments } from './segments/visitor-segments';
 
 /**
  * Tells TypeScript, once per site, which instance `req.aamSegments` comes from, so that a misspelt segment name does

@@ -30,5 +30,5 @@ export {
 } from './routing/route-by-segment';
 export type { DestinationFormat } from './segments/destination-values';
 export type { SegmentId, SegmentRef } from './segments/segment-refs';
+export type { SegmentReason, SegmentStatus, VisitorSegments } from './segments/visitor-segments';
 export type { LookupOptions } from './visitor-lookup';
-export type { SegmentReason, SegmentStatus, VisitorSegments } from './visitor-segments';

@@ -12,8 +12,8 @@ import type { VisitorId } from './identity/site-identity';
 import { assert, count, group, optional } from './option-checks';
 import { ReadAhead, type Started } from './read-ahead';
 import type { SegmentLookup } from './segment-lookup';
+import type { Instance, VisitorSegments } from './segments/visitor-segments';
 import { checkedVisitor, lookupVisitor } from './visitor-lookup';
-import type { Instance, VisitorSegments } from './visitor-segments';
 
 /** How fast to ask about many. */
 export interface LookupManyOptions<V = VisitorId, Name extends string = string> {

@@ -19,8 +19,6 @@ import { type Guard, type RequireSegmentOptions, requireSegment } from './routin
 import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
 import { asDcsError, type OnItsWay, SegmentLookup } from './segment-lookup';
 import type { SegmentRef } from './segments/segment-refs';
-import { sendEventOf } from './visitor-events';
-import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
 import {
   type Instance,
   type SegmentReason,
@@ -28,7 +26,9 @@ import {
   servedBy,
   type Verdict,
   VisitorSegments,
-} from './visitor-segments';
+} from './segments/visitor-segments';
+import { sendEventOf } from './visitor-events';
+import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface AamStats extends DcsClientStats {

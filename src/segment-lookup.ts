@@ -10,7 +10,7 @@ import type { Question } from './dcs/protocol/request';
 import type { Visitor } from './identity/identity-reader';
 import type { Remembered } from './remembered';
 import { isExclusion, SegmentClient, type SegmentClientConfig } from './segment-client';
-import type { Verdict } from './visitor-segments';
+import type { Verdict } from './segments/visitor-segments';
 
 /** A call is on its way that a request may wait for. */
 export interface OnItsWay {

@@ -3,7 +3,7 @@ import { encodedSignals, type Signals } from './dcs/protocol/signals';
 import { AamError } from './errors';
 import { isSpeculative } from './request/prefetch';
 import type { SegmentLookup } from './segment-lookup';
-import { askedAbout, type Instance, servedBy, type VisitorSegments } from './visitor-segments';
+import { askedAbout, type Instance, servedBy, type VisitorSegments } from './segments/visitor-segments';
 
 /** Tells the DCS what the visitor of a request has done: what `aam.sendEvent()` does. */
 export async function sendEventOf<Name extends string>(

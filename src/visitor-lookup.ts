@@ -3,7 +3,7 @@ import type { Visitor } from './identity/identity-reader';
 import { type VisitorId, visitorOf } from './identity/site-identity';
 import { group, ms } from './option-checks';
 import { asDcsError, type OnItsWay, type SegmentLookup } from './segment-lookup';
-import { type Instance, type Verdict, VisitorSegments } from './visitor-segments';
+import { type Instance, type Verdict, VisitorSegments } from './segments/visitor-segments';
 
 /** How long `lookup()` waits. */
 export interface LookupOptions {

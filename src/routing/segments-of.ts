@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { AamError } from '../errors';
-import type { VisitorSegments } from '../visitor-segments';
+import type { VisitorSegments } from '../segments/visitor-segments';
 
 /** @throws {AamError} `ERR_AAM_MIDDLEWARE_MISSING` */
 export function segmentsOf(req: IncomingMessage): VisitorSegments {

@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import type { DcsError, FailureReason } from './dcs/protocol/dcs-error';
-import type { Exclusion } from './dcs/protocol/error-codes';
-import type { Visitor } from './identity/identity-reader';
-import { isRecord } from './option-checks';
-import { NO_SEGMENTS, type Remembered } from './remembered';
-import type { ResponsePrivacy } from './request/response-privacy';
-import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segments/segment-refs';
-import { type SegmentSet, splitIds } from './segments/segment-set';
+import type { DcsError, FailureReason } from '../dcs/protocol/dcs-error';
+import type { Exclusion } from '../dcs/protocol/error-codes';
+import type { Visitor } from '../identity/identity-reader';
+import { isRecord } from '../option-checks';
+import { NO_SEGMENTS, type Remembered } from '../remembered';
+import type { ResponsePrivacy } from '../request/response-privacy';
+import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segment-refs';
+import { type SegmentSet, splitIds } from './segment-set';
 
 /**
  * - `fresh`: the DCS answered during this request;

@@ -8,12 +8,12 @@ import type { EventStats } from './dcs/flow/event-queue';
 import type { OriginStats } from './dcs/flow/origin-gate';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
 import type { VisitorId } from './identity/site-identity';
-import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup-many';
+import { SegmentLookup } from './lookup/answer-resolver';
+import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup/lookup-many';
+import { checkedVisitor, type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { assert, group, isRecord } from './option-checks';
 import { ResponsePrivacy } from './request/response-privacy';
-import { SegmentLookup } from './segment-lookup';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
-import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface DcsClientStats {

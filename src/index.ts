@@ -12,7 +12,8 @@ export type { Register, RegisteredName } from './express';
 export type { AuthState, CustomerId } from './identity/customer-ids';
 export type { Visitor } from './identity/identity-reader';
 export type { VisitorId } from './identity/site-identity';
-export type { LookupManyOptions, LookupResult } from './lookup-many';
+export type { LookupManyOptions, LookupResult } from './lookup/lookup-many';
+export type { LookupOptions } from './lookup/lookup-visitor';
 export { type AamSegments, type AamStats, aamSegments } from './middleware';
 export type {
   AamSegmentsOptions,
@@ -31,4 +32,3 @@ export {
 export type { DestinationFormat } from './segments/destination-values';
 export type { SegmentId, SegmentRef } from './segments/segment-refs';
 export type { SegmentReason, SegmentStatus, VisitorSegments } from './segments/visitor-segments';
-export type { LookupOptions } from './visitor-lookup';

@@ -7,7 +7,10 @@ import type { AamError, AamErrorCode } from './errors';
 import { type Identity, IdentityReader, type Visitor } from './identity/identity-reader';
 import { GivenIdentity, type VisitorId } from './identity/site-identity';
 import { webSdkCookieName } from './identity/web-sdk-cookies';
-import { LookupSignals } from './lookup-signals';
+import { asDcsError, type OnItsWay, SegmentLookup } from './lookup/answer-resolver';
+import { LookupSignals } from './lookup/lookup-signals';
+import { checkedVisitor, type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
+import { sendEventOf } from './lookup/send-event';
 import { type AamSegmentsOptions, resolveOptions } from './options';
 import { Robots } from './request/bots';
 import { CookieFinder } from './request/cookie-header';
@@ -17,7 +20,6 @@ import { ResponsePrivacy } from './request/response-privacy';
 import { SiteFunction } from './request/site-callback';
 import { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
 import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
-import { asDcsError, type OnItsWay, SegmentLookup } from './segment-lookup';
 import type { SegmentRef } from './segments/segment-refs';
 import {
   type Instance,
@@ -27,8 +29,6 @@ import {
   type Verdict,
   VisitorSegments,
 } from './segments/visitor-segments';
-import { sendEventOf } from './visitor-events';
-import { checkedVisitor, type LookupOptions, lookupVisitor } from './visitor-lookup';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface AamStats extends DcsClientStats {

@@ -5,7 +5,7 @@ import { pipeline, type Readable } from 'node:stream';
 import { parse } from 'csv-parse';
 import { stringify } from 'csv-stringify/sync';
 import type { VisitorId } from '../identity/site-identity';
-import type { LookupResult } from '../lookup-many';
+import type { LookupResult } from '../lookup/lookup-many';
 import { isRecord } from '../option-checks';
 import { UsageError } from './command';
 

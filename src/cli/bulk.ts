@@ -1,7 +1,7 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { createDcsClient } from '../dcs-client';
-import type { LookupResult } from '../lookup-many';
+import type { LookupResult } from '../lookup/lookup-many';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type BulkOutput, FileOutput, StreamOutput } from './bulk-journal';
 import { type CustomerSource, type Format, type Outcome, outcomeOf, type Row, rowReader } from './bulk-rows';

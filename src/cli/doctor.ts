@@ -5,8 +5,8 @@ import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions }
 import { DcsError } from '../dcs/protocol/dcs-error';
 import type { DcsReply } from '../dcs/protocol/reply';
 import { isVisitorId } from '../identity/identity-reader';
+import { SegmentClient } from '../lookup/answer-loader';
 import { group } from '../option-checks';
-import { SegmentClient } from '../segment-client';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type Command, EXIT, print, printJson, readArgs, UsageError, usage } from './command';
 

@@ -1,6 +1,6 @@
 /**
  * Owns: whether the DCS may be asked about a visitor. Decides before the cache is read and before any call; never
- * throws. It must not know what is remembered of the visitor. Next: segment-lookup.ts.
+ * throws. It must not know what is remembered of the visitor. Next: answer-resolver.ts.
  */
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';

@@ -1,5 +1,5 @@
-import { encodedSignals } from './dcs/protocol/signals';
-import { SiteFunction } from './request/site-callback';
+import { encodedSignals } from '../dcs/protocol/signals';
+import { SiteFunction } from '../request/site-callback';
 
 /** A call takes 32 000 bytes; the rest is for the visitor's ids and consent string. */
 const MAX_ENCODED_LENGTH = 20_000;

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Request } from 'express';
 import request from 'supertest';
-import { closeSites, cookieOf, createSite, ECID } from './helpers/site';
+import { closeSites, cookieOf, createSite, ECID } from '../helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();

@@ -1,5 +1,5 @@
-import { ANSWER, dcsServer, http } from './dcs/dcs-server';
-import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE } from './helpers/site';
+import { ANSWER, dcsServer, http } from '../dcs/dcs-server';
+import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE } from '../helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();

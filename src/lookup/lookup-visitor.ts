@@ -1,9 +1,9 @@
-import { AamError } from './errors';
-import type { Visitor } from './identity/identity-reader';
-import { type VisitorId, visitorOf } from './identity/site-identity';
-import { group, ms } from './option-checks';
-import { asDcsError, type OnItsWay, type SegmentLookup } from './segment-lookup';
-import { type Instance, type Verdict, VisitorSegments } from './segments/visitor-segments';
+import { AamError } from '../errors';
+import type { Visitor } from '../identity/identity-reader';
+import { type VisitorId, visitorOf } from '../identity/site-identity';
+import { group, ms } from '../option-checks';
+import { type Instance, type Verdict, VisitorSegments } from '../segments/visitor-segments';
+import { asDcsError, type OnItsWay, type SegmentLookup } from './answer-resolver';
 
 /** How long `lookup()` waits. */
 export interface LookupOptions {

@@ -1,7 +1,7 @@
 import express from 'express';
 import fc from 'fast-check';
 import request from 'supertest';
-import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE, type Site } from './helpers/site';
+import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE, type Site } from '../helpers/site';
 
 const OTHER_ECID = '91563127448770346027793623225009407783';
 

@@ -1,5 +1,5 @@
-import { closeClients, createClient, OTHER_ECID } from './helpers/client';
-import { advanceableClock, deadOrigin, ECID, GOLF } from './helpers/site';
+import { closeClients, createClient, OTHER_ECID } from '../helpers/client';
+import { advanceableClock, deadOrigin, ECID, GOLF } from '../helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();

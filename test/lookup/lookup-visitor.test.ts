@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF } from './helpers/site';
+import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();

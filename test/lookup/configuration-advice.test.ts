@@ -1,4 +1,4 @@
-import { closeSites, cookieOf, createSite, GOLF } from './helpers/site';
+import { closeSites, cookieOf, createSite, GOLF } from '../helpers/site';
 
 let warned: jest.SpyInstance;
 beforeEach(() => {

@@ -1,6 +1,6 @@
-import type { Stamped } from './cache/answer-cache';
-import type { Exclusion } from './dcs/protocol/error-codes';
-import type { SegmentSet } from './segments/segment-set';
+import type { Stamped } from '../cache/answer-cache';
+import type { Exclusion } from '../dcs/protocol/error-codes';
+import type { SegmentSet } from '../segments/segment-set';
 
 /**
  * What the cache holds for a visitor: their segments, or that the DCS will not serve them. One flat object, since there

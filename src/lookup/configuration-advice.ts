@@ -2,7 +2,7 @@
  * Owns: telling the site, once, that something is wrong which only somebody can put right: a wrong alias, ids that
  * Adobe has not enabled. Such trouble comes with every call, and a visitor's status does not show what it is.
  */
-import type { DcsReply } from './dcs/protocol/reply';
+import type { DcsReply } from '../dcs/protocol/reply';
 
 export interface ConfigurationAdviceConfig {
   /** What a code of the DCS means for the site, and what to do; of codes that are about one visitor, nothing. */

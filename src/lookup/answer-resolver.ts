@@ -3,14 +3,14 @@
  * Next: middleware.ts, which holds a request for as long as it may be held.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Flight, SegmentCache, type SegmentCacheConfig } from './cache/answer-cache';
-import { DcsError, type FailureReason } from './dcs/protocol/dcs-error';
-import type { Exclusion } from './dcs/protocol/error-codes';
-import type { Question } from './dcs/protocol/request';
-import type { Visitor } from './identity/identity-reader';
-import type { Remembered } from './remembered';
-import { isExclusion, SegmentClient, type SegmentClientConfig } from './segment-client';
-import type { Verdict } from './segments/visitor-segments';
+import { type Flight, SegmentCache, type SegmentCacheConfig } from '../cache/answer-cache';
+import { DcsError, type FailureReason } from '../dcs/protocol/dcs-error';
+import type { Exclusion } from '../dcs/protocol/error-codes';
+import type { Question } from '../dcs/protocol/request';
+import type { Visitor } from '../identity/identity-reader';
+import type { Verdict } from '../segments/visitor-segments';
+import { isExclusion, SegmentClient, type SegmentClientConfig } from './answer-loader';
+import type { Remembered } from './cached-answer';
 
 /** A call is on its way that a request may wait for. */
 export interface OnItsWay {

@@ -1,19 +1,19 @@
 /**
  * Owns: asking about many visitors, one after the other from a source that may be endless: how many at a time and per
- * second, and what is waited for instead of failing. Next: read-ahead.ts, which keeps their order and a window of them.
+ * second, and what is waited for instead of failing. Next: ordered-window.ts, which keeps their order and a window of them.
  */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bulkhead } from 'cockatiel';
-import { DcsError } from './dcs/protocol/dcs-error';
-import type { AamError } from './errors';
-import type { Visitor } from './identity/identity-reader';
-import type { VisitorId } from './identity/site-identity';
-import { assert, count, group, optional } from './option-checks';
-import { ReadAhead, type Started } from './read-ahead';
-import type { SegmentLookup } from './segment-lookup';
-import type { Instance, VisitorSegments } from './segments/visitor-segments';
-import { checkedVisitor, lookupVisitor } from './visitor-lookup';
+import { DcsError } from '../dcs/protocol/dcs-error';
+import type { AamError } from '../errors';
+import type { Visitor } from '../identity/identity-reader';
+import type { VisitorId } from '../identity/site-identity';
+import { assert, count, group, optional } from '../option-checks';
+import type { Instance, VisitorSegments } from '../segments/visitor-segments';
+import type { SegmentLookup } from './answer-resolver';
+import { checkedVisitor, lookupVisitor } from './lookup-visitor';
+import { ReadAhead, type Started } from './ordered-window';
 
 /** How fast to ask about many. */
 export interface LookupManyOptions<V = VisitorId, Name extends string = string> {

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { encodedSignals, type Signals } from './dcs/protocol/signals';
-import { AamError } from './errors';
-import { isSpeculative } from './request/prefetch';
-import type { SegmentLookup } from './segment-lookup';
-import { askedAbout, type Instance, servedBy, type VisitorSegments } from './segments/visitor-segments';
+import { encodedSignals, type Signals } from '../dcs/protocol/signals';
+import { AamError } from '../errors';
+import { isSpeculative } from '../request/prefetch';
+import { askedAbout, type Instance, servedBy, type VisitorSegments } from '../segments/visitor-segments';
+import type { SegmentLookup } from './answer-resolver';
 
 /** Tells the DCS what the visitor of a request has done: what `aam.sendEvent()` does. */
 export async function sendEventOf<Name extends string>(

@@ -3,7 +3,6 @@
  * visitor is asked about, told of, and remembered), without requests: who calls it has made sure of consent.
  */
 import { performance } from 'node:perf_hooks';
-import { DCS_CLIENT_OPTIONS, type DcsClientOptions, resolvedClientOptions } from './client-options';
 import type { EventStats } from './dcs/flow/event-queue';
 import type { OriginStats } from './dcs/flow/origin-gate';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
@@ -12,6 +11,7 @@ import { SegmentLookup } from './lookup/answer-resolver';
 import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup/lookup-many';
 import { checkedVisitor, type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { assert, group, isRecord } from './option-checks';
+import { DCS_CLIENT_OPTIONS, type DcsClientOptions, resolvedClientOptions } from './options/dcs-client-options';
 import { ResponsePrivacy } from './request/response-privacy';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
 

@@ -1,4 +1,3 @@
-export type { BreakerOptions, DcsClientOptions, DcsOptions } from './client-options';
 export type { DcsDispatcher } from './dcs/caller';
 export type { EventStats } from './dcs/flow/event-queue';
 export type { BreakerState, OriginStats } from './dcs/flow/origin-gate';
@@ -21,7 +20,8 @@ export type {
   ConsentOptions,
   IdentityOptions,
   PrivacyOptions,
-} from './options';
+} from './options/aam-segments-options';
+export type { BreakerOptions, DcsClientOptions, DcsOptions } from './options/dcs-client-options';
 export { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
 export {
   routeBySegment,

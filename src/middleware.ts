@@ -11,7 +11,7 @@ import { asDcsError, type OnItsWay, SegmentLookup } from './lookup/answer-resolv
 import { LookupSignals } from './lookup/lookup-signals';
 import { checkedVisitor, type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { sendEventOf } from './lookup/send-event';
-import { type AamSegmentsOptions, resolveOptions } from './options';
+import { type AamSegmentsOptions, resolveOptions } from './options/aam-segments-options';
 import { Robots } from './request/bots';
 import { CookieFinder } from './request/cookie-header';
 import { waitFor } from './request/hold-request';

@@ -35,7 +35,8 @@ function complaint({ from, to, isTypeOnly }: Import): string | undefined {
   if (importer === 'cli') return undefined;
   if (importer === 'testing') return 'the simulator shares nothing with what it is to test';
   if (importer === 'cache') return 'the cache is generic';
-  if (to === 'options.ts' || to === 'client-options.ts') return 'inner folders declare the few values that they need';
+  if (to === 'aam-segments-options.ts' || to === 'dcs-client-options.ts')
+    return 'inner folders declare the few values that they need';
   if (importer !== '' && importer !== 'routing' && !isTypeOnly) return 'inner folders take only types from each other';
   // The one place on the way back: what the guards of an instance are typed with.
   if (from === 'middleware.ts' && imported === 'routing') return undefined;

@@ -113,7 +113,9 @@ describe('README', () => {
   });
 
   it('gives the defaults that the options have', () => {
-    const { resolveOptions } = jest.requireActual<typeof import('../src/options')>('../src/options');
+    const { resolveOptions } = jest.requireActual<typeof import('../src/options/aam-segments-options')>(
+      '../src/options/aam-segments-options',
+    );
     const resolved: unknown = resolveOptions({ orgId: 'x', partner: 'acme' });
     const rows = [...readme.matchAll(/^\| `([\w.]+)` \| `?([^|`]+?)`? \|/gm)].filter(([, path]) =>
       path?.match(

@@ -1,7 +1,7 @@
 /** Owns: which account the commands speak for, from arguments, the environment and a configuration file. */
 import { readFileSync } from 'node:fs';
-import type { DcsClientOptions } from '../client-options';
 import { isRecord } from '../option-checks';
+import type { DcsClientOptions } from '../options/dcs-client-options';
 import { UsageError } from './command';
 
 /** Arguments of every command that speaks for an account. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { ConsentGate } from '../consent/consent-gate';
 import { IdentityReader } from '../identity/identity-reader';
 import { webSdkCookieName } from '../identity/web-sdk-cookies';
-import { type ResolvedOptions, resolveOptions } from '../options';
+import { type ResolvedOptions, resolveOptions } from '../options/aam-segments-options';
 import { CookieFinder } from '../request/cookie-header';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type Command, EXIT, print, printJson, readArgs, usage } from './command';

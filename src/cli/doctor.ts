@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import { connect } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions } from '../client-options';
 import { DcsError } from '../dcs/protocol/dcs-error';
 import type { DcsReply } from '../dcs/protocol/reply';
 import { isVisitorId } from '../identity/identity-reader';
 import { SegmentClient } from '../lookup/answer-loader';
 import { group } from '../option-checks';
+import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions } from '../options/dcs-client-options';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type Command, EXIT, print, printJson, readArgs, UsageError, usage } from './command';
 

@@ -2,13 +2,14 @@
  * Owns: what the DCS says of a visitor, as segments and for how long they hold. It remembers no answer, and knows
  * nothing of requests. Next: answer-resolver.ts, which remembers; dcs-client.ts, for those who want to do without.
  */
-import type { ResolvedClientOptions } from '../client-options';
+
 import { DcsCaller } from '../dcs/caller';
 import { DcsError } from '../dcs/protocol/dcs-error';
 import { ADVICE, type Exclusion } from '../dcs/protocol/error-codes';
 import type { DcsReply } from '../dcs/protocol/reply';
 import type { Question } from '../dcs/protocol/request';
 import { VisitorKeys } from '../identity/cache-keys';
+import type { ResolvedClientOptions } from '../options/dcs-client-options';
 import { segmentSetOf } from '../segments/segment-set';
 import { Remembered } from './cached-answer';
 import { ConfigurationAdvice } from './configuration-advice';

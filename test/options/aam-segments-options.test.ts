@@ -1,4 +1,4 @@
-import { type AamSegmentsOptions, resolveOptions } from '../src/options';
+import { type AamSegmentsOptions, resolveOptions } from '../../src/options/aam-segments-options';
 
 const REQUIRED = { orgId: '1FD6776A524453CC0A490D44@AdobeOrg', partner: 'acme' };
 

@@ -1,13 +1,13 @@
 /**
- * Owns: what has to be known to ask a DCS at all, for the middleware and for the client on its own. Next: options.ts.
+ * Owns: what has to be known to ask a DCS at all, for the middleware and for the client on its own. Next: aam-segments-options.ts.
  */
-import type { DcsDispatcher } from './dcs/caller';
-import { REGIONAL_ORIGINS, Regions } from './dcs/protocol/regions';
-import type { SegmentIds } from './dcs/protocol/request';
-import { AamError } from './errors';
-import { assert, count, flag, group, integer, isRecord, isText, ms, oneOf, optional } from './option-checks';
-import type { DestinationFormat, ResolvedDestinationFormat } from './segments/destination-values';
-import { type SegmentId, SegmentNames, type Wanted, wantedById } from './segments/segment-refs';
+import type { DcsDispatcher } from '../dcs/caller';
+import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
+import type { SegmentIds } from '../dcs/protocol/request';
+import { AamError } from '../errors';
+import { assert, count, flag, group, integer, isRecord, isText, ms, oneOf, optional } from '../option-checks';
+import type { DestinationFormat, ResolvedDestinationFormat } from '../segments/destination-values';
+import { type SegmentId, SegmentNames, type Wanted, wantedById } from '../segments/segment-refs';
 
 /** What a {@link DcsClient} is made of. Durations are integers in milliseconds, counts are integers from 1. */
 export interface DcsClientOptions<Name extends string = string> {

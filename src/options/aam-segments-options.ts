@@ -1,14 +1,14 @@
+import type { Signals } from '../dcs/protocol/signals';
+import { AamError } from '../errors';
+import type { CustomerId } from '../identity/customer-ids';
+import type { VisitorId } from '../identity/site-identity';
+import { assert, count, flag, group, ms, optional } from '../option-checks';
 import {
   DCS_CLIENT_OPTIONS,
   type DcsClientOptions,
   type ResolvedClientOptions,
   resolvedClientOptions,
-} from './client-options';
-import type { Signals } from './dcs/protocol/signals';
-import { AamError } from './errors';
-import type { CustomerId } from './identity/customer-ids';
-import type { VisitorId } from './identity/site-identity';
-import { assert, count, flag, group, ms, optional } from './option-checks';
+} from './dcs-client-options';
 
 /** What a site tells the middleware. Durations are integers in milliseconds, counts are integers from 1. */
 export interface AamSegmentsOptions<Name extends string = string> extends DcsClientOptions<Name> {

@@ -5,7 +5,7 @@ import type { RegisteredName } from '../express';
 import { assert, group, isText, oneOf } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
 import { leaveRoute, type Next, recognisable } from './inside-route';
-import { segmentsOf } from './segments-of';
+import { segmentsOf } from './request-segments';
 
 /** How a guard decides, and what refused visitors get. */
 export interface RequireSegmentOptions {

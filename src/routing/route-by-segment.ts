@@ -3,7 +3,7 @@ import type { RegisteredName } from '../express';
 import { assert, isRecord, isText } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
 import { passOn } from './inside-route';
-import { segmentsOf } from './segments-of';
+import { segmentsOf } from './request-segments';
 
 /** One handler, or several that run one after the other as in a route. */
 export type SegmentHandlers = RequestHandler | readonly RequestHandler[];

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command line: `aam-segments <command>`. Each command is a file beside this one. */
-import { bulk } from './bulk';
+import { bulk } from './bulk/command';
 import { type Command, EXIT, type ExitCode, print, UsageError } from './command';
 import { cookie } from './cookie';
 import { doctor } from './doctor';

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { SingleBar } from 'cli-progress';
-import { print } from './command';
+import { print } from '../command';
 
 const LINE_EVERY_MS = 10_000;
 

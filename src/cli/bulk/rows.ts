@@ -4,10 +4,10 @@ import { createInterface } from 'node:readline';
 import { pipeline, type Readable } from 'node:stream';
 import { parse } from 'csv-parse';
 import { stringify } from 'csv-stringify/sync';
-import type { VisitorId } from '../identity/site-identity';
-import type { LookupResult } from '../lookup/lookup-many';
-import { isRecord } from '../option-checks';
-import { UsageError } from './command';
+import type { VisitorId } from '../../identity/site-identity';
+import type { LookupResult } from '../../lookup/lookup-many';
+import { isRecord } from '../../option-checks';
+import { UsageError } from '../command';
 
 export type Format = 'csv' | 'ndjson';
 

@@ -1,12 +1,12 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { createDcsClient } from '../dcs-client';
-import type { LookupResult } from '../lookup/lookup-many';
-import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
-import { type BulkOutput, FileOutput, StreamOutput } from './bulk-journal';
-import { type CustomerSource, type Format, type Outcome, outcomeOf, type Row, rowReader } from './bulk-rows';
-import { type Command, countOf, EXIT, print, printJson, readArgs, UsageError, usage } from './command';
+import { createDcsClient } from '../../dcs-client';
+import type { LookupResult } from '../../lookup/lookup-many';
+import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from '../account';
+import { type Command, countOf, EXIT, print, printJson, readArgs, UsageError, usage } from '../command';
+import { type BulkOutput, FileOutput, StreamOutput } from './journal';
 import { linesIn, progressOn } from './progress';
+import { type CustomerSource, type Format, type Outcome, outcomeOf, type Row, rowReader } from './rows';
 
 const HELP = `Looks up the segments of many visitors: CSV or NDJSON in, the same with segments out, in the same order.
 

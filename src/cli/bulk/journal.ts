@@ -14,8 +14,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { digestOf, type Outcome, type Row, type RowReader } from './bulk-rows';
-import { UsageError } from './command';
+import { UsageError } from '../command';
+import { digestOf, type Outcome, type Row, type RowReader } from './rows';
 
 /** Where results go, in whatever order they come, and rows, in theirs. */
 export interface BulkOutput {

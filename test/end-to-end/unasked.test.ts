@@ -1,6 +1,6 @@
 import express from 'express';
 import request from 'supertest';
-import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, type Site } from './helpers/site';
+import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, type Site } from '../helpers/site';
 
 const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 const ROBOT = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)';

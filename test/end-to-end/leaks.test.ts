@@ -5,8 +5,8 @@ import { format, inspect, promisify } from 'node:util';
 import type { CustomerId } from 'express-aam-segments';
 import type { Fault } from 'express-aam-segments/testing';
 import request from 'supertest';
-import { tcStringOf } from './consent/tc-strings';
-import { closeSites, cookieOf, createSite, ECID, GOLF, type Site } from './helpers/site';
+import { tcStringOf } from '../consent/tc-strings';
+import { closeSites, cookieOf, createSite, ECID, GOLF, type Site } from '../helpers/site';
 
 const UUID = '07955261652886032950143702505894272138';
 const OTHER_ECID = '91563127448770346027793623225009407783';

@@ -25,7 +25,6 @@ import {
   type Instance,
   type SegmentReason,
   type SegmentStatus,
-  servedBy,
   type Verdict,
   VisitorSegments,
 } from './segments/visitor-segments';
@@ -114,7 +113,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   function aamSegmentsMiddleware(req: ServedRequest, res: ServedResponse, next: (error?: unknown) => void): void {
     const present = req.aamSegments;
     if (present !== undefined) {
-      const before = servedBy(present, instance);
+      const before = VisitorSegments.servedBy(present, instance);
       if (before !== undefined) {
         expose(req, res, before);
         next();

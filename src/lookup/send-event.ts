@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { encodedSignals, type Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import { isSpeculative } from '../request/prefetch';
-import { askedAbout, type Instance, servedBy, type VisitorSegments } from '../segments/visitor-segments';
+import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { SegmentLookup } from './answer-resolver';
 
 /** Tells the DCS what the visitor of a request has done: what `aam.sendEvent()` does. */
@@ -14,7 +14,7 @@ export async function sendEventOf<Name extends string>(
 ): Promise<VisitorSegments<Name>> {
   const encoded = encodedSignals(signals);
   const { aamSegments } = req as { aamSegments?: VisitorSegments<Name> };
-  const segments = servedBy(aamSegments, instance) as VisitorSegments<Name> | undefined;
+  const segments = VisitorSegments.servedBy(aamSegments, instance) as VisitorSegments<Name> | undefined;
   if (segments === undefined) {
     throw new AamError(
       'ERR_AAM_MIDDLEWARE_MISSING',
@@ -24,6 +24,6 @@ export async function sendEventOf<Name extends string>(
   const { status } = segments;
   // Nobody to speak of, nobody who may be spoken of, or not their doing: the browser fetches ahead.
   if (status === 'anonymous' || status === 'excluded' || isSpeculative(req.headers)) return segments;
-  const { visitor, tcString, newer } = askedAbout(segments);
-  return newer(await lookup.tell(visitor, tcString, encoded));
+  const answer = await lookup.tell(VisitorSegments.visitorOf(segments), VisitorSegments.tcStringOf(segments), encoded);
+  return VisitorSegments.renewed(segments, answer);
 }

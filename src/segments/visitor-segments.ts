@@ -54,22 +54,6 @@ export interface Instance {
 }
 
 /**
- * What this instance has served on a request before, itself or under what other instances have put in its place since.
- * The request keeps no more than one property of ours: a further one would cost as much as reading the cookies, since
- * Express gives every request object a shape of its own.
- */
-export let servedBy: (segments: VisitorSegments | undefined, instance: Instance) => VisitorSegments | undefined;
-
-/** Who was asked about with which consent, and how newer segments of theirs are made, for the same response. */
-export let askedAbout: <Name extends string>(
-  segments: VisitorSegments<Name>,
-) => {
-  readonly visitor: Visitor;
-  readonly tcString: string | undefined;
-  readonly newer: (verdict: Verdict) => VisitorSegments<Name>;
-};
-
-/**
  * The segments of one visitor as of one request: what `req.aamSegments` is. Immutable. Whatever its status, `has()` can
  * be asked; where nothing is known the answer is `false`. Printing it or turning it into JSON shows no identifier.
  *
@@ -85,7 +69,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   /** The response that will be made of it, until it has been read. */
   #unread: ServerResponse | undefined;
 
-  /** Made by the middleware. */
+  /** Made by the middleware. @internal */
   constructor(
     instance: Instance,
     visitor: Visitor,
@@ -102,20 +86,35 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     this.#tcString = tcString;
   }
 
-  static {
-    servedBy = (segments, instance) => {
-      // What is there may be of another copy of the package, or something else altogether.
-      for (let each = segments; isRecord(each) && #instance in each; each = each.#replaced) {
-        if (each.#instance === instance) return each;
-      }
-      return undefined;
-    };
-    askedAbout = (segments) => ({
-      visitor: segments.#visitor,
-      tcString: segments.#tcString,
-      // What the response was made of before has made it private already, or may still do so.
-      newer: (verdict) => new VisitorSegments(segments.#instance, segments.#visitor, verdict, segments.#unread),
-    });
+  /**
+   * The segments that this instance has served on a request: `segments` itself, or what another instance has replaced
+   * since. Found through the objects themselves, so that a request carries one property of ours and no more: each further
+   * one costs as much as reading the cookies, because Express gives every request object a shape of its own.
+   *
+   * @internal
+   */
+  static servedBy(segments: VisitorSegments | undefined, instance: Instance): VisitorSegments | undefined {
+    // What is there may come from another copy of the package, or be something else altogether.
+    for (let each = segments; isRecord(each) && #instance in each; each = each.#replaced) {
+      if (each.#instance === instance) return each;
+    }
+    return undefined;
+  }
+
+  /** The consent string that went along with the question. @internal */
+  static tcStringOf(segments: VisitorSegments): string | undefined {
+    return segments.#tcString;
+  }
+
+  /** The visitor, without taking it for a reading. @internal */
+  static visitorOf(segments: VisitorSegments): Visitor {
+    return segments.#visitor;
+  }
+
+  /** The same visitor's newer segments, for the same response. @internal */
+  static renewed<Name extends string>(segments: VisitorSegments<Name>, verdict: Verdict): VisitorSegments<Name> {
+    // What the response was made of before has made it private already, or may still do so.
+    return new VisitorSegments(segments.#instance, segments.#visitor, verdict, segments.#unread);
   }
 
   /**

@@ -3,28 +3,20 @@
  * visitor is asked about, told of, and remembered), without requests: who calls it has made sure of consent.
  */
 import { performance } from 'node:perf_hooks';
-import type { EventStats } from './dcs/flow/event-queue';
-import type { OriginStats } from './dcs/flow/origin-gate';
+import { DcsCalls, type DcsStats } from './dcs/dcs-calls';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
-import type { VisitorId } from './identity/site-identity';
-import { SegmentLookup } from './lookup/answer-resolver';
+import type { VisitorId } from './identity/visitor';
+import { checkedVisitor } from './identity/visitor';
+import { AnswerResolver } from './lookup/answer-resolver';
 import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup/lookup-many';
-import { checkedVisitor, type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
+import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { assert, group, isRecord } from './option-checks';
 import { DCS_CLIENT_OPTIONS, type DcsClientOptions, resolvedClientOptions } from './options/dcs-client-options';
 import { ResponsePrivacy } from './request/response-privacy';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
-export interface DcsClientStats {
-  /** Calls made to the DCS. */
-  readonly calls: number;
-  /** Calls on their way, or waiting for their turn. */
-  readonly inFlight: number;
-  /** How it stands with each server that was asked, by origin. */
-  readonly origins: Readonly<Record<string, OriginStats>>;
-  /** What became of the events. */
-  readonly events: EventStats;
+export interface DcsClientStats extends DcsStats {
   /** What is wrong with the configuration, and what to do: all that was said as the warning `WRN_AAM_DCS`. */
   readonly advice: readonly string[];
 }
@@ -32,7 +24,7 @@ export interface DcsClientStats {
 /** Asks the DCS about visitors, and tells it of them. Applies no consent: whoever calls it has made sure of that. */
 export interface DcsClient<Name extends string = string> {
   /**
-   * The visitor's segments. Asked again within `dcs.minIntervalMs`, the same answer is given, since an id that many calls
+   * The visitor's segments. Asked again within `dcs.failureCooldownMs`, the same answer is given, since an id that many calls
    * are made for is denylisted for good; an answer without segments for 15 seconds; that the DCS does not serve the
    * visitor (`excluded`) for as long as that holds.
    * @throws {AamError} by rejection: the `ERR_AAM_DCS_*` of the failure, `ERR_AAM_DCS_TIMEOUT` also when `maxWaitMs` is over,
@@ -83,13 +75,15 @@ export function createDcsClient<const Name extends string = never>(options: DcsC
   const resolved = resolvedClientOptions(group<DcsClientOptions>('options', options, DCS_CLIENT_OPTIONS));
   const cache = {
     maxVisitors: MAX_REMEMBERED,
-    ttlMs: resolved.dcs.minIntervalMs,
+    ttlMs: resolved.dcs.failureCooldownMs,
     staleWhileRevalidateMs: 0,
     staleIfErrorMs: 0,
     emptyTtlMs: EMPTY_TTL_MS,
     keySecret: undefined,
   };
-  const lookup = new SegmentLookup({ ...resolved, cache }, () => Math.floor(performance.now()));
+  const nowMs = () => Math.floor(performance.now());
+  const dcs = new DcsCalls({ ...resolved.dcs, noDataIntervalMs: EMPTY_TTL_MS, nowMs });
+  const lookup = new AnswerResolver({ ...resolved, cache }, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy({ varyCookie: false }) };
   return {
     lookup: (visitor, lookupOptions = {}) => lookupVisitor<Name>(lookup, instance, visitor, lookupOptions),
@@ -113,7 +107,7 @@ export function createDcsClient<const Name extends string = never>(options: DcsC
       assert(ids === 1, 'a visitor who opts out', 'named by one id', ids);
       await lookup.optOut(visitor);
     },
-    stats: () => lookup.client.stats(),
-    close: () => lookup.client.caller.close(),
+    stats: () => ({ ...dcs.stats(), advice: lookup.advice }),
+    close: () => dcs.close(),
   };
 }

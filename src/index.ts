@@ -1,4 +1,4 @@
-export type { DcsDispatcher } from './dcs/caller';
+export type { DcsDispatcher } from './dcs/dcs-calls';
 export type { EventStats } from './dcs/flow/event-queue';
 export type { BreakerState, OriginStats } from './dcs/flow/origin-gate';
 export type { FailureReason } from './dcs/protocol/dcs-error';
@@ -9,8 +9,7 @@ export { createDcsClient, type DcsClient, type DcsClientStats } from './dcs-clie
 export { AamError, type AamErrorCode } from './errors';
 export type { Register, RegisteredName } from './express';
 export type { AuthState, CustomerId } from './identity/customer-ids';
-export type { Visitor } from './identity/identity-reader';
-export type { VisitorId } from './identity/site-identity';
+export type { Visitor, VisitorId } from './identity/visitor';
 export type { LookupManyOptions, LookupResult } from './lookup/lookup-many';
 export type { LookupOptions } from './lookup/lookup-visitor';
 export { type AamSegments, type AamStats, aamSegments } from './middleware';
@@ -31,4 +30,5 @@ export {
 } from './routing/route-by-segment';
 export type { DestinationFormat } from './segments/destination-values';
 export type { SegmentId, SegmentRef } from './segments/segment-refs';
-export type { SegmentReason, SegmentStatus, VisitorSegments } from './segments/visitor-segments';
+export type { SegmentReason, SegmentStatus } from './segments/served-answer';
+export type { VisitorSegments } from './segments/visitor-segments';

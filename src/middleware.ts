@@ -1,33 +1,30 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { type Consent, ConsentGate, NO_CONSENT } from './consent/consent-gate';
+import { DcsCalls } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
 import type { AamError, AamErrorCode } from './errors';
-import { type Identity, IdentityReader, type Visitor } from './identity/identity-reader';
-import { GivenIdentity, type VisitorId } from './identity/site-identity';
+import { IdentityReader } from './identity/identity-reader';
+import { SiteIdentity } from './identity/site-identity';
+import { checkedVisitor, type Identity, type Visitor, type VisitorId } from './identity/visitor';
 import { webSdkCookieName } from './identity/web-sdk-cookies';
-import { asDcsError, type OnItsWay, SegmentLookup } from './lookup/answer-resolver';
+import { AnswerResolver, asDcsError, type PendingAnswer } from './lookup/answer-resolver';
 import { LookupSignals } from './lookup/lookup-signals';
-import { checkedVisitor, type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
+import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { sendEventOf } from './lookup/send-event';
 import { type AamSegmentsOptions, resolveOptions } from './options/aam-segments-options';
-import { Robots } from './request/bots';
+import { BotDetector } from './request/bots';
 import { CookieFinder } from './request/cookie-header';
-import { waitFor } from './request/hold-request';
-import { isSpeculative } from './request/prefetch';
+import { holdRequest } from './request/hold-request';
+import { isPrefetch } from './request/prefetch';
 import { ResponsePrivacy } from './request/response-privacy';
-import { SiteFunction } from './request/site-callback';
+import { SiteCallback } from './request/site-callback';
 import { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
 import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
 import type { SegmentRef } from './segments/segment-refs';
-import {
-  type Instance,
-  type SegmentReason,
-  type SegmentStatus,
-  type Verdict,
-  VisitorSegments,
-} from './segments/visitor-segments';
+import { notAsked, type SegmentStatus, type ServedAnswer } from './segments/served-answer';
+import { type Instance, VisitorSegments } from './segments/visitor-segments';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface AamStats extends DcsClientStats {
@@ -89,7 +86,9 @@ interface ServedResponse extends ServerResponse {
 export function aamSegments<const Name extends string = never>(options: AamSegmentsOptions<Name>): AamSegments<Name> {
   const resolved = resolveOptions(options);
   const { maxWaitMs, orgId } = resolved;
-  const lookup = new SegmentLookup(resolved, () => Math.floor(performance.now()));
+  const nowMs = () => Math.floor(performance.now());
+  const dcs = new DcsCalls({ ...resolved.dcs, noDataIntervalMs: resolved.cache.emptyTtlMs, nowMs });
+  const lookup = new AnswerResolver(resolved, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy(resolved.privacy) };
   const cookies = new CookieFinder();
   const { regions } = resolved.dcs;
@@ -97,10 +96,10 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     { ...resolved.identity, orgId, isKnownRegion: (region) => regions.has(region) },
     cookies,
   );
-  const givenIdentity = new GivenIdentity(resolved.identity);
+  const siteIdentity = new SiteIdentity(resolved.identity);
   const gate = new ConsentGate({ ...resolved.consent, webSdkCookie: webSdkCookieName(orgId, 'consent') }, cookies);
-  const robots = resolved.excludeBots ? new Robots() : undefined;
-  const skip = resolved.skip && new SiteFunction('options.skip', 'WRN_AAM_SKIP_THREW', resolved.skip);
+  const bots = resolved.excludeBots ? new BotDetector() : undefined;
+  const skip = resolved.skip && new SiteCallback('options.skip', 'WRN_AAM_SKIP_THREW', resolved.skip);
   const signals = resolved.signals && new LookupSignals(resolved.signals);
   const requests: Record<SegmentStatus, number> = {
     fresh: 0,
@@ -122,19 +121,19 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     }
     const startedAtMs = lookup.nowMs();
     const leftMs = () => (res.destroyed ? 0 : maxWaitMs - (lookup.nowMs() - startedAtMs));
-    const proceed = (visitor: Visitor, verdict: Verdict, tcString?: string) => {
+    const proceed = (visitor: Visitor, verdict: ServedAnswer, tcString?: string) => {
       requests[verdict.status]++;
       expose(req, res, new VisitorSegments(instance, visitor, verdict, res, present, tcString));
       next();
     };
-    const serve = (visitor: Visitor, found: Verdict | OnItsWay, tcString: string | undefined) => {
+    const serve = (visitor: Visitor, found: ServedAnswer | PendingAnswer, tcString: string | undefined) => {
       if (!('flight' in found)) {
         proceed(visitor, found, tcString);
         return;
       }
       const { flight, instead, isProbe } = found;
       const waitMs = isProbe ? 0 : leftMs();
-      waitFor(flight.promise, waitMs, res, {
+      holdRequest(flight.promise, waitMs, res, {
         gaveUp: () => proceed(visitor, lookup.pending(instead, lookup.nowMs()), tcString),
         arrived: (remembered) => proceed(visitor, lookup.arrived(remembered), tcString),
         failed: (error) => proceed(visitor, lookup.failed(asDcsError(error), instead, lookup.nowMs()), tcString),
@@ -143,27 +142,27 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
 
     const exclusion = leftAlone(req);
     if (exclusion !== undefined) {
-      proceed({}, unasked('excluded', exclusion));
+      proceed({}, notAsked('excluded', exclusion));
       return;
     }
     const { cookie } = req.headers;
     const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
-    const identity = givenIdentity.complete(identityReader.read(found, req.originalUrl ?? req.url), req);
+    const identity = siteIdentity.complete(identityReader.read(found, req.originalUrl ?? req.url), req);
     const consent = gate.consider(req, found, identity);
     if (!(consent instanceof Promise)) {
       serve(identity.visitor, decide(req, identity, consent, startedAtMs), consent.tcString);
       return;
     }
     const decideLater = (answer: Consent) => decide(req, identity, answer, lookup.nowMs());
-    waitFor(consent, leftMs(), res, {
+    holdRequest(consent, leftMs(), res, {
       arrived: (answer) => serve(identity.visitor, decideLater(answer), answer.tcString),
-      failed: () => proceed(identity.visitor, decideLater(NO_CONSENT) as Verdict),
+      failed: () => proceed(identity.visitor, decideLater(NO_CONSENT) as ServedAnswer),
       gaveUp: () => {
         // Not known in time is no yes. A no that comes late still ends what is known and what is on its way.
         consent.then(({ refusal }) => {
           if (refusal !== undefined) lookup.withdraw(identity.visitor, refusal);
         });
-        proceed(identity.visitor, unasked('excluded', 'no-consent'));
+        proceed(identity.visitor, notAsked('excluded', 'no-consent'));
       },
     });
   }
@@ -172,21 +171,26 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   function leftAlone(req: ServedRequest): 'skipped' | 'bot' | undefined {
     // Not knowing whether a request is to be left alone, we leave it alone; the site goes on.
     if (skip?.call(req, true)) return 'skipped';
-    return robots?.isRobot(req.headers['user-agent']) ? 'bot' : undefined;
+    return bots?.isBot(req.headers['user-agent']) ? 'bot' : undefined;
   }
 
   /** All that can be said without waiting. */
-  function decide(req: ServedRequest, identity: Identity, consent: Consent, nowMs: number): Verdict | OnItsWay {
+  function decide(
+    req: ServedRequest,
+    identity: Identity,
+    consent: Consent,
+    nowMs: number,
+  ): ServedAnswer | PendingAnswer {
     const { visitor, problem } = identity;
     const { refusal, tcString } = consent;
     if (refusal !== undefined) {
       // Who withdraws is not only not asked about any more: what was learnt before goes too.
       if (problem === undefined) lookup.withdraw(visitor, refusal);
-      return unasked('excluded', refusal);
+      return notAsked('excluded', refusal);
     }
-    if (problem !== undefined) return unasked('anonymous', problem);
+    if (problem !== undefined) return notAsked('anonymous', problem);
     const signalsOf = signals && (() => signals.of(req));
-    return lookup.begin(visitor, tcString, !isSpeculative(req.headers), nowMs, signalsOf);
+    return lookup.begin(visitor, tcString, !isPrefetch(req.headers), nowMs, signalsOf);
   }
 
   return Object.assign(aamSegmentsMiddleware, {
@@ -201,10 +205,11 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     forget: (visitor: VisitorId) => lookup.forget(checkedVisitor(visitor)),
     stats: () => ({
       requests: { ...requests },
-      visitors: lookup.cache.size,
-      ...lookup.client.stats(),
+      visitors: lookup.size,
+      ...dcs.stats(),
+      advice: lookup.advice,
     }),
-    close: () => lookup.client.caller.close(),
+    close: () => dcs.close(),
     requireSegment: requireSegment<Name>,
     routeBySegment: routeBySegment<Name>,
   });
@@ -228,8 +233,4 @@ function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegmen
   req.aamSegments = segments;
   const { locals } = res;
   if (locals !== undefined) locals.aamSegments = segments;
-}
-
-function unasked(status: 'anonymous' | 'excluded', reason: SegmentReason): Verdict {
-  return { status, reason, remembered: undefined, ageMs: undefined, failure: undefined };
 }

@@ -4,47 +4,75 @@ import { dirname, join, relative } from 'node:path';
 const src = join(__dirname, '..', 'src');
 const files = (readdirSync(src, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));
 
-/** The one-way flow: a file may import from its own folder and from those before it. */
-const WAY = ['identity', 'consent', 'cache', 'dcs', 'segments', '', 'routing', 'cli'];
-/** Beside the way: they know nothing of it, and everybody may use them. */
-const LEAVES = ['cookie-header.ts', 'errors.ts', 'option-checks.ts', 'detached-string.ts', 'site-callback.ts'];
+/**
+ * The one-way flow, from the bottom up: a file may import from its own rank and from those before it, types included. A
+ * rank is a folder with all that is in it, or a list of files of the root.
+ */
+const RANKS: readonly (string | readonly string[])[] = [
+  ['errors.ts', 'option-checks.ts'],
+  'cache',
+  'request',
+  'identity',
+  'consent',
+  'dcs/protocol',
+  'dcs/flow',
+  'dcs',
+  'segments',
+  ['express.ts'],
+  'lookup',
+  'options',
+  'routing',
+  ['index.ts', 'middleware.ts', 'dcs-client.ts'],
+  'testing',
+  'cli',
+];
+/** Generic, or a double that must not share its mistakes with what it stands for: they import nothing of ours. */
+const ON_THEIR_OWN: readonly string[] = ['cache', 'testing'];
 
 interface Import {
   readonly from: string;
   readonly to: string;
-  readonly isTypeOnly: boolean;
 }
 
 /** Imports of our own files, re-exports too. */
 function importsOf(file: string, text = readFileSync(join(src, file), 'utf8')): Import[] {
-  return [...text.matchAll(/^(?:import|export)\s+(type\s)?[^'";]*?from\s+'(\.[^']+)'/gms)].map(([, type, path]) => ({
+  return [...text.matchAll(/^(?:import|export)\s[^'";]*?from\s+'(\.[^']+)'/gms)].map(([, path]) => ({
     from: file,
     to: `${relative(src, join(src, dirname(file), path as string))}.ts`,
-    isTypeOnly: type !== undefined,
   }));
 }
 
 const imports = files.flatMap((file) => importsOf(file));
-const folderOf = (file: string) => (dirname(file) === '.' ? '' : (file.split('/')[0] as string));
+
+/** -1 for a file that has no rank. The folder that names a file most closely decides. */
+function rankOf(file: string): number {
+  const listed = RANKS.findIndex((rank) => Array.isArray(rank) && rank.includes(file));
+  for (let folder = dirname(file); listed === -1 && folder !== '.'; folder = dirname(folder)) {
+    const rank = RANKS.indexOf(folder);
+    if (rank !== -1) return rank;
+  }
+  return listed;
+}
 
 /** What an import breaks, if anything. */
-function complaint({ from, to, isTypeOnly }: Import): string | undefined {
-  const [importer, imported] = [folderOf(from), folderOf(to)];
-  if (importer === imported || LEAVES.includes(to)) return undefined;
-  // The command line is a program of its own, on top of all the rest.
-  if (importer === 'cli') return undefined;
-  if (importer === 'testing') return 'the simulator shares nothing with what it is to test';
-  if (importer === 'cache') return 'the cache is generic';
-  if (to === 'aam-segments-options.ts' || to === 'dcs-client-options.ts')
-    return 'inner folders declare the few values that they need';
-  if (importer !== '' && importer !== 'routing' && !isTypeOnly) return 'inner folders take only types from each other';
-  // The one place on the way back: what the guards of an instance are typed with.
-  if (from === 'middleware.ts' && imported === 'routing') return undefined;
-  if (from === 'index.ts') return undefined;
-  return WAY.indexOf(imported) < WAY.indexOf(importer) ? undefined : 'later on the way';
+function complaint({ from, to }: Import): string | undefined {
+  if (rankOf(from) === rankOf(to)) return undefined;
+  if (ON_THEIR_OWN.includes(String(RANKS[rankOf(from)]))) return 'imports nothing of ours';
+  return rankOf(to) < rankOf(from) ? undefined : 'later on the way';
 }
 
 describe('the source tree', () => {
+  it('has a rank for every file, and no rank without one', () => {
+    expect(files.filter((file) => rankOf(file) === -1)).toEqual([]);
+    const used = new Set(files.map(rankOf));
+    expect(RANKS.filter((_, rank) => !used.has(rank))).toEqual([]);
+    expect(RANKS.flat().filter((file) => file.endsWith('.ts') && !files.includes(file))).toEqual([]);
+  });
+
+  it('has at most six files in its root', () => {
+    expect(files.filter((file) => dirname(file) === '.').length).toBeLessThanOrEqual(6);
+  });
+
   it('has imports that lead one way', () => {
     const broken = imports.flatMap((each) => {
       const why = complaint(each);
@@ -54,17 +82,18 @@ describe('the source tree', () => {
     expect(imports.length).toBeGreaterThan(50);
   });
 
-  it('would notice an import that leads back', () => {
+  it('would notice an import that leads back, a type too', () => {
     const planted = importsOf(
-      'dcs/client.ts',
-      "import type { Flight } from '../cache/segment-cache';\nimport {\n  a,\n} from '../segments/segment-set';",
+      'dcs/flow/lane.ts',
+      "import type { Reply } from '../protocol/reply';\nimport {\n  a,\n} from '../dcs-calls';\nexport type { B } from '../../segments/segment-set';",
     );
-    expect(planted.map(complaint)).toEqual([undefined, 'inner folders take only types from each other']);
-    expect(complaint({ from: 'dcs/client.ts', to: 'segments/segment-set.ts', isTypeOnly: true })).toBe(
-      'later on the way',
-    );
-    expect(complaint({ from: 'cache/a.ts', to: 'identity/visitor.ts', isTypeOnly: true })).toBe('the cache is generic');
-    expect(complaint({ from: 'testing/a.ts', to: 'dcs/reply.ts', isTypeOnly: true })).toMatch('shares nothing');
+    expect(planted.map(complaint)).toEqual([undefined, 'later on the way', 'later on the way']);
+    expect(complaint({ from: 'cache/a.ts', to: 'errors.ts' })).toBe('imports nothing of ours');
+    expect(complaint({ from: 'testing/a.ts', to: 'dcs/protocol/reply.ts' })).toBe('imports nothing of ours');
+    expect(complaint({ from: 'lookup/a.ts', to: 'options/dcs-client-options.ts' })).toBe('later on the way');
+    expect(complaint({ from: 'errors.ts', to: 'index.ts' })).toBe('later on the way');
+    expect(rankOf('new-folder/a.ts')).toBe(-1);
+    expect(rankOf('new-file.ts')).toBe(-1);
   });
 
   it('has no cycles, not even of types', () => {

@@ -23,7 +23,7 @@ describe('createDcsClient()', () => {
     expect(simulator.requests.map(({ region }) => region)).toEqual([9, 'alias', 'alias']);
   });
 
-  it('gives the same answer again for dcs.minIntervalMs, and asks after that', async () => {
+  it('gives the same answer again for dcs.failureCooldownMs, and asks after that', async () => {
     const clock = advanceableClock();
     const { client, simulator } = await createClient();
     simulator.visitor(ECID).in(GOLF);
@@ -35,7 +35,7 @@ describe('createDcsClient()', () => {
   });
 
   it('sends events in their order and never beside a lookup', async () => {
-    const { client, simulator } = await createClient({ dcs: { minIntervalMs: 0 } });
+    const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } });
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.constantFrom(ECID, OTHER_ECID), fc.boolean()), { minLength: 1, maxLength: 25 }),
@@ -69,7 +69,7 @@ describe('createDcsClient()', () => {
   });
 
   it('has text arrive as it is, or refuses it with a code', async () => {
-    const { client, simulator } = await createClient({ dcs: { minIntervalMs: 0 } }, { denylistAfter: false });
+    const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } }, { denylistAfter: false });
     // Any UTF-16 there is: controls, halves of surrogate pairs, separators of URLs and of the protocol.
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 40 }),

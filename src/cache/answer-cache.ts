@@ -3,8 +3,8 @@
  * knows nothing of segments. (lru-cache is the store only; its fetch() would let one caller's deadline leak into the
  * others'.)
  */
-import { ownCopy } from './detached-string';
-import { VisitorStore } from './scan-resistant-lru';
+import { detachedString } from './detached-string';
+import { ScanResistantLru } from './scan-resistant-lru';
 
 /** What can be remembered. `ttlMs` comes with the value, since it depends on what the answer was. */
 export interface Stamped {
@@ -39,7 +39,7 @@ export interface Flight<V> {
   readonly promise: Promise<V>;
 }
 
-export interface SegmentCacheConfig {
+export interface AnswerCacheConfig {
   readonly maxVisitors: number;
   readonly staleWhileRevalidateMs: number;
   readonly staleIfErrorMs: number;
@@ -50,15 +50,15 @@ export interface SegmentCacheConfig {
 /** So many answers are kept per visitor: logged in, logged out, with and without a consent string. */
 const MAX_VARIANTS = 4;
 
-export class SegmentCache<V extends Stamped> {
-  readonly #config: SegmentCacheConfig;
-  readonly #store: VisitorStore<V>;
+export class AnswerCache<V extends Stamped> {
+  readonly #config: AnswerCacheConfig;
+  readonly #store: ScanResistantLru<V>;
   readonly #flights = new Map<string, readonly Flight<V>[]>();
   #renewals = 0;
 
-  constructor(config: SegmentCacheConfig) {
+  constructor(config: AnswerCacheConfig) {
     this.#config = config;
-    this.#store = new VisitorStore(config.maxVisitors);
+    this.#store = new ScanResistantLru(config.maxVisitors);
   }
 
   /** Visitors remembered. */
@@ -114,7 +114,7 @@ export class SegmentCache<V extends Stamped> {
   }
 
   #start(key: string, variant: string, isRenewal: boolean, loader: (key: string) => Promise<V>): Flight<V> {
-    const ownKey = ownCopy(key);
+    const ownKey = detachedString(key);
     const promise = loader(ownKey).then(
       (value) => {
         value.storedAtMs = this.#config.nowMs();

@@ -3,6 +3,6 @@
  * is remembered.
  * @param text Latin-1, as everything in a header is
  */
-export function ownCopy(text: string): string {
+export function detachedString(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }

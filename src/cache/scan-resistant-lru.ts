@@ -3,12 +3,12 @@
  * nobody has seen, and that nobody will see again, must not push out the visitors who come back.
  */
 import { LRUCache } from 'lru-cache';
-import { ownCopy } from './detached-string';
+import { detachedString } from './detached-string';
 
 /** However many regulars there are, so much of the store is left to newcomers: else nobody could become one. */
 const NEWCOMERS_SHARE = 1 / 20;
 
-export class VisitorStore<V extends object> {
+export class ScanResistantLru<V extends object> {
   readonly #maxVisitors: number;
   readonly #newcomersKept: number;
   /** Seen once. They take whatever room there is. */
@@ -35,7 +35,7 @@ export class VisitorStore<V extends object> {
     const newcomer = this.#newcomers.get(key);
     if (newcomer === undefined) return undefined;
     this.#newcomers.delete(key);
-    this.#regulars.set(ownCopy(key), newcomer);
+    this.#regulars.set(detachedString(key), newcomer);
     return newcomer;
   }
 
@@ -44,7 +44,7 @@ export class VisitorStore<V extends object> {
     return this.#regulars.peek(key) ?? this.#newcomers.peek(key);
   }
 
-  /** @param key {@link ownCopy a copy} of what a request brought */
+  /** @param key {@link detachedString a copy} of what a request brought */
   set(key: string, value: V): void {
     const store = this.#regulars.has(key) ? this.#regulars : this.#newcomers;
     store.set(key, value);

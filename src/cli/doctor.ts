@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { connect } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { type Dcs, DcsCalls } from '../dcs/dcs-calls';
 import { DcsError } from '../dcs/protocol/dcs-error';
 import type { DcsReply } from '../dcs/protocol/reply';
-import { isVisitorId } from '../identity/identity-reader';
-import { SegmentClient } from '../lookup/answer-loader';
+import { isVisitorId } from '../identity/visitor';
 import { group } from '../option-checks';
 import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions } from '../options/dcs-client-options';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
@@ -56,13 +56,11 @@ export const doctor: Command = {
 
 /** What one call to the alias shows. */
 async function askOnce(options: ResolvedClientOptions, ecid: string | undefined): Promise<Finding[]> {
-  const client = new SegmentClient({ ...options, cache: { ttlMs: 0, emptyTtlMs: 0, keySecret: undefined } }, () =>
-    performance.now(),
-  );
+  const dcs: Dcs = new DcsCalls({ ...options.dcs, noDataIntervalMs: 0, nowMs: () => performance.now() });
   const visitor = { ecid: ecid ?? madeUpEcid() };
   const question = { visitor, tcString: undefined, variant: '', signals: '' };
   try {
-    const reply = await client.caller.lookup(visitor.ecid, question);
+    const reply = await dcs.lookup(visitor.ecid, question);
     return findingsOf(options, reply.errors, reply, ecid !== undefined);
   } catch (error) {
     if (!(error instanceof DcsError)) throw error;
@@ -70,12 +68,12 @@ async function askOnce(options: ResolvedClientOptions, ecid: string | undefined)
     if (error.dcsCode === undefined) return [notReached(origin, error)];
     return findingsOf(options, [error.dcsCode], undefined, ecid !== undefined);
   } finally {
-    await client.caller.close();
+    await dcs.close();
   }
 }
 
 function findingsOf(
-  { partnerHost, orgId, dcs }: ResolvedClientOptions,
+  { orgId, dcs }: ResolvedClientOptions,
   codes: readonly number[],
   reply: DcsReply | undefined,
   isRealVisitor: boolean,
@@ -86,10 +84,10 @@ function findingsOf(
     const advice = 'Ask Adobe for the alias of your company; it is what comes before .demdex.net in its calls.';
     return [
       reached,
-      { check: 'alias', state: 'FAIL', found: `${partnerHost} is not known (error ${codes.join(', ')})`, advice },
+      { check: 'alias', state: 'FAIL', found: `${dcs.partnerHost} is not known (error ${codes.join(', ')})`, advice },
     ];
   }
-  const alias: Finding = { check: 'alias', state: 'ok', found: `${partnerHost} is known` };
+  const alias: Finding = { check: 'alias', state: 'ok', found: `${dcs.partnerHost} is known` };
   if (has(198, 199)) {
     const advice = 'The country is that of this server, by its IP address: ask from another one, or talk to Adobe.';
     return [reached, alias, { check: 'country', state: 'FAIL', found: `refused (error ${codes.join(', ')})`, advice }];

@@ -1,7 +1,7 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { stringify } from 'csv-stringify/sync';
-import { isVisitorId } from '../identity/identity-reader';
+import { isVisitorId } from '../identity/visitor';
 import { isRecord } from '../option-checks';
 import { type Command, EXIT, print, printJson, readArgs } from './command';
 

@@ -1,6 +1,6 @@
 import { createDcsClient } from '../dcs-client';
 import type { CustomerId } from '../identity/customer-ids';
-import type { VisitorId } from '../identity/site-identity';
+import type { VisitorId } from '../identity/visitor';
 import type { VisitorSegments } from '../segments/visitor-segments';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type Command, countOf, EXIT, print, printJson, readArgs, UsageError, usage } from './command';

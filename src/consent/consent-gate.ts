@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
-import { ownCopy } from '../cache/detached-string';
-import type { Identity } from '../identity/identity-reader';
+import { detachedString } from '../cache/detached-string';
+import type { Identity } from '../identity/visitor';
 import {
   type CookieFinder,
   type CookieSlot,
@@ -13,7 +13,7 @@ import {
   decodedValue,
   type FoundCookies,
 } from '../request/cookie-header';
-import { SiteFunction } from '../request/site-callback';
+import { SiteCallback } from '../request/site-callback';
 import { type Agreement, optInConsent, webSdkConsent } from './adobe-consent';
 import { tcStringAgrees } from './tcf';
 
@@ -54,7 +54,7 @@ export class ConsentGate {
   readonly #webSdk: CookieSlot;
   readonly #optIn: CookieSlot;
   readonly #tcf: CookieSlot | undefined;
-  readonly #given: SiteFunction<unknown> | undefined;
+  readonly #given: SiteCallback<unknown> | undefined;
   readonly #tcStrings = new LRUCache<string, boolean>({ max: MAX_TC_STRINGS });
 
   constructor(config: ConsentConfig, cookies: CookieFinder) {
@@ -62,7 +62,7 @@ export class ConsentGate {
     this.#webSdk = cookies.want(config.webSdkCookie);
     this.#optIn = cookies.want('adobeujs-optin');
     this.#tcf = config.tcfCookie === false ? undefined : cookies.want(config.tcfCookie);
-    this.#given = config.given && new SiteFunction('options.consent.given', 'WRN_AAM_CONSENT', config.given);
+    this.#given = config.given && new SiteCallback('options.consent.given', 'WRN_AAM_CONSENT', config.given);
   }
 
   /** A promise only where the site's own function gives one. */
@@ -84,7 +84,7 @@ export class ConsentGate {
     return answer === true ? go : NO_CONSENT;
   }
 
-  async #awaited(given: SiteFunction<unknown>, answer: PromiseLike<unknown>, go: Consent): Promise<Consent> {
+  async #awaited(given: SiteCallback<unknown>, answer: PromiseLike<unknown>, go: Consent): Promise<Consent> {
     try {
       return (await answer) === true ? go : NO_CONSENT;
     } catch (error) {
@@ -103,7 +103,7 @@ export class ConsentGate {
     const known = this.#tcStrings.get(tcString);
     if (known !== undefined) return known;
     const agrees = tcStringAgrees(tcString);
-    if (agrees) this.#tcStrings.set(ownCopy(tcString), agrees);
+    if (agrees) this.#tcStrings.set(detachedString(tcString), agrees);
     return agrees;
   }
 }

@@ -5,9 +5,9 @@
  */
 import { createHmac } from 'node:crypto';
 import type { CustomerId } from './customer-ids';
-import type { Visitor } from './identity-reader';
+import type { Visitor } from './visitor';
 
-export class VisitorKeys {
+export class CacheKeys {
   readonly #secret: string | undefined;
 
   /** @param secret with it keys are HMACs, so that memory and what is made of it hold no id */

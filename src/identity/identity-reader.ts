@@ -7,32 +7,8 @@
 import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../request/cookie-header';
 import { idHandedOver } from './adobe-mc';
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
-import type { CustomerId } from './customer-ids';
+import { type Identity, isDigits, isVisitorId } from './visitor';
 import { ecidInIdentityCookie, regionOfCluster, webSdkCookieName } from './web-sdk-cookies';
-
-/** A visitor as a request shows them. */
-export interface Visitor {
-  /** Experience Cloud ID: 38 decimal digits. */
-  readonly ecid?: string | undefined;
-  /** Audience Manager UUID: 38 decimal digits. Only where there is no ECID. */
-  readonly uuid?: string | undefined;
-  /** The region that holds the visitor's profile: a key of the region table, or unknown. */
-  readonly region?: number | undefined;
-  /** When Adobe's client will ask for the region anew, Unix milliseconds; past that it is still the best hint. */
-  readonly regionExpiresAtMs?: number | undefined;
-  /** The company's own ids of the visitor, as the site gave them. */
-  readonly customerIds?: readonly CustomerId[] | undefined;
-}
-
-/** What a request says. */
-export interface Identity {
-  /** The visitor; without `ecid`, `uuid` and `customerIds` when no usable id was found. */
-  readonly visitor: Visitor;
-  /** Why there is no usable id: none at all, or only some that are not 38 digits. */
-  readonly problem: 'no-id' | 'bad-id' | undefined;
-  /** A cookie says that the visitor opted out. */
-  readonly optedOut: boolean;
-}
 
 /** The resolved values that reading needs. */
 export interface IdentityConfig {
@@ -45,11 +21,6 @@ export interface IdentityConfig {
   readonly adobeMc: boolean;
   /** Cookies that hold an AAM UUID. */
   readonly uuidCookies: readonly string[];
-}
-
-/** Whether a value can be an ECID or an AAM UUID: 38 decimal digits. */
-export function isVisitorId(value: unknown): value is string {
-  return typeof value === 'string' && value.length === 38 && isDigits(value);
 }
 
 /** Reads identities for one organisation. The cookies of another organisation are never looked at. */
@@ -188,12 +159,4 @@ function usable(id: string | undefined): string | undefined {
 
 function textOf({ text, start, end }: CookieValue): string {
   return text.slice(start, end);
-}
-
-function isDigits(text: string): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code < 0x30 || code > 0x39) return false;
-  }
-  return text.length > 0;
 }

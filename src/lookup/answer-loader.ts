@@ -1,27 +1,25 @@
 /**
- * Owns: what the DCS says of a visitor, as segments and for how long they hold. It remembers no answer, and knows
- * nothing of requests. Next: answer-resolver.ts, which remembers; dcs-client.ts, for those who want to do without.
+ * Owns: what the DCS says of a visitor, as segments and how long they stay fresh. It remembers nothing and knows nothing
+ * of requests. Next: answer-resolver.ts, which remembers.
  */
-
-import { DcsCaller } from '../dcs/caller';
+import type { Dcs } from '../dcs/dcs-calls';
 import { DcsError } from '../dcs/protocol/dcs-error';
 import { ADVICE, type Exclusion } from '../dcs/protocol/error-codes';
 import type { DcsReply } from '../dcs/protocol/reply';
 import type { Question } from '../dcs/protocol/request';
-import { VisitorKeys } from '../identity/cache-keys';
-import type { ResolvedClientOptions } from '../options/dcs-client-options';
-import { segmentSetOf } from '../segments/segment-set';
-import { Remembered } from './cached-answer';
+import { type DestinationFormats, segmentSetOf } from '../segments/segment-set';
+import { CachedAnswer } from './cached-answer';
 import { ConfigurationAdvice } from './configuration-advice';
 
-/** The resolved values that asking needs. */
-export interface SegmentClientConfig extends Omit<ResolvedClientOptions, 'names'> {
+/** The resolved values that it needs. */
+export interface AnswerLoaderConfig {
+  readonly destinations: DestinationFormats;
+  readonly dcs: { readonly segmentIds: unknown };
   readonly cache: {
-    /** For how long an answer holds. */
+    /** How long an answer stays fresh. */
     readonly ttlMs: number;
-    /** The same of one without segments, and how long a visitor is left alone after an answer without data. */
+    /** The same for an answer without segments. */
     readonly emptyTtlMs: number;
-    readonly keySecret: string | undefined;
   };
 }
 
@@ -39,65 +37,50 @@ const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
   denylisted: 2_147_483_647,
 };
 
-export class SegmentClient {
-  readonly caller: DcsCaller;
-  readonly advice: ConfigurationAdvice;
-  readonly keys: VisitorKeys;
-  readonly #config: SegmentClientConfig;
+export class AnswerLoader {
+  readonly #config: AnswerLoaderConfig;
+  readonly #dcs: Dcs;
+  readonly #advice: ConfigurationAdvice;
 
-  /** @param nowMs a monotonic clock */
-  constructor(config: SegmentClientConfig, nowMs: () => number) {
+  constructor(config: AnswerLoaderConfig, dcs: Dcs) {
     this.#config = config;
-    if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(config.orgId)) {
-      // Legal, but nearly always a slip, and one that would only show as visitors who never have an id.
-      process.emitWarning(`the option 'orgId' is ${config.orgId}; Adobe's are 24 hexadecimal digits and @AdobeOrg`, {
-        code: 'WRN_AAM_ORG_ID',
-      });
-    }
-    this.keys = new VisitorKeys(config.cache.keySecret);
-    this.advice = new ConfigurationAdvice({
+    this.#dcs = dcs;
+    this.#advice = new ConfigurationAdvice({
       adviceOnCode: ADVICE,
       wantsSegmentIds: config.dcs.segmentIds !== false,
     });
-    this.caller = new DcsCaller({
-      ...config.dcs,
-      orgId: config.orgId,
-      partnerHost: config.partnerHost,
-      noDataIntervalMs: config.cache.emptyTtlMs,
-      nowMs,
-    });
   }
 
-  stats() {
-    const { calls, inFlight, origins, events } = this.caller;
-    return { calls, inFlight, origins, events, advice: this.advice.given };
+  /** What is wrong with the configuration, as far as the answers show it. */
+  get advice(): readonly string[] {
+    return this.#advice.given;
   }
 
   /**
    * The visitor's segments, or that the DCS does not serve them.
    * @throws {DcsError} by rejection
    */
-  ask(key: string, question: Question): Promise<Remembered> {
-    return this.#remembered(this.caller.lookup(key, question), question);
+  ask(key: string, question: Question): Promise<CachedAnswer> {
+    return this.#answerOf(this.#dcs.lookup(key, question), question);
   }
 
   /**
    * The same after the DCS was told what the question's signals say, once, and after all that it was told before.
    * @throws {AamError} by rejection: a {@link DcsError}, or `ERR_AAM_EVENT_DROPPED`
    */
-  tell(key: string, question: Question): Promise<Remembered> {
-    return this.#remembered(this.caller.sendEvent(key, question), question);
+  tell(key: string, question: Question): Promise<CachedAnswer> {
+    return this.#answerOf(this.#dcs.sendEvent(key, question), question);
   }
 
-  async #remembered(call: Promise<DcsReply>, { visitor }: Question): Promise<Remembered> {
+  async #answerOf(call: Promise<DcsReply>, { visitor }: Question): Promise<CachedAnswer> {
     const { cache, destinations } = this.#config;
     const { region: cookieRegion } = visitor;
     try {
       const reply = await call;
-      this.advice.onReply(reply);
+      this.#advice.onReply(reply);
       const set = segmentSetOf(reply, destinations);
       const isEmpty = set.ids === '' && set.values === undefined;
-      return Remembered.segments(set, {
+      return CachedAnswer.segments(set, {
         region: reply.region,
         transactionId: reply.transactionId,
         cookieRegion,
@@ -105,9 +88,9 @@ export class SegmentClient {
       });
     } catch (error) {
       if (!(error instanceof DcsError)) throw error;
-      if (error.dcsCode !== undefined) this.advice.onCode(error.dcsCode);
+      if (error.dcsCode !== undefined) this.#advice.onCode(error.dcsCode);
       if (!isExclusion(error.reason)) throw error;
-      return Remembered.exclusion(error.reason, cookieRegion, error.optOutTtlMs ?? EXCLUSION_TTL_MS[error.reason]);
+      return CachedAnswer.exclusion(error.reason, cookieRegion, error.optOutTtlMs ?? EXCLUSION_TTL_MS[error.reason]);
     }
   }
 }

@@ -1,12 +1,13 @@
 import type { Stamped } from '../cache/answer-cache';
 import type { Exclusion } from '../dcs/protocol/error-codes';
-import type { SegmentSet } from '../segments/segment-set';
+import { NO_SEGMENTS, type SegmentSet } from '../segments/segment-set';
+import type { ShownAnswer } from '../segments/served-answer';
 
 /**
  * What the cache holds for a visitor: their segments, or that the DCS will not serve them. One flat object, since there
  * are as many of them as visitors.
  */
-export class Remembered implements Stamped, SegmentSet {
+export class CachedAnswer implements Stamped, ShownAnswer {
   readonly ids: string;
   readonly values: readonly string[] | undefined;
   readonly destinations: Readonly<Record<string, string>> | undefined;
@@ -24,7 +25,7 @@ export class Remembered implements Stamped, SegmentSet {
 
   private constructor(
     set: SegmentSet,
-    answer: Pick<Remembered, 'region' | 'transactionId' | 'excluded' | 'cookieRegion' | 'ttlMs'>,
+    answer: Pick<CachedAnswer, 'region' | 'transactionId' | 'excluded' | 'cookieRegion' | 'ttlMs'>,
   ) {
     this.ids = set.ids;
     this.values = set.values;
@@ -38,13 +39,19 @@ export class Remembered implements Stamped, SegmentSet {
 
   static segments(
     set: SegmentSet,
-    answer: Pick<Remembered, 'region' | 'transactionId' | 'cookieRegion' | 'ttlMs'>,
-  ): Remembered {
-    return new Remembered(set, { ...answer, excluded: undefined });
+    answer: Pick<CachedAnswer, 'region' | 'transactionId' | 'cookieRegion' | 'ttlMs'>,
+  ): CachedAnswer {
+    return new CachedAnswer(set, { ...answer, excluded: undefined });
   }
 
-  static exclusion(excluded: Exclusion, cookieRegion: number | undefined, ttlMs: number): Remembered {
-    return new Remembered(NO_SEGMENTS, { region: undefined, transactionId: undefined, excluded, cookieRegion, ttlMs });
+  static exclusion(excluded: Exclusion, cookieRegion: number | undefined, ttlMs: number): CachedAnswer {
+    return new CachedAnswer(NO_SEGMENTS, {
+      region: undefined,
+      transactionId: undefined,
+      excluded,
+      cookieRegion,
+      ttlMs,
+    });
   }
 
   /** The DCS turns away the visitor, whatever was asked. */
@@ -57,6 +64,3 @@ export class Remembered implements Stamped, SegmentSet {
     return this.excluded === undefined;
   }
 }
-
-/** A visitor of whom nothing is known is in no segment. */
-export const NO_SEGMENTS: SegmentSet = { ids: '', values: undefined, destinations: undefined };

@@ -7,13 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bulkhead } from 'cockatiel';
 import { DcsError } from '../dcs/protocol/dcs-error';
 import type { AamError } from '../errors';
-import type { Visitor } from '../identity/identity-reader';
-import type { VisitorId } from '../identity/site-identity';
+import type { Visitor, VisitorId } from '../identity/visitor';
+import { checkedVisitor } from '../identity/visitor';
 import { assert, count, group, optional } from '../option-checks';
 import type { Instance, VisitorSegments } from '../segments/visitor-segments';
-import type { SegmentLookup } from './answer-resolver';
-import { checkedVisitor, lookupVisitor } from './lookup-visitor';
-import { ReadAhead, type Started } from './ordered-window';
+import type { AnswerResolver } from './answer-resolver';
+import { lookupVisitor } from './lookup-visitor';
+import { OrderedWindow, type Started } from './ordered-window';
 
 /** How fast to ask about many. */
 export interface LookupManyOptions<V = VisitorId, Name extends string = string> {
@@ -43,7 +43,7 @@ const CATCH_UP_MS = 20;
 
 /** The segments of many visitors, in the order in which they were given: what `client.lookupMany()` does. */
 export async function* lookupMany<V extends VisitorId, Name extends string>(
-  lookup: SegmentLookup,
+  lookup: AnswerResolver,
   instance: Instance,
   visitors: AsyncIterable<V> | Iterable<V>,
   options: LookupManyOptions<V, Name>,
@@ -52,7 +52,7 @@ export async function* lookupMany<V extends VisitorId, Name extends string>(
   const ended = new AbortController();
   setMaxListeners(0, ended.signal);
   const asking = new Asking<Name>(lookup, instance, concurrency, ratePerSecond, ended.signal);
-  const window = new ReadAhead(
+  const window = new OrderedWindow(
     visitors,
     concurrency * WINDOW_PER_CALL,
     (visitor, tell) => asking.ask(visitor, tell),
@@ -100,7 +100,7 @@ type Answer<Name extends string> =
 
 /** Asks about visitors, whoever they are, as fast as it may. */
 class Asking<Name extends string> {
-  readonly #lookup: SegmentLookup;
+  readonly #lookup: AnswerResolver;
   readonly #instance: Instance;
   readonly #ended: AbortSignal;
   readonly #room;
@@ -112,7 +112,7 @@ class Asking<Name extends string> {
   #nextCallAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
-    lookup: SegmentLookup,
+    lookup: AnswerResolver,
     instance: Instance,
     concurrency: number,
     ratePerSecond: number | undefined,
@@ -142,8 +142,7 @@ class Asking<Name extends string> {
       tell(result);
       return { result: Promise.resolve(result), leave: () => {} };
     }
-    const { keys } = this.#lookup.client;
-    const question = `${keys.keyOf(visitor)} ${keys.variantOf(visitor, false)}`;
+    const question = this.#lookup.questionKeyOf(visitor);
     const onItsWay = this.#answers.get(question);
     if (onItsWay !== undefined) {
       const result = onItsWay.then((answer) => {
@@ -173,8 +172,7 @@ class Asking<Name extends string> {
         return { segments, error: undefined };
       } catch (error) {
         if (!this.#isWorthWaitingFor(error, visitor)) return { segments: undefined, error: error as AamError };
-        const { client } = this.#lookup;
-        const waitMs = client.caller.retryInMs(client.keys.keyOf(visitor), visitor);
+        const waitMs = this.#lookup.retryInMs(visitor);
         await sleep(Math.min(Math.ceil(waitMs), LONGEST_NAP_MS), undefined, { signal: this.#ended }).catch(() => {});
       }
     }

@@ -1,15 +1,15 @@
 import { encodedSignals } from '../dcs/protocol/signals';
-import { SiteFunction } from '../request/site-callback';
+import { SiteCallback } from '../request/site-callback';
 
 /** A call takes 32 000 bytes; the rest is for the visitor's ids and consent string. */
 const MAX_ENCODED_LENGTH = 20_000;
 
 /** What the site's function `signals` says of a request. Whatever is wrong with it, the lookup goes without. */
 export class LookupSignals {
-  readonly #signals: SiteFunction<unknown>;
+  readonly #signals: SiteCallback<unknown>;
 
   constructor(signals: (req: unknown) => unknown) {
-    this.#signals = new SiteFunction('options.signals', 'WRN_AAM_SIGNALS', signals);
+    this.#signals = new SiteCallback('options.signals', 'WRN_AAM_SIGNALS', signals);
   }
 
   /** Encoded; empty for none. */

@@ -1,9 +1,9 @@
 import { AamError } from '../errors';
-import type { Visitor } from '../identity/identity-reader';
-import { type VisitorId, visitorOf } from '../identity/site-identity';
+import { checkedVisitor, type VisitorId } from '../identity/visitor';
 import { group, ms } from '../option-checks';
-import { type Instance, type Verdict, VisitorSegments } from '../segments/visitor-segments';
-import { asDcsError, type OnItsWay, type SegmentLookup } from './answer-resolver';
+import type { ServedAnswer } from '../segments/served-answer';
+import { type Instance, VisitorSegments } from '../segments/visitor-segments';
+import { type AnswerResolver, asDcsError, type PendingAnswer } from './answer-resolver';
 
 /** How long `lookup()` waits. */
 export interface LookupOptions {
@@ -15,7 +15,7 @@ export interface LookupOptions {
 
 /** The segments of a visitor outside of a request: what `aam.lookup()` does. */
 export async function lookupVisitor<Name extends string>(
-  lookup: SegmentLookup,
+  lookup: AnswerResolver,
   instance: Instance,
   visitorId: VisitorId,
   options: LookupOptions,
@@ -32,19 +32,12 @@ export async function lookupVisitor<Name extends string>(
   return new VisitorSegments<Name>(instance, visitor, verdict);
 }
 
-/** @throws {AamError} `ERR_AAM_INVALID_OPTION`; the message does not repeat the id */
-export function checkedVisitor(visitorId: unknown): Visitor {
-  const { visitor, problem } = visitorOf(visitorId);
-  if (visitor === undefined || problem !== undefined) throw new AamError('ERR_AAM_INVALID_OPTION', problem as string);
-  return visitor;
-}
-
 function settled(
-  lookup: SegmentLookup,
-  { flight, instead }: OnItsWay,
+  lookup: AnswerResolver,
+  { flight, instead }: PendingAnswer,
   maxWaitMs: number | undefined,
   signal: AbortSignal | undefined,
-): Promise<Verdict> {
+): Promise<ServedAnswer> {
   return new Promise((resolve, reject) => {
     const giveUp = () => resolve(lookup.pending(instead, lookup.nowMs()));
     const timer = maxWaitMs === undefined ? undefined : setTimeout(giveUp, maxWaitMs);

@@ -15,7 +15,7 @@ interface Waiting<R> {
 }
 
 /** Reads a source so far ahead and no further, and gives what is made of its items in their order. */
-export class ReadAhead<V, R> {
+export class OrderedWindow<V, R> {
   readonly #source: AsyncIterator<V> | Iterator<V>;
   readonly #size: number;
   readonly #start: (item: V, tell: (result: R) => void) => Started<R>;

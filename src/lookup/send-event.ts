@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { encodedSignals, type Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
-import { isSpeculative } from '../request/prefetch';
+import { isPrefetch } from '../request/prefetch';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
-import type { SegmentLookup } from './answer-resolver';
+import type { AnswerResolver } from './answer-resolver';
 
 /** Tells the DCS what the visitor of a request has done: what `aam.sendEvent()` does. */
 export async function sendEventOf<Name extends string>(
-  lookup: SegmentLookup,
+  lookup: AnswerResolver,
   instance: Instance,
   req: IncomingMessage,
   signals: Signals,
@@ -23,7 +23,7 @@ export async function sendEventOf<Name extends string>(
   }
   const { status } = segments;
   // Nobody to speak of, nobody who may be spoken of, or not their doing: the browser fetches ahead.
-  if (status === 'anonymous' || status === 'excluded' || isSpeculative(req.headers)) return segments;
+  if (status === 'anonymous' || status === 'excluded' || isPrefetch(req.headers)) return segments;
   const answer = await lookup.tell(VisitorSegments.visitorOf(segments), VisitorSegments.tcStringOf(segments), encoded);
   return VisitorSegments.renewed(segments, answer);
 }

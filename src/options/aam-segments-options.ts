@@ -1,7 +1,7 @@
 import type { Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
-import type { VisitorId } from '../identity/site-identity';
+import type { VisitorId } from '../identity/visitor';
 import { assert, count, flag, group, ms, optional } from '../option-checks';
 import {
   DCS_CLIENT_OPTIONS,
@@ -21,7 +21,7 @@ export interface AamSegmentsOptions<Name extends string = string> extends DcsCli
   // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
   readonly skip?: ((req: any) => boolean) | undefined;
   /**
-   * Gives robots no segments, by their `User-Agent`: `excluded`, reason `bot`. An id that many calls are made for is
+   * Gives bots no segments, by their `User-Agent`: `excluded`, reason `bot`. An id that many calls are made for is
    * denylisted for good, and crawlers are the main reason. @default true
    */
   readonly excludeBots?: boolean | undefined;

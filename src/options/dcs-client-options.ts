@@ -1,7 +1,7 @@
 /**
  * Owns: what has to be known to ask a DCS at all, for the middleware and for the client on its own. Next: aam-segments-options.ts.
  */
-import type { DcsDispatcher } from '../dcs/caller';
+import type { DcsDispatcher } from '../dcs/dcs-calls';
 import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
 import type { SegmentIds } from '../dcs/protocol/request';
 import { AamError } from '../errors';
@@ -38,7 +38,7 @@ export interface DcsOptions {
   /** Sockets per origin, and so calls at a time. @default 64 */
   readonly connections?: number | undefined;
   /** Calls per origin that wait for one of those to end; a visitor beyond is `unknown`, reason `overloaded`. @default 128 */
-  readonly maxQueued?: number | undefined;
+  readonly maxQueuedCalls?: number | undefined;
   /** Events that wait to be sent; of more, the oldest are dropped. @default 1000 */
   readonly maxQueuedEvents?: number | undefined;
   /** When an origin that fails is left alone. */
@@ -49,7 +49,7 @@ export interface DcsOptions {
    */
   readonly failover?: boolean | undefined;
   /** After a failed call no further one for the same visitor for so long. @default 1000 */
-  readonly minIntervalMs?: number | undefined;
+  readonly failureCooldownMs?: number | undefined;
   /**
    * An undici dispatcher to send calls through: a `ProxyAgent`, or an `Agent` with a CA of your own. It stays yours:
    * `close()` does not close it. @default a pool of sockets per origin
@@ -72,19 +72,20 @@ export interface BreakerOptions {
 /** The same with everything filled in and checked. */
 export interface ResolvedClientOptions {
   readonly orgId: string;
-  readonly partnerHost: string;
   readonly names: SegmentNames;
   readonly destinations: ReadonlyMap<string, ResolvedDestinationFormat>;
   readonly dcs: {
+    readonly orgId: string;
+    readonly partnerHost: string;
     readonly timeoutMs: number;
     readonly regions: Regions;
     readonly segmentIds: SegmentIds;
     readonly connections: number;
-    readonly maxQueued: number;
+    readonly maxQueuedCalls: number;
     readonly maxQueuedEvents: number;
     readonly breaker: { readonly [Option in keyof BreakerOptions]-?: number };
     readonly failover: boolean;
-    readonly minIntervalMs: number;
+    readonly failureCooldownMs: number;
     readonly dispatcher: DcsDispatcher | undefined;
   };
 }
@@ -112,11 +113,11 @@ export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOp
     defaultOrigin: true,
     segmentIds: true,
     connections: true,
-    maxQueued: true,
+    maxQueuedCalls: true,
     maxQueuedEvents: true,
     breaker: true,
     failover: true,
-    minIntervalMs: true,
+    failureCooldownMs: true,
     dispatcher: true,
   });
   const { breaker: breakerGroup = {} } = dcs;
@@ -127,17 +128,19 @@ export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOp
     probeAfterMs: true,
   });
   const partnerHost = partnerHostOf(given.partner);
+  const orgId = orgIdOf(given.orgId);
   return {
-    orgId: orgIdOf(given.orgId),
-    partnerHost,
+    orgId,
     names: segmentNames(segments),
     destinations: destinationFormats(destinations),
     dcs: {
+      orgId,
+      partnerHost,
       timeoutMs: ms('options.dcs.timeoutMs', dcs.timeoutMs, 1_000),
       regions: regionsOf(dcs, partnerHost),
       segmentIds: oneOf('options.dcs.segmentIds', dcs.segmentIds, ['sid', 'legacy', false], 'sid'),
       connections: count('options.dcs.connections', dcs.connections, 64),
-      maxQueued: count('options.dcs.maxQueued', dcs.maxQueued, 128),
+      maxQueuedCalls: count('options.dcs.maxQueuedCalls', dcs.maxQueuedCalls, 128),
       maxQueuedEvents: count('options.dcs.maxQueuedEvents', dcs.maxQueuedEvents, 1_000),
       breaker: {
         minCalls: count('options.dcs.breaker.minCalls', breaker.minCalls, 10),
@@ -146,7 +149,7 @@ export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOp
         probeAfterMs: ms('options.dcs.breaker.probeAfterMs', breaker.probeAfterMs, 5_000),
       },
       failover: flag('options.dcs.failover', dcs.failover, true),
-      minIntervalMs: ms('options.dcs.minIntervalMs', dcs.minIntervalMs, 1_000),
+      failureCooldownMs: ms('options.dcs.failureCooldownMs', dcs.failureCooldownMs, 1_000),
       dispatcher: optional('options.dcs.dispatcher', dcs.dispatcher, 'an undici dispatcher', isDispatcher),
     },
   };
@@ -157,6 +160,12 @@ function orgIdOf(given: unknown): string {
   assert(typeof given === 'string', 'options.orgId', rule, given);
   const orgId = given.includes('@') ? given : `${given}@AdobeOrg`;
   assert(/^[\w-]+@[\w.-]+$/.test(orgId), 'options.orgId', rule, given);
+  if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(orgId)) {
+    // Legal, but nearly always a slip, and one that would only show as visitors who never have an id.
+    process.emitWarning(`the option 'orgId' is ${orgId}; Adobe's are 24 hexadecimal digits and @AdobeOrg`, {
+      code: 'WRN_AAM_ORG_ID',
+    });
+  }
   return orgId;
 }
 

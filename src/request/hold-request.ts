@@ -14,7 +14,7 @@ export interface WaitEnd<V> {
  * the client stays. Calls exactly one of the three, once, in the async context of the request. Whatever is waited for
  * goes on without us.
  */
-export function waitFor<V>(promise: Promise<V>, waitMs: number, res: ServerResponse, end: WaitEnd<V>): void {
+export function holdRequest<V>(promise: Promise<V>, waitMs: number, res: ServerResponse, end: WaitEnd<V>): void {
   if (waitMs <= 0) {
     end.gaveUp();
     return;

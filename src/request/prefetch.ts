@@ -4,10 +4,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 /** `Sec-Purpose: prefetch;prerender`, and what browsers sent before there was a standard. */
-export function isSpeculative(headers: IncomingHttpHeaders): boolean {
-  return isPrefetch(headers['sec-purpose']) || isPrefetch(headers.purpose) || isPrefetch(headers['x-moz']);
+export function isPrefetch(headers: IncomingHttpHeaders): boolean {
+  return (
+    mentionsPrefetch(headers['sec-purpose']) || mentionsPrefetch(headers.purpose) || mentionsPrefetch(headers['x-moz'])
+  );
 }
 
-function isPrefetch(value: string | string[] | undefined): boolean {
+function mentionsPrefetch(value: string | string[] | undefined): boolean {
   return value !== undefined && /\bpre(?:fetch|render|view)\b/i.test(String(value));
 }

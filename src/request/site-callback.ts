@@ -2,7 +2,7 @@
  * A function of the site's own that is called with each request. It may throw: then the site goes on, and it is said
  * once, without the message, which may hold what the site knows of the visitor.
  */
-export class SiteFunction<R> {
+export class SiteCallback<R> {
   readonly #path: string;
   readonly #code: string;
   readonly #call: (req: unknown) => R;

@@ -3,7 +3,7 @@ import { AamError } from '../errors';
 import type { VisitorSegments } from '../segments/visitor-segments';
 
 /** @throws {AamError} `ERR_AAM_MIDDLEWARE_MISSING` */
-export function segmentsOf(req: IncomingMessage): VisitorSegments {
+export function requestSegments(req: IncomingMessage): VisitorSegments {
   const segments = (req as { aamSegments?: VisitorSegments }).aamSegments;
   // Not instanceof: the middleware may come from another copy of the package.
   if (typeof segments?.hasAny !== 'function') {

@@ -5,7 +5,7 @@ import type { RegisteredName } from '../express';
 import { assert, group, isText, oneOf } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
 import { leaveRoute, type Next, recognisable } from './inside-route';
-import { segmentsOf } from './request-segments';
+import { requestSegments } from './request-segments';
 
 /** How a guard decides, and what refused visitors get. */
 export interface RequireSegmentOptions {
@@ -54,7 +54,7 @@ export function requireSegment<Name extends string = RegisteredName>(
   function segmentGuard(req: IncomingMessage, res: ServerResponse, next: Next): void | Promise<void> {
     let isIn: boolean;
     try {
-      const segments = segmentsOf(req);
+      const segments = requestSegments(req);
       isIn = match === 'all' ? segments.hasAll(...wanted) : segments.hasAny(...wanted);
     } catch (error) {
       next(error);

@@ -3,7 +3,7 @@ import type { RegisteredName } from '../express';
 import { assert, isRecord, isText } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
 import { passOn } from './inside-route';
-import { segmentsOf } from './request-segments';
+import { requestSegments } from './request-segments';
 
 /** One handler, or several that run one after the other as in a route. */
 export type SegmentHandlers = RequestHandler | readonly RequestHandler[];
@@ -39,7 +39,7 @@ export function routeBySegment<Name extends string = RegisteredName>(
   function segmentRouter(req: Request, res: Response, next: NextFunction): void | Promise<void> {
     let handler: RequestHandler | undefined;
     try {
-      const segments = segmentsOf(req);
+      const segments = requestSegments(req);
       // Asked for all of them first, so that a misspelt name shows whoever the visitor is.
       segments.hasAny(...refs);
       handler = handlersOf.get(refs.find((ref) => segments.has(ref)) ?? 'default');

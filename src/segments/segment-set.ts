@@ -15,6 +15,9 @@ export interface SegmentSet {
   readonly destinations: Readonly<Record<string, string>> | undefined;
 }
 
+/** The segments of a visitor about whom nothing is known. */
+export const NO_SEGMENTS: SegmentSet = { ids: '', values: undefined, destinations: undefined };
+
 /** Formats by cookie name. */
 export type DestinationFormats = ReadonlyMap<string, ResolvedDestinationFormat>;
 

@@ -1,50 +1,10 @@
 import type { ServerResponse } from 'node:http';
-import type { DcsError, FailureReason } from '../dcs/protocol/dcs-error';
-import type { Exclusion } from '../dcs/protocol/error-codes';
-import type { Visitor } from '../identity/identity-reader';
-import { NO_SEGMENTS, type Remembered } from '../lookup/cached-answer';
+import type { Visitor } from '../identity/visitor';
 import { isRecord } from '../option-checks';
 import type { ResponsePrivacy } from '../request/response-privacy';
 import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segment-refs';
-import { type SegmentSet, splitIds } from './segment-set';
-
-/**
- * - `fresh`: the DCS answered during this request;
- * - `cached`: from the cache, within its ttl;
- * - `stale`: from the cache, older than its ttl;
- * - `unknown`: no answer to serve;
- * - `anonymous`: no usable visitor id;
- * - `excluded`: deliberately not asked.
- */
-export type SegmentStatus = 'fresh' | 'cached' | 'stale' | 'unknown' | 'anonymous' | 'excluded';
-
-/**
- * Why it is so.
- * - `stale`: `revalidating`, `skipped` (the browser fetches ahead: not refreshed), or why the refresh failed;
- * - `unknown`: `pending` (still on its way: the next view has it), or why the call failed;
- * - `anonymous`: `no-id`, `bad-id`;
- * - `excluded`: `opted-out`, `no-consent`, `bot`, `denylisted`, `invalid-id`, `refused` (by the DCS), `skipped` (by the
- *   option `skip`, or the browser fetches ahead and nothing is in the cache).
- */
-export type SegmentReason =
-  | 'revalidating'
-  | 'pending'
-  | 'no-id'
-  | 'bad-id'
-  | 'skipped'
-  | 'bot'
-  | FailureReason
-  | Exclusion;
-
-/** What is known when a request is decided. */
-export interface Verdict {
-  readonly status: SegmentStatus;
-  readonly reason: SegmentReason | undefined;
-  readonly remembered: Remembered | undefined;
-  readonly ageMs: number | undefined;
-  /** The failure behind `stale` and `unknown`, for those who want it thrown. */
-  readonly failure: DcsError | undefined;
-}
+import { NO_SEGMENTS, type SegmentSet, splitIds } from './segment-set';
+import type { SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
 
 /** What all segments that one instance of the middleware serves have in common. */
 export interface Instance {
@@ -63,7 +23,7 @@ export interface Instance {
 export class VisitorSegments<Name extends string = string> implements Iterable<string> {
   readonly #instance: Instance;
   readonly #visitor: Visitor;
-  readonly #verdict: Verdict;
+  readonly #served: ServedAnswer;
   readonly #replaced: VisitorSegments | undefined;
   readonly #tcString: string | undefined;
   /** The response that will be made of it, until it has been read. */
@@ -73,14 +33,14 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   constructor(
     instance: Instance,
     visitor: Visitor,
-    verdict: Verdict,
+    served: ServedAnswer,
     res?: ServerResponse,
     replaced?: VisitorSegments,
     tcString?: string,
   ) {
     this.#instance = instance;
     this.#visitor = visitor;
-    this.#verdict = verdict;
+    this.#served = served;
     this.#unread = res;
     this.#replaced = replaced;
     this.#tcString = tcString;
@@ -112,9 +72,9 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   }
 
   /** The same visitor's newer segments, for the same response. @internal */
-  static renewed<Name extends string>(segments: VisitorSegments<Name>, verdict: Verdict): VisitorSegments<Name> {
+  static renewed<Name extends string>(segments: VisitorSegments<Name>, served: ServedAnswer): VisitorSegments<Name> {
     // What the response was made of before has made it private already, or may still do so.
-    return new VisitorSegments(segments.#instance, segments.#visitor, verdict, segments.#unread);
+    return new VisitorSegments(segments.#instance, segments.#visitor, served, segments.#unread);
   }
 
   /**
@@ -166,27 +126,27 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   }
 
   get status(): SegmentStatus {
-    return this.#verdict.status;
+    return this.#served.status;
   }
 
   /** Why it is so; `undefined` where it is `fresh` or `cached`. */
   get reason(): SegmentReason | undefined {
-    return this.#verdict.reason;
+    return this.#served.reason;
   }
 
   /** Age of the answer in milliseconds; 0 for a fresh one, `undefined` without one. */
   get ageMs(): number | undefined {
-    return this.#verdict.ageMs;
+    return this.#served.ageMs;
   }
 
   /** The data centre that answered. */
   get region(): number | undefined {
-    return this.#verdict.remembered?.region;
+    return this.#served.answer?.region;
   }
 
   /** The DCS's id of the call that brought the answer: Adobe support asks for it. */
   get transactionId(): string | undefined {
-    return this.#verdict.remembered?.transactionId;
+    return this.#served.answer?.transactionId;
   }
 
   /** Who was asked about. Personal data: it is kept out of JSON and of what is printed. */
@@ -211,7 +171,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   }
 
   get #set(): SegmentSet {
-    return this.#verdict.remembered ?? NO_SEGMENTS;
+    return this.#served.answer ?? NO_SEGMENTS;
   }
 
   /** The segments, for whoever makes something of them: from now on the response is about this visitor. */

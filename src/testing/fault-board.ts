@@ -25,11 +25,11 @@ interface SetFault {
 /** The faults that are set, oldest first. */
 export class FaultBoard {
   #faults: SetFault[] = [];
-  readonly #visitorOf: (id: string) => string;
+  readonly #parseVisitor: (id: string) => string;
 
-  /** `visitorOf` says by which id the log names the visitor of an id. */
-  constructor(visitorOf: (id: string) => string) {
-    this.#visitorOf = visitorOf;
+  /** `parseVisitor` says by which id the log names the visitor of an id. */
+  constructor(parseVisitor: (id: string) => string) {
+    this.#parseVisitor = parseVisitor;
   }
 
   /** @throws TypeError for a fault or scope that breaks its rules */
@@ -37,7 +37,7 @@ export class FaultBoard {
     assertFault(fault);
     assertScope(scope);
     const entry: SetFault = { fault: { ...fault }, scope: { ...scope }, used: 0, cleared: false };
-    if (scope.visitor !== undefined) entry.scope.visitor = this.#visitorOf(scope.visitor);
+    if (scope.visitor !== undefined) entry.scope.visitor = this.#parseVisitor(scope.visitor);
     this.#faults.push(entry);
     return {
       get used() {

@@ -1,4 +1,4 @@
-import { SegmentCache, type Stamped } from '../../src/cache/answer-cache';
+import { AnswerCache, type Stamped } from '../../src/cache/answer-cache';
 
 interface Answer extends Stamped {
   readonly text: string;
@@ -10,7 +10,7 @@ function answer(text: string, { ttlMs = 100, keptStale = true, answersAll = fals
 
 function setup({ maxVisitors = 10, staleWhileRevalidateMs = 1_000, staleIfErrorMs = 5_000 } = {}) {
   const clock = { nowMs: 0 };
-  const cache = new SegmentCache<Answer>({
+  const cache = new AnswerCache<Answer>({
     maxVisitors,
     staleWhileRevalidateMs,
     staleIfErrorMs,
@@ -28,7 +28,7 @@ function deferred() {
   return { ...settle, loader: () => promise };
 }
 
-describe('SegmentCache', () => {
+describe('AnswerCache', () => {
   it('stores what a load brings, stamped with the time at which it came', async () => {
     const { cache, clock } = setup();
     clock.nowMs = 500;

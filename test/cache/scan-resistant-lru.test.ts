@@ -1,12 +1,12 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { ownCopy } from '../../src/cache/detached-string';
-import { VisitorStore } from '../../src/cache/scan-resistant-lru';
+import { detachedString } from '../../src/cache/detached-string';
+import { ScanResistantLru } from '../../src/cache/scan-resistant-lru';
 
 /** A store with visitors, and those who came twice. */
 function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
-  const store = new VisitorStore<{ key: string }>(maxVisitors);
+  const store = new ScanResistantLru<{ key: string }>(maxVisitors);
   const view = (key: string): boolean => {
     const isHit = store.get(key) !== undefined;
     if (!isHit) store.set(key, { key });
@@ -21,7 +21,7 @@ function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
 
 const named = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`);
 
-describe('VisitorStore', () => {
+describe('ScanResistantLru', () => {
   it('keeps everybody while there is room, however often they came', () => {
     const { store, view } = storeOf(100);
     for (const key of named('a', 100)) view(key);
@@ -104,7 +104,7 @@ describe('VisitorStore', () => {
   });
 });
 
-describe('the keys of a VisitorStore', () => {
+describe('the keys of a ScanResistantLru', () => {
   it('do not keep the headers alive of which they are a part', () => {
     setFlagsFromString('--expose-gc');
     const collect: () => void = runInNewContext('gc');
@@ -117,7 +117,7 @@ describe('the keys of a VisitorStore', () => {
     };
     const before = heap();
     for (let n = 100; n < 600; n++) {
-      store.set(ownCopy(keyOf(n)), { key: 'x' });
+      store.set(detachedString(keyOf(n)), { key: 'x' });
       store.get(keyOf(n));
     }
     expect(heap() - before).toBeLessThan(5_000_000); // of 50 000 000 that they are

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
-import { DcsCaller, type DcsCallerConfig } from '../../src/dcs/caller';
+import { DcsCalls, type DcsCallsConfig } from '../../src/dcs/dcs-calls';
 import { Regions } from '../../src/dcs/protocol/regions';
 import type { Question } from '../../src/dcs/protocol/request';
-import type { Visitor } from '../../src/identity/identity-reader';
+import type { Visitor } from '../../src/identity/visitor';
 
 export const ECID = '20265673158980419722735089753036633573';
 export const OTHER_ECID = '91563127448770346027793623225009407783';
@@ -13,21 +13,21 @@ export function about(visitor: Visitor): Question {
 }
 
 /** A client of one origin that takes a call after a failure at once. */
-export function clientOf(origin: URL, config: Partial<DcsCallerConfig> = {}): DcsCaller & AsyncDisposable {
-  const client = new DcsCaller({
+export function clientOf(origin: URL, config: Partial<DcsCallsConfig> = {}): DcsCalls & AsyncDisposable {
+  const client = new DcsCalls({
     orgId: '1FD6776A524453CC0A490D44@AdobeOrg',
     partnerHost: 'acme.demdex.net',
     regions: new Regions(new Map([[9, origin]]), origin),
     segmentIds: 'sid',
     timeoutMs: 5_000,
     connections: 4,
-    maxQueued: 128,
+    maxQueuedCalls: 128,
     maxQueuedEvents: 1_000,
     // Never opens, unless a test is about that.
     breaker: { minCalls: 1_000_000, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
     failover: true,
     dispatcher: undefined,
-    minIntervalMs: 0,
+    failureCooldownMs: 0,
     noDataIntervalMs: 0,
     nowMs: () => performance.now(),
     ...config,

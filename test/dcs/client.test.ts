@@ -13,7 +13,7 @@ describe('DcsClient.lookup', () => {
       uuid: '1',
       region: 9,
     });
-    expect([client.calls, client.inFlight]).toEqual([1, 0]);
+    expect([client.stats().calls, client.stats().inFlight]).toEqual([1, 0]);
   });
 
   it.each(requestRows)('sends $id to the origin of the region: the alias in Host, and nothing besides', async (row) => {
@@ -76,24 +76,24 @@ describe('DcsClient.lookup', () => {
     await using client = clientOf(server.origin);
     const lookups = [client.lookup('a', about({ ecid: ECID })), client.lookup('a', about({ ecid: ECID }))];
     lookups.push(client.lookup('b', about({ ecid: OTHER_ECID })));
-    expect([client.calls, client.inFlight]).toEqual([2, 2]);
+    expect([client.stats().calls, client.stats().inFlight]).toEqual([2, 2]);
     await server.received(2);
     for (const socket of server.sockets) socket.write(http());
     await Promise.all(lookups);
-    expect([client.calls, client.inFlight]).toEqual([2, 0]);
+    expect([client.stats().calls, client.stats().inFlight]).toEqual([2, 0]);
     expect(server.heads).toHaveLength(2);
   });
 
   it('keeps the visitor’s failure for the interval, at once and without a call', async () => {
     await using server = await dcsServer((socket, nth) => socket.write(nth === 1 ? http('', '500 No') : http()));
     let nowMs = 0;
-    await using client = clientOf(server.origin, { minIntervalMs: 1_000, nowMs: () => nowMs });
+    await using client = clientOf(server.origin, { failureCooldownMs: 1_000, nowMs: () => nowMs });
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
-    expect(client.refusal('a', { ecid: ECID })).toMatchObject({ reason: 'http-status' });
+    expect(client.unavailableReason('a', { ecid: ECID })).toMatchObject({ reason: 'http-status' });
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
-    expect(client.calls).toBe(1);
+    expect(client.stats().calls).toBe(1);
     nowMs = 1_000;
-    expect(client.refusal('a', { ecid: ECID })).toBeUndefined();
+    expect(client.unavailableReason('a', { ecid: ECID })).toBeUndefined();
     expect(await client.lookup('a', about({ ecid: ECID }))).toMatchObject({ segments: ['984263'] });
   });
 });

@@ -20,7 +20,7 @@ describe('DcsClient.close', () => {
     for (const lookup of lookups) await expect(lookup).rejects.toMatchObject(CLOSED);
     await closed;
     await server.deserted();
-    expect(client.inFlight).toBe(0);
+    expect(client.stats().inFlight).toBe(0);
   });
 
   it('ends calls that wait for a socket', async () => {
@@ -110,14 +110,14 @@ describe('DcsClient.close', () => {
 
   it('refuses every lookup from then on, without a call', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
-    const client = clientOf(server.origin, { minIntervalMs: 1_000 });
+    const client = clientOf(server.origin, { failureCooldownMs: 1_000 });
     await client.lookup('a', about(visitor));
     void client.close();
-    expect(client.refusal('a', visitor)).toMatchObject(CLOSED);
-    expect(client.refusal('never seen', visitor)).toMatchObject(CLOSED);
+    expect(client.unavailableReason('a', visitor)).toMatchObject(CLOSED);
+    expect(client.unavailableReason('never seen', visitor)).toMatchObject(CLOSED);
     await expect(client.lookup('a', about(visitor))).rejects.toMatchObject(CLOSED);
     await client.close();
     await expect(client.lookup('b', about(visitor))).rejects.toMatchObject(CLOSED);
-    expect(client.calls).toBe(1);
+    expect(client.stats().calls).toBe(1);
   });
 });

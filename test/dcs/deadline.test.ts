@@ -39,7 +39,7 @@ describe('the deadline of a call', () => {
     });
     expect(performance.now() - startedAtMs).toBeGreaterThan(95);
     await server.deserted();
-    expect(client.inFlight).toBe(0);
+    expect(client.stats().inFlight).toBe(0);
   });
 
   it('covers the wait for a free socket', async () => {

@@ -22,7 +22,7 @@ beforeEach(async () => {
     orgId: ORG,
     partner: 'acme',
     segments: SEGMENTS,
-    dcs: { ...simulator.dcs, minIntervalMs: 0 },
+    dcs: { ...simulator.dcs, failureCooldownMs: 0 },
   });
   folder = mkdtempSync(join(tmpdir(), 'crm-'));
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { REGIONAL_ORIGINS } from '../../src/dcs/protocol/regions';
-import { type Identity, type IdentityConfig, IdentityReader, isVisitorId } from '../../src/identity/identity-reader';
+import { type IdentityConfig, IdentityReader } from '../../src/identity/identity-reader';
+import { type Identity, isVisitorId } from '../../src/identity/visitor';
 import { CookieFinder } from '../../src/request/cookie-header';
 import vectors from '../vectors/identity.json';
 

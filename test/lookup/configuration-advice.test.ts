@@ -24,7 +24,7 @@ describe('trouble with the configuration', () => {
     [199, /country/],
     [311, /encoded/],
   ])('is said once where the DCS answers code %d, and kept in stats()', async (code, about) => {
-    const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000, dcs: { minIntervalMs: 0 } });
+    const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0 } });
     simulator.fault({ kind: 'body', body: JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [] }) });
     await viewMany(view, 0, 3);
     expect(advice()).toEqual([['WRN_AAM_DCS', expect.stringMatching(about)]]);

@@ -64,7 +64,7 @@ describe('lookupMany()', () => {
   });
 
   it('asks once about who occurs twice', async () => {
-    const { client, simulator } = await createClient({ dcs: { minIntervalMs: 0 } });
+    const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } });
     simulator.visitor(ECID).in(GOLF);
     const given = [{ ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ECID }, { ecid: ECID }];
     // One after the other: nobody joins a call that is on its way.
@@ -89,7 +89,7 @@ describe('lookupMany()', () => {
 
   it('is slowed down by 429, and nobody fails', async () => {
     const rateLimit = { calls: 10, withinMs: 300, retryAfterSeconds: 1 };
-    const { client, simulator } = await createClient({ dcs: { minIntervalMs: 0 } }, { rateLimit });
+    const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } }, { rateLimit });
     const results = await all(client.lookupMany(visitors(25), { concurrency: 8 }));
     expect(results.map(({ segments }) => segments?.status)).toEqual(Array(25).fill('fresh'));
     expect(simulator.requests.some(({ answeredStatus }) => answeredStatus === 429)).toBe(true);
@@ -97,7 +97,7 @@ describe('lookupMany()', () => {
 
   it('waits out a server that fails for a while', async () => {
     const breaker = { minCalls: 2, windowMs: 10_000, failurePercent: 50, probeAfterMs: 50 };
-    const { client, simulator } = await createClient({ dcs: { breaker, minIntervalMs: 0 } });
+    const { client, simulator } = await createClient({ dcs: { breaker, failureCooldownMs: 0 } });
     simulator.fault({ kind: 'status', status: 503 }, { calls: 3 });
     const results = await all(client.lookupMany(visitors(20), { concurrency: 1 }));
     expect(results.filter(({ error }) => error !== undefined)).toHaveLength(3);

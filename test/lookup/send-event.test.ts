@@ -166,7 +166,7 @@ describe('sendEvent()', () => {
   it('waits while the server is left alone, and is sent when it is well again', async () => {
     const clock = advanceableClock();
     const breaker = { minCalls: 1, probeAfterMs: 60 };
-    const { app, aam, simulator, view } = await shop({ dcs: { breaker, failover: false, minIntervalMs: 0 } });
+    const { app, aam, simulator, view } = await shop({ dcs: { breaker, failover: false, failureCooldownMs: 0 } });
     simulator.fault({ kind: 'status', status: 503 }, { calls: 1 });
     await view(cookieOf(OTHER_ECID));
     await request(app).get('/buy').set('Cookie', cookieOf(ECID));

@@ -22,7 +22,6 @@ describe('resolveOptions', () => {
     const { regions, ...restOfDcs } = dcs;
     expect(rest).toEqual({
       orgId: REQUIRED.orgId,
-      partnerHost: 'acme.demdex.net',
       destinations: new Map(),
       maxWaitMs: 150,
       skip: undefined,
@@ -41,14 +40,16 @@ describe('resolveOptions', () => {
       },
     });
     expect(restOfDcs).toEqual({
+      orgId: REQUIRED.orgId,
+      partnerHost: 'acme.demdex.net',
       timeoutMs: 1_000,
       segmentIds: 'sid',
       connections: 64,
-      maxQueued: 128,
+      maxQueuedCalls: 128,
       maxQueuedEvents: 1_000,
       breaker: { minCalls: 10, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
       failover: true,
-      minIntervalMs: 1_000,
+      failureCooldownMs: 1_000,
       dispatcher: undefined,
     });
     expect(regions.originOf(9).origin).toBe('https://usw2.demdex.net');
@@ -61,8 +62,8 @@ describe('resolveOptions', () => {
   });
 
   it('takes the alias with and without its domain', () => {
-    expect(resolve({ partner: 'acme.demdex.net' }).partnerHost).toBe('acme.demdex.net');
-    expect(resolve({ partner: 'a' }).partnerHost).toBe('a.demdex.net');
+    expect(resolve({ partner: 'acme.demdex.net' }).dcs.partnerHost).toBe('acme.demdex.net');
+    expect(resolve({ partner: 'a' }).dcs.partnerHost).toBe('a.demdex.net');
   });
 
   it('takes the limits of every range', () => {
@@ -103,8 +104,8 @@ describe('resolveOptions', () => {
 
   it.each(
     ['options.maxWaitMs', 'options.cache.ttlMs', 'options.cache.staleWhileRevalidateMs', 'options.cache.staleIfErrorMs']
-      .concat(['options.cache.emptyTtlMs', 'options.dcs.timeoutMs', 'options.dcs.minIntervalMs'])
-      .concat(['options.cache.maxVisitors', 'options.dcs.connections', 'options.dcs.maxQueued'])
+      .concat(['options.cache.emptyTtlMs', 'options.dcs.timeoutMs', 'options.dcs.failureCooldownMs'])
+      .concat(['options.cache.maxVisitors', 'options.dcs.connections', 'options.dcs.maxQueuedCalls'])
       .flatMap((path) =>
         [Number.NaN, Number.POSITIVE_INFINITY, -1, 1.5, 2 ** 31, '5', null, {}].map((value) => [path, value] as const),
       ),

@@ -1,27 +1,27 @@
-import { Robots } from '../../src/request/bots';
-import { isSpeculative } from '../../src/request/prefetch';
+import { BotDetector } from '../../src/request/bots';
+import { isPrefetch } from '../../src/request/prefetch';
 
 const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 
-describe('Robots', () => {
+describe('BotDetector', () => {
   it('are recognised by what they call themselves', () => {
-    const robots = new Robots();
+    const bots = new BotDetector();
     for (const robot of ['Googlebot/2.1 (+http://www.google.com/bot.html)', 'curl/8.5.0', 'HeadlessChrome/140.0.0.0']) {
-      expect([robots.isRobot(robot), robots.isRobot(robot)]).toEqual([true, true]);
+      expect([bots.isBot(robot), bots.isBot(robot)]).toEqual([true, true]);
     }
   });
 
   it('are not visitors with a browser, nor who says nothing', () => {
-    const robots = new Robots();
-    expect([robots.isRobot(CHROME), robots.isRobot(CHROME)]).toEqual([false, false]);
-    expect(robots.isRobot(undefined)).toBe(false);
-    expect(robots.isRobot('')).toBe(false);
+    const bots = new BotDetector();
+    expect([bots.isBot(CHROME), bots.isBot(CHROME)]).toEqual([false, false]);
+    expect(bots.isBot(undefined)).toBe(false);
+    expect(bots.isBot('')).toBe(false);
   });
 
   it('are recognised in the beginning of what is too long', () => {
-    const robots = new Robots();
-    expect(robots.isRobot(`Googlebot/2.1 ${'x'.repeat(100_000)}`)).toBe(true);
-    expect(robots.isRobot(`${CHROME} ${'x'.repeat(100_000)} Googlebot/2.1`)).toBe(false);
+    const bots = new BotDetector();
+    expect(bots.isBot(`Googlebot/2.1 ${'x'.repeat(100_000)}`)).toBe(true);
+    expect(bots.isBot(`${CHROME} ${'x'.repeat(100_000)} Googlebot/2.1`)).toBe(false);
   });
 });
 
@@ -37,6 +37,6 @@ describe('a speculative request', () => {
     [{ purpose: 'unprefetchable' }, false],
     [{}, false],
   ])('%j: %p', (headers, isAhead) => {
-    expect(isSpeculative(headers)).toBe(isAhead);
+    expect(isPrefetch(headers)).toBe(isAhead);
   });
 });

@@ -137,7 +137,7 @@ describe('a response for which segments were read', () => {
     const { known } = await responses(
       onPage((req, res) => {
         read(req.aamSegments);
-        res.sendFile('index.ts', { root: `${__dirname}/../src` });
+        res.sendFile('index.ts', { root: `${__dirname}/../../src` });
       }),
     );
     expect(known.headers['cache-control']).toBe('private, max-age=0');

@@ -14,7 +14,7 @@ const visitorOf = (n: number, region: number | null = 9) => cookieOf(ecidOf(n), 
 /** A site whose region 9 answers HTTP 503 until it is repaired; its breaker has opened by ten visitors. */
 async function siteWithBrokenRegion(dcs: Partial<NonNullable<AamSegmentsOptions['dcs']>> = {}) {
   const clock = advanceableClock();
-  const site = await createSite({ maxWaitMs: 10_000, dcs: { minIntervalMs: 0, ...dcs } });
+  const site = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0, ...dcs } });
   let isBroken = true;
   const breakNext = () => isBroken && site.simulator.fault({ kind: 'status', status: 503 }, { region: 9, calls: 1 });
   for (let n = 0; n < 10; n++) {
@@ -54,7 +54,7 @@ describe('a region whose breaker is open, without failover', () => {
     const clock = advanceableClock();
     const { view, simulator, aam } = await createSite({
       maxWaitMs: 10_000,
-      dcs: { minIntervalMs: 0, failover: false },
+      dcs: { failureCooldownMs: 0, failover: false },
     });
     simulator.visitor(ECID).in(GOLF);
     await view();
@@ -146,7 +146,7 @@ describe('failover', () => {
   });
 
   it('does not happen on 429, nor on an error code of the DCS', async () => {
-    const { view, simulator } = await createSite({ maxWaitMs: 10_000, dcs: { minIntervalMs: 0 } });
+    const { view, simulator } = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0 } });
     simulator.fault({ kind: 'body', body: '{"errors":[{"code":2,"msg":""}]}' }, { calls: 12 });
     jest.spyOn(process, 'emitWarning').mockImplementation();
     for (let n = 0; n < 12; n++) expect(await view(visitorOf(n))).toMatchObject({ reason: 'dcs-error' });
@@ -160,7 +160,7 @@ describe('failover', () => {
 describe('a DCS that answers 429', () => {
   it('is left alone: known visitors are served stale, others at once as rate-limited, until it is over', async () => {
     const clock = advanceableClock();
-    const { view, simulator } = await createSite({ maxWaitMs: 10_000, dcs: { minIntervalMs: 0 } });
+    const { view, simulator } = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0 } });
     simulator.visitor(ECID).in(GOLF);
     await view();
     clock.advance(61_000);
@@ -202,7 +202,13 @@ describe('a crowd', () => {
     let isCrowded = true;
     let overloaded = 0;
     await using server = await dcsServer((socket) => !isCrowded && socket.write(http()));
-    const dcs = { origins: {}, defaultOrigin: server.origin.origin, connections: 2, maxQueued: 3, timeoutMs: 10_000 };
+    const dcs = {
+      origins: {},
+      defaultOrigin: server.origin.origin,
+      connections: 2,
+      maxQueuedCalls: 3,
+      timeoutMs: 10_000,
+    };
     const { view, aam } = await createSite({ maxWaitMs: 10_000, dcs });
     const views = Array.from({ length: 12 }, async (_, n) => {
       const seen = await view(visitorOf(n));

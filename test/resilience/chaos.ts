@@ -137,7 +137,7 @@ function optionsFor(simulator: DcsSimulator): SiteSetup['aam'] {
       ...simulator.dcs,
       timeoutMs: 400,
       connections: CONNECTIONS,
-      minIntervalMs: 200,
+      failureCooldownMs: 200,
       breaker: { windowMs: 2_000, probeAfterMs: 500 },
     },
   };

@@ -44,7 +44,7 @@ async function run(): Promise<void> {
     partner: 'acme',
     // So few are remembered that what is left over would show.
     cache: { maxVisitors: 100 },
-    dcs: { origins: {}, defaultOrigin: origin, timeoutMs: 5, minIntervalMs: 0, breaker: { minCalls: 100_000_000 } },
+    dcs: { origins: {}, defaultOrigin: origin, timeoutMs: 5, failureCooldownMs: 0, breaker: { minCalls: 100_000_000 } },
   });
   const reasons: Record<string, number> = {};
   let next = 0;

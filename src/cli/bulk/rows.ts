@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { pipeline, type Readable } from 'node:stream';
 import { parse } from 'csv-parse';
 import { stringify } from 'csv-stringify/sync';
-import type { VisitorId } from '../../identity/site-identity';
+import type { VisitorId } from '../../identity/visitor';
 import type { LookupResult } from '../../lookup/lookup-many';
 import { isRecord } from '../../option-checks';
 import { UsageError } from '../command';
@@ -85,7 +85,7 @@ class CsvRows implements RowReader {
       for await (const fields of parser as AsyncIterable<string[]>) {
         if (index === -1) this.#readHead(fields);
         else {
-          const row = Object.assign(this.#visitorOf(fields), { index, content: fields }) as unknown as Row;
+          const row = Object.assign(this.#parseVisitor(fields), { index, content: fields }) as unknown as Row;
           if (isWanted(row)) yield row;
         }
         index++;
@@ -115,7 +115,7 @@ class CsvRows implements RowReader {
     );
   }
 
-  #visitorOf(fields: readonly string[]) {
+  #parseVisitor(fields: readonly string[]) {
     return visitorIn((name) => fields[this.#at[name]]?.trim() || undefined, this.#source);
   }
 }

@@ -115,18 +115,18 @@ export class EventQueue {
   }
 
   #waitMs(key: string, notBeforeMs: () => number): number {
-    return Math.max(this.#lane.heldForMs(key), notBeforeMs());
+    return Math.max(this.#lane.cooldownMs(key), notBeforeMs());
   }
 
   #isAllowed(key: string, notBeforeMs: () => number): boolean {
-    return this.#lane.refusal(key) === undefined && this.#waitMs(key, notBeforeMs) <= 0;
+    return this.#lane.unavailableReason(key) === undefined && this.#waitMs(key, notBeforeMs) <= 0;
   }
 
   async #allowed(key: string, notBeforeMs: () => number, signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
-      const refusal = this.#lane.refusal(key);
-      if (refusal?.reason === 'denylisted') throw refusal;
+      const unavailable = this.#lane.unavailableReason(key);
+      if (unavailable?.reason === 'denylisted') throw unavailable;
       const waitMs = this.#waitMs(key, notBeforeMs);
       if (waitMs <= 0) return;
       // Its own reason comes out at the top of the loop.

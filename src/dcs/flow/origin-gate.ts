@@ -21,7 +21,7 @@ export interface OriginGateConfig {
   /** Calls in flight at a time. */
   readonly connections: number;
   /** Calls that wait for one of them to end. */
-  readonly maxQueued: number;
+  readonly maxQueuedCalls: number;
   readonly breaker: BreakerLimits & {
     /** How long an open breaker lets nobody through. */
     readonly probeAfterMs: number;
@@ -66,9 +66,9 @@ export class OriginGate {
   #backoff: IBackoff<unknown> | undefined;
 
   constructor(config: OriginGateConfig) {
-    const { connections, maxQueued, breaker, nowMs } = config;
+    const { connections, maxQueuedCalls, breaker, nowMs } = config;
     this.#config = config;
-    this.#bulkhead = bulkhead(connections, maxQueued);
+    this.#bulkhead = bulkhead(connections, maxQueuedCalls);
     this.#breaker = circuitBreaker(handleAll, {
       breaker: new RecentCalls(breaker, nowMs),
       // Ours to decide: cockatiel goes by the wall clock, which can be set back.
@@ -80,14 +80,14 @@ export class OriginGate {
   }
 
   /** Why no call would be made right now. */
-  refusal(): DcsError | undefined {
-    return this.#refusalToRun() ?? (this.#isFull() ? OVERLOADED : undefined);
+  unavailableReason(): DcsError | undefined {
+    return this.#notNow() ?? (this.#isFull() ? OVERLOADED : undefined);
   }
 
   /** In how many milliseconds to come again where no call would be made right now; 0: come. */
   retryInMs(): number {
     const nowMs = this.#config.nowMs();
-    switch (this.refusal()) {
+    switch (this.unavailableReason()) {
       case undefined:
         return 0;
       case PAUSED:
@@ -104,11 +104,11 @@ export class OriginGate {
   }
 
   stats(): OriginStats {
-    const { connections, maxQueued, nowMs } = this.#config;
+    const { connections, maxQueuedCalls, nowMs } = this.#config;
     return {
       breaker: STATES[this.#breaker.state],
       running: connections - this.#bulkhead.executionSlots,
-      queued: maxQueued - this.#bulkhead.queueSlots,
+      queued: maxQueuedCalls - this.#bulkhead.queueSlots,
       pausedForMs: Math.max(0, this.#pausedUntilMs - nowMs()),
     };
   }
@@ -116,7 +116,7 @@ export class OriginGate {
   /**
    * Makes a call, or has it wait for its turn. Where the breaker is open and may be tried, this call is what tries it.
    * @param signal ends the waiting
-   * @throws {DcsError} by rejection: what the call throws, or the {@link refusal} that it has met
+   * @throws {DcsError} by rejection: what the call throws, or the {@link unavailableReason} that it has met
    */
   async run<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
     try {
@@ -129,8 +129,8 @@ export class OriginGate {
 
   async #runNow<T>(call: () => Promise<T>): Promise<T> {
     // While it waited for its turn, others may have failed. And who enters a half-open breaker would be made to wait.
-    const refusal = this.#refusalToRun();
-    if (refusal !== undefined) throw refusal;
+    const unavailable = this.#notNow();
+    if (unavailable !== undefined) throw unavailable;
     try {
       const { value, notServed } = await this.#breaker.execute(() => withoutWhatIsNoFailure(call()));
       if (notServed === undefined) this.#endBackoff();
@@ -143,7 +143,7 @@ export class OriginGate {
     }
   }
 
-  #refusalToRun(): DcsError | undefined {
+  #notNow(): DcsError | undefined {
     const { state } = this.#breaker;
     const nowMs = this.#config.nowMs();
     if (state === CircuitState.HalfOpen || (state === CircuitState.Open && nowMs < this.#mayProbeAtMs)) {

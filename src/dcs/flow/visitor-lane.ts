@@ -10,7 +10,7 @@ import type { DcsReply } from '../protocol/reply';
 
 export interface VisitorLaneConfig {
   /** How long no call is made for a visitor after one that failed, in milliseconds from its end. */
-  readonly minIntervalMs: number;
+  readonly failureCooldownMs: number;
   /** The same after a call that the DCS answered without data. */
   readonly noDataIntervalMs: number;
   /** A monotonic clock. */
@@ -66,7 +66,7 @@ export class VisitorLane {
   }
 
   /** Why no call would be made for this visitor right now: the failure of the last one. */
-  refusal(key: string): DcsError | undefined {
+  unavailableReason(key: string): DcsError | undefined {
     const code = this.#denylisted.get(key);
     if (code !== undefined) return new DcsError('denylisted', `the DCS answered error ${code}`, { dcsCode: code });
     const held = this.#held.get(key);
@@ -77,24 +77,24 @@ export class VisitorLane {
   }
 
   /** For how long no call is made for this visitor because the last one failed. */
-  heldForMs(key: string): number {
+  cooldownMs(key: string): number {
     const held = this.#held.get(key);
     return held === undefined ? 0 : Math.max(0, held.untilMs - this.#config.nowMs());
   }
 
   /**
    * Joins the lookup that is on its way for this visitor and variant, or makes one when those before it have ended, or
-   * rejects with the {@link refusal}.
+   * rejects with the {@link unavailableReason}.
    */
   lookup(key: string, variant: string, call: Call): Promise<DcsReply> {
     const lookups = (this.#turns.get(key) ?? []).filter((turn) => turn.variant !== undefined);
     const same = lookups.find((turn) => turn.variant === variant && !turn.controller.signal.aborted);
     if (same !== undefined) return same.reply;
-    const refusal = this.refusal(key) ?? (lookups.length < MAX_LOOKUPS ? undefined : TOO_MANY_TURNS);
-    if (refusal !== undefined) return Promise.reject(refusal);
+    const unavailable = this.unavailableReason(key) ?? (lookups.length < MAX_LOOKUPS ? undefined : TOO_MANY_TURNS);
+    if (unavailable !== undefined) return Promise.reject(unavailable);
     return this.#append(key, variant, (controller) => {
-      const refusalByNow = this.refusal(key);
-      return refusalByNow === undefined ? call(controller) : Promise.reject(refusalByNow);
+      const unavailableByNow = this.unavailableReason(key);
+      return unavailableByNow === undefined ? call(controller) : Promise.reject(unavailableByNow);
     }).reply;
   }
 
@@ -188,8 +188,8 @@ export class VisitorLane {
         // No call was made.
         return;
       default: {
-        const { nowMs, minIntervalMs, noDataIntervalMs } = this.#config;
-        const untilMs = nowMs() + (error.noData ? noDataIntervalMs : minIntervalMs);
+        const { nowMs, failureCooldownMs, noDataIntervalMs } = this.#config;
+        const untilMs = nowMs() + (error.noData ? noDataIntervalMs : failureCooldownMs);
         this.#dropWhatIsOver();
         this.#held.set(key, { error, untilMs });
       }

@@ -5,7 +5,7 @@
  */
 import { AamError } from '../../errors';
 import type { AuthState, CustomerId } from '../../identity/customer-ids';
-import type { Visitor } from '../../identity/identity-reader';
+import type { Visitor } from '../../identity/visitor';
 
 /** Which segment ids the DCS is asked for: `d_cts=2`, `d_cts=1`, or none (cookie destinations only). */
 export type SegmentIds = 'sid' | 'legacy' | false;

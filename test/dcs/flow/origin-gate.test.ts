@@ -12,7 +12,7 @@ function gateOf(config: Partial<OriginGateConfig> = {}) {
   const clock = { nowMs: 1_000_000 };
   const gate = new OriginGate({
     connections: 64,
-    maxQueued: 128,
+    maxQueuedCalls: 128,
     breaker: BREAKER,
     nowMs: () => clock.nowMs,
     ...config,
@@ -45,9 +45,9 @@ describe('the breaker of an origin', () => {
     async (reason) => {
       const { gate, run, runMany } = gateOf();
       await runMany(failsWith(reason), 9);
-      expect(gate.refusal()).toBeUndefined();
+      expect(gate.unavailableReason()).toBeUndefined();
       expect(await run(failsWith(reason))).toBe(reason);
-      expect(gate.refusal()).toMatchObject({ reason: 'circuit-open', code: 'ERR_AAM_DCS_CIRCUIT_OPEN' });
+      expect(gate.unavailableReason()).toMatchObject({ reason: 'circuit-open', code: 'ERR_AAM_DCS_CIRCUIT_OPEN' });
       const call = succeeds();
       expect(await run(call)).toBe('circuit-open');
       expect(call).not.toHaveBeenCalled();
@@ -65,7 +65,7 @@ describe('the breaker of an origin', () => {
     async (reason) => {
       const { gate, run, runMany } = gateOf();
       await runMany(failsWith(reason), 40);
-      expect(gate.refusal()).toBeUndefined();
+      expect(gate.unavailableReason()).toBeUndefined();
       await runMany(failsWith('timeout'), 39);
       expect(gate.stats().breaker).toBe('closed');
       expect(await run(failsWith('timeout'))).toBe('timeout');
@@ -76,19 +76,19 @@ describe('the breaker of an origin', () => {
   it('lets exactly one call through when its time is over, and everybody when that one succeeds', async () => {
     const { gate, clock, run } = await openGate();
     clock.nowMs += 4_999;
-    expect(gate.refusal()).toMatchObject({ reason: 'circuit-open' });
+    expect(gate.unavailableReason()).toMatchObject({ reason: 'circuit-open' });
     clock.nowMs += 1;
-    expect([gate.refusal(), gate.isBroken]).toEqual([undefined, true]);
+    expect([gate.unavailableReason(), gate.isBroken]).toEqual([undefined, true]);
     let answer: (reply: string) => void = () => {};
     const probe = run(() => new Promise((resolve) => (answer = resolve)));
-    expect(gate.refusal()).toMatchObject({ reason: 'circuit-open' });
+    expect(gate.unavailableReason()).toMatchObject({ reason: 'circuit-open' });
     expect(gate.stats().breaker).toBe('half-open');
     const second = succeeds();
     expect(await run(second)).toBe('circuit-open');
     expect(second).not.toHaveBeenCalled();
     answer('back');
     expect(await probe).toBe('back');
-    expect([gate.refusal(), gate.isBroken, gate.stats().breaker]).toEqual([undefined, false, 'closed']);
+    expect([gate.unavailableReason(), gate.isBroken, gate.stats().breaker]).toEqual([undefined, false, 'closed']);
   });
 
   it('opens for as long again when that one fails', async () => {
@@ -96,7 +96,7 @@ describe('the breaker of an origin', () => {
     clock.nowMs += 5_000;
     expect(await run(failsWith('network'))).toBe('network');
     clock.nowMs += 4_999;
-    expect(gate.refusal()).toMatchObject({ reason: 'circuit-open' });
+    expect(gate.unavailableReason()).toMatchObject({ reason: 'circuit-open' });
     clock.nowMs += 1;
     expect(await run(succeeds())).toBe('reply');
     expect(gate.isBroken).toBe(false);
@@ -126,12 +126,12 @@ describe('the breaker of an origin', () => {
 
 describe('the bulkhead of an origin', () => {
   it('runs so many calls at a time, has so many wait, and turns away the rest at once', async () => {
-    const { gate, run } = gateOf({ connections: 2, maxQueued: 1 });
+    const { gate, run } = gateOf({ connections: 2, maxQueuedCalls: 1 });
     const ends: ((reply: string) => void)[] = [];
     const call = jest.fn(() => new Promise<string>((resolve) => ends.push(resolve)));
     const [first, second, third] = [run(call), run(call), run(call)];
     expect([call.mock.calls.length, gate.stats()]).toEqual([2, expect.objectContaining({ running: 2, queued: 1 })]);
-    expect(gate.refusal()).toMatchObject({ reason: 'overloaded', code: 'ERR_AAM_DCS_OVERLOADED' });
+    expect(gate.unavailableReason()).toMatchObject({ reason: 'overloaded', code: 'ERR_AAM_DCS_OVERLOADED' });
     expect(await run(call)).toBe('overloaded');
     ends[0]?.('first');
     expect(await first).toBe('first');
@@ -144,7 +144,7 @@ describe('the bulkhead of an origin', () => {
   });
 
   it('does not make a call whose time was over while it waited', async () => {
-    const { gate, run } = gateOf({ connections: 1, maxQueued: 1 });
+    const { gate, run } = gateOf({ connections: 1, maxQueuedCalls: 1 });
     let end: (reply: string) => void = () => {};
     const first = run(() => new Promise((resolve) => (end = resolve)));
     const controller = new AbortController();
@@ -155,11 +155,11 @@ describe('the bulkhead of an origin', () => {
     await first;
     await expect(second).rejects.toThrow();
     expect(late).not.toHaveBeenCalled();
-    expect(gate.refusal()).toBeUndefined();
+    expect(gate.unavailableReason()).toBeUndefined();
   });
 
   it('says nothing of the server: a crowd does not open the breaker', async () => {
-    const { gate, run } = gateOf({ connections: 1, maxQueued: 1 });
+    const { gate, run } = gateOf({ connections: 1, maxQueuedCalls: 1 });
     void run(hangs);
     void run(hangs);
     for (let n = 0; n < 20; n++) expect(await run(hangs)).toBe('overloaded');
@@ -176,7 +176,7 @@ describe('an origin that says it gets too many calls', () => {
     expect(gate.stats()).toMatchObject({ pausedForMs: 7_000, breaker: 'closed' });
     clock.nowMs += 6_999;
     const call = succeeds();
-    expect(gate.refusal()).toMatchObject({ reason: 'rate-limited', code: 'ERR_AAM_DCS_RATE_LIMITED' });
+    expect(gate.unavailableReason()).toMatchObject({ reason: 'rate-limited', code: 'ERR_AAM_DCS_RATE_LIMITED' });
     expect([await run(call), call.mock.calls.length]).toEqual(['rate-limited', 0]);
     clock.nowMs += 1;
     expect(await run(call)).toBe('reply');

@@ -10,7 +10,7 @@ const NO_DATA_INTERVAL_MS = 15_000;
 function laneWithClock() {
   const clock = { nowMs: 5_000 };
   const lane = new VisitorLane({
-    minIntervalMs: MIN_INTERVAL_MS,
+    failureCooldownMs: MIN_INTERVAL_MS,
     noDataIntervalMs: NO_DATA_INTERVAL_MS,
     nowMs: () => clock.nowMs,
   });
@@ -57,7 +57,7 @@ describe('VisitorLane', () => {
     expect([calls.length, lane.size]).toEqual([3, 3]);
     calls[1]?.fail(failure());
     await expect(lookups[1]).rejects.toMatchObject({ reason: 'network' });
-    expect([lane.refusal('a'), lane.refusal('c'), lane.size]).toEqual([undefined, undefined, 2]);
+    expect([lane.unavailableReason('a'), lane.unavailableReason('c'), lane.size]).toEqual([undefined, undefined, 2]);
     calls[0]?.answer();
     calls[2]?.answer();
     await Promise.all([lookups[0], lookups[2]]);
@@ -83,12 +83,12 @@ describe('VisitorLane', () => {
       await expect(lookup).rejects.toMatchObject({ reason });
 
       clock.nowMs += MIN_INTERVAL_MS - 1;
-      expect(lane.refusal('a')).toMatchObject({ reason });
+      expect(lane.unavailableReason('a')).toMatchObject({ reason });
       await expect(lane.lookup('a', '', call)).rejects.toMatchObject({ reason });
       expect(calls).toHaveLength(1);
 
       clock.nowMs += 1;
-      expect(lane.refusal('a')).toBeUndefined();
+      expect(lane.unavailableReason('a')).toBeUndefined();
       void lane.lookup('a', '', call);
       expect(calls).toHaveLength(2);
     },
@@ -101,16 +101,16 @@ describe('VisitorLane', () => {
       await expect(lane.lookup('a', '', call)).rejects.toMatchObject({ reason: 'network' });
       clock.nowMs += MIN_INTERVAL_MS / 10;
     }
-    expect(lane.refusal('a')).toBeUndefined();
+    expect(lane.unavailableReason('a')).toBeUndefined();
   });
 
   it('waits longer after an answer without data', async () => {
     const { lane, clock, fail } = laneWithClock();
     await fail('a', noData());
     clock.nowMs += NO_DATA_INTERVAL_MS - 1;
-    expect(lane.refusal('a')).toMatchObject({ reason: 'dcs-error', noData: true });
+    expect(lane.unavailableReason('a')).toMatchObject({ reason: 'dcs-error', noData: true });
     clock.nowMs += 1;
-    expect(lane.refusal('a')).toBeUndefined();
+    expect(lane.unavailableReason('a')).toBeUndefined();
   });
 
   it('goes by the last failure', async () => {
@@ -118,9 +118,9 @@ describe('VisitorLane', () => {
     await fail('a', noData());
     clock.nowMs += NO_DATA_INTERVAL_MS;
     await fail('a', failure('timeout'));
-    expect(lane.refusal('a')).toMatchObject({ reason: 'timeout' });
+    expect(lane.unavailableReason('a')).toMatchObject({ reason: 'timeout' });
     clock.nowMs += MIN_INTERVAL_MS;
-    expect(lane.refusal('a')).toBeUndefined();
+    expect(lane.unavailableReason('a')).toBeUndefined();
   });
 
   it.each(['opted-out', 'invalid-id', 'refused', 'closed'] as const)(
@@ -128,7 +128,7 @@ describe('VisitorLane', () => {
     async (reason) => {
       const { lane, fail } = laneWithClock();
       await fail('a', failure(reason));
-      expect(lane.refusal('a')).toBeUndefined();
+      expect(lane.unavailableReason('a')).toBeUndefined();
     },
   );
 
@@ -138,9 +138,9 @@ describe('VisitorLane', () => {
     clock.nowMs = Number.MAX_SAFE_INTEGER;
     const refused = { reason: 'denylisted', code: 'ERR_AAM_DCS_REJECTED', dcsCode: 307 };
     await expect(lane.lookup('a', '', call)).rejects.toMatchObject(refused);
-    expect(lane.refusal('a')).toMatchObject(refused);
-    expect(lane.refusal('a')).not.toBe(lane.refusal('a'));
-    expect(lane.refusal('b')).toBeUndefined();
+    expect(lane.unavailableReason('a')).toMatchObject(refused);
+    expect(lane.unavailableReason('a')).not.toBe(lane.unavailableReason('a'));
+    expect(lane.unavailableReason('b')).toBeUndefined();
     expect(calls).toHaveLength(0);
   });
 
@@ -149,7 +149,11 @@ describe('VisitorLane', () => {
     const error = failure();
     for (let index = 0; index <= 10_000; index++)
       await lane.lookup(`${index}`, '', () => Promise.reject(error)).catch(() => {});
-    expect([lane.refusal('0'), lane.refusal('1'), lane.refusal('10000')]).toEqual([undefined, error, error]);
+    expect([lane.unavailableReason('0'), lane.unavailableReason('1'), lane.unavailableReason('10000')]).toEqual([
+      undefined,
+      error,
+      error,
+    ]);
     await fail('another', error);
     expect(lane.size).toBe(0);
   });
@@ -159,11 +163,12 @@ describe('VisitorLane', () => {
     const error = new DcsError('denylisted', 'the DCS answered error 306', { dcsCode: 306 });
     const deny = (key: string) => lane.lookup(key, '', () => Promise.reject(error)).catch(() => {});
     for (let index = 0; index <= 100_000; index++) await deny(`${index}`);
-    expect(lane.refusal('0')).toBeUndefined();
-    for (const key of ['1', '100000']) expect(lane.refusal(key)).toMatchObject({ reason: 'denylisted', dcsCode: 306 });
+    expect(lane.unavailableReason('0')).toBeUndefined();
+    for (const key of ['1', '100000'])
+      expect(lane.unavailableReason(key)).toMatchObject({ reason: 'denylisted', dcsCode: 306 });
     for (let index = 0; index <= 10_000; index++)
       await lane.lookup(`f${index}`, '', () => Promise.reject(failure())).catch(() => {});
-    expect(lane.refusal('2')).toMatchObject({ reason: 'denylisted' });
+    expect(lane.unavailableReason('2')).toMatchObject({ reason: 'denylisted' });
   });
 });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { REGIONAL_ORIGINS, Regions } from '../../../src/dcs/protocol/regions';
 import { RequestWriter, type SegmentIds } from '../../../src/dcs/protocol/request';
 import { type CustomerId, usableCustomerIds } from '../../../src/identity/customer-ids';
-import type { Visitor } from '../../../src/identity/identity-reader';
+import type { Visitor } from '../../../src/identity/visitor';
 import { requestRows } from '../dcs-vectors';
 
 const ORG = '1FD6776A524453CC0A490D44@AdobeOrg';

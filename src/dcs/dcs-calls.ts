@@ -4,7 +4,7 @@
  * is remembered is not known here.
  */
 import { Agent, type Dispatcher } from 'undici';
-import type { Visitor } from '../identity/identity-reader';
+import type { Visitor } from '../identity/visitor';
 import { Connector } from './connector';
 import { EventQueue, type EventQueueConfig, type EventStats } from './flow/event-queue';
 import { OriginGate, type OriginGateConfig, type OriginStats } from './flow/origin-gate';
@@ -19,7 +19,7 @@ import { type DcsRequest, type Question, RequestWriter, type SegmentIds } from '
 export type DcsDispatcher = Pick<Dispatcher, 'request'>;
 
 /** The resolved values that calling needs. */
-export interface DcsCallerConfig extends OriginGateConfig, EventQueueConfig {
+export interface DcsCallsConfig extends OriginGateConfig, EventQueueConfig {
   /** The site's own; never closed by us. */
   readonly dispatcher: DcsDispatcher | undefined;
   readonly orgId: string;
@@ -30,7 +30,7 @@ export interface DcsCallerConfig extends OriginGateConfig, EventQueueConfig {
   readonly timeoutMs: number;
   /** Whether visitors of a region whose breaker is not closed are asked about at the default origin. */
   readonly failover: boolean;
-  readonly minIntervalMs: number;
+  readonly failureCooldownMs: number;
   readonly noDataIntervalMs: number;
 }
 
@@ -51,8 +51,53 @@ const MAX_DRAINED_BYTES = 16_384;
 /** Well under the minute after which load balancers commonly close; a server that says less is believed. */
 const KEEP_ALIVE_MS = 20_000;
 
-export class DcsCaller {
-  readonly #config: DcsCallerConfig;
+/** What became of the calls, and how the servers are. No identifiers. */
+export interface DcsStats {
+  /** Calls made to the DCS. */
+  readonly calls: number;
+  /** Calls that are running or waiting for their turn. */
+  readonly inFlight: number;
+  /** The state of each server that was asked, by origin. */
+  readonly origins: Readonly<Record<string, OriginStats>>;
+  /** What became of the events. */
+  readonly events: EventStats;
+}
+
+/** All that anybody needs of the DCS. Visitors are told apart by their cache key. */
+export interface Dcs {
+  /**
+   * Asks the DCS of the visitor's region, or joins the call that asks the same and is already running.
+   * @throws {DcsError} by rejection
+   */
+  lookup(key: string, question: Question): Promise<DcsReply>;
+  /**
+   * Tells the DCS of the visitor's region something, after all that was asked and told before.
+   * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
+   */
+  sendEvent(key: string, question: Question): Promise<DcsReply>;
+  /**
+   * Has the DCS opt the visitor out, for good. Events that wait to be sent for this visitor are dropped.
+   * @throws {DcsError} by rejection
+   */
+  optOut(key: string, visitor: Visitor): Promise<void>;
+  /** Ends all calls about a visitor with this reason: nothing more is sent, and connections in use are closed. */
+  abandon(key: string, reason: Exclusion): void;
+  /** Why a lookup of this visitor would fail at once, without a call. */
+  unavailableReason(key: string, visitor: Visitor): DcsError | undefined;
+  /** Whether a lookup of this visitor would probe a server that was failing: not something to wait for. */
+  isProbe(visitor: Visitor): boolean;
+  /** Milliseconds until a call about this visitor may be made; 0 if one may be made now. */
+  retryInMs(key: string, visitor: Visitor): number;
+  stats(): DcsStats;
+  /**
+   * Ends running lookups with `closed` and frees sockets and timers. Waiting events have as long as one call may take to
+   * be sent. Can be called twice.
+   */
+  close(): Promise<void>;
+}
+
+export class DcsCalls implements Dcs {
+  readonly #config: DcsCallsConfig;
   readonly #lane: VisitorLane;
   readonly #gates = new Map<string, OriginGate>();
   /** The same, without writing out the origin: that takes longer than all the rest of finding it. */
@@ -65,7 +110,7 @@ export class DcsCaller {
   #calls = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(config: DcsCallerConfig) {
+  constructor(config: DcsCallsConfig) {
     this.#config = config;
     this.#lane = new VisitorLane(config);
     this.#events = new EventQueue(config, this.#lane);
@@ -83,54 +128,33 @@ export class DcsCaller {
     this.#dispatcher = config.dispatcher ?? this.#agent.compose(noting);
   }
 
-  /** Calls made since construction. */
-  get calls(): number {
-    return this.#calls;
+  stats(): DcsStats {
+    return {
+      calls: this.#calls,
+      inFlight: this.#lane.size,
+      origins: Object.fromEntries([...this.#gates].map(([origin, gate]) => [origin, gate.stats()])),
+      events: this.#events.stats(),
+    };
   }
 
-  /** Calls in flight, or waiting for their turn. */
-  get inFlight(): number {
-    return this.#lane.size;
-  }
-
-  get events(): EventStats {
-    return this.#events.stats();
-  }
-
-  /** How it stands with each origin that has been asked, by origin. */
-  get origins(): Readonly<Record<string, OriginStats>> {
-    return Object.fromEntries([...this.#gates].map(([origin, gate]) => [origin, gate.stats()]));
-  }
-
-  /** Why a lookup of this visitor would fail at once, without a call. */
-  refusal(key: string, visitor: Visitor): DcsError | undefined {
+  unavailableReason(key: string, visitor: Visitor): DcsError | undefined {
     if (this.#closing !== undefined) return closedError();
-    return this.#lane.refusal(key) ?? this.#gateOf(this.#originFor(visitor)).refusal();
+    return this.#lane.unavailableReason(key) ?? this.#gateOf(this.#originFor(visitor)).unavailableReason();
   }
 
-  /** Whether a lookup of this visitor would try an origin that was not well: not something to wait for. */
   isProbe(visitor: Visitor): boolean {
     return this.#gateOf(this.#originFor(visitor)).isBroken;
   }
 
-  /** In how many milliseconds to come again about this visitor where no call would be made right now; 0: come. */
   retryInMs(key: string, visitor: Visitor): number {
-    return Math.max(this.#lane.heldForMs(key), this.#gateOf(this.#originFor(visitor)).retryInMs());
+    return Math.max(this.#lane.cooldownMs(key), this.#gateOf(this.#originFor(visitor)).retryInMs());
   }
 
-  /**
-   * Asks the DCS of the visitor's region, or joins the call that asks the same and is already on its way.
-   * @throws {DcsError} by rejection
-   */
   lookup(key: string, question: Question): Promise<DcsReply> {
     if (this.#closing !== undefined) return Promise.reject(closedError());
     return this.#lane.lookup(key, question.variant, (controller) => this.#call(this.#callFor(question), controller));
   }
 
-  /**
-   * Tells the DCS of the visitor's region something, after all that was asked and told before.
-   * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
-   */
   async sendEvent(key: string, question: Question): Promise<DcsReply> {
     if (this.#closing !== undefined) throw closedError();
     const call = this.#callFor(question);
@@ -143,10 +167,6 @@ export class DcsCaller {
     );
   }
 
-  /**
-   * Has the DCS opt the visitor out, for good. What waits to be told of them is not.
-   * @throws {DcsError} by rejection
-   */
   async optOut(key: string, visitor: Visitor): Promise<void> {
     if (this.#closing !== undefined) throw closedError();
     this.abandon(key, 'opted-out');
@@ -166,18 +186,10 @@ export class DcsCaller {
     ).reply;
   }
 
-  /**
-   * Ends all calls about a visitor, with this reason: nothing more is sent. (Of what is in a socket's hands already, the
-   * connection is closed.)
-   */
   abandon(key: string, reason: Exclusion): void {
     this.#lane.abandon(key, new DcsError(reason, 'the visitor does not agree any more'));
   }
 
-  /**
-   * Ends lookups in flight with `closed` and frees sockets and timers. Events that are waiting have as long as a call
-   * may take to be sent. Can be called twice.
-   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -200,8 +212,8 @@ export class DcsCaller {
     const { regions, failover } = this.#config;
     const origin = regions.originOf(visitor.region);
     const standIn = regions.originOf(undefined);
-    const isNeeded = failover && this.#gateOf(origin).refusal()?.reason === 'circuit-open';
-    return isNeeded && this.#gateOf(standIn).refusal() === undefined ? standIn : origin;
+    const isNeeded = failover && this.#gateOf(origin).unavailableReason()?.reason === 'circuit-open';
+    return isNeeded && this.#gateOf(standIn).unavailableReason() === undefined ? standIn : origin;
   }
 
   #gateOf(url: URL): OriginGate {

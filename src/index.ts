@@ -1,6 +1,6 @@
-export type { DcsDispatcher } from './dcs/dcs-calls';
 export type { EventStats } from './dcs/flow/event-queue';
 export type { BreakerState, OriginStats } from './dcs/flow/origin-gate';
+export type { DcsDispatcher } from './dcs/http-exchange';
 export type { FailureReason } from './dcs/protocol/dcs-error';
 export type { Exclusion } from './dcs/protocol/error-codes';
 export type { SegmentIds } from './dcs/protocol/request';

@@ -1,55 +1,34 @@
 /**
- * Owns: the sockets. A lookup, an event or an opt-out is one call with one deadline on a kept-alive pool; its answer is
- * bounded in size and read by reply.ts. Whatever goes wrong becomes a {@link DcsError} with a reason. Who asks, how long they wait and what
- * is remembered is not known here.
+ * Owns: the calls. A lookup, an event or an opt-out is one call with one deadline, sent to the origin that answers for the
+ * visitor when the visitor's lane and the origin's gate let it through. Whatever goes wrong becomes a {@link DcsError} with
+ * a reason. Who asks, how long they wait and what is remembered is not known here.
  */
-import { Agent, type Dispatcher } from 'undici';
 import type { Visitor } from '../identity/visitor';
-import { Connector } from './connector';
 import { EventQueue, type EventQueueConfig, type EventStats } from './flow/event-queue';
 import { OriginGate, type OriginGateConfig, type OriginStats } from './flow/origin-gate';
 import { VisitorLane } from './flow/visitor-lane';
+import { type Exchange, HttpExchange, type HttpExchangeConfig } from './http-exchange';
 import { DcsError } from './protocol/dcs-error';
 import type { Exclusion } from './protocol/error-codes';
 import type { Regions } from './protocol/regions';
 import { type DcsReply, replyFromBody, replyToOptOut } from './protocol/reply';
-import { type DcsRequest, type Question, RequestWriter, type SegmentIds } from './protocol/request';
-
-/** What sends requests: an Agent, ProxyAgent or other dispatcher of undici. */
-export type DcsDispatcher = Pick<Dispatcher, 'request'>;
+import { type Question, RequestWriter, type SegmentIds } from './protocol/request';
 
 /** The resolved values that calling needs. */
-export interface DcsCallsConfig extends OriginGateConfig, EventQueueConfig {
-  /** The site's own; never closed by us. */
-  readonly dispatcher: DcsDispatcher | undefined;
+export interface DcsCallsConfig extends OriginGateConfig, EventQueueConfig, HttpExchangeConfig {
   readonly orgId: string;
-  /** What goes into the Host header: it tells the DCS which partner is calling. */
-  readonly partnerHost: string;
   readonly regions: Regions;
   readonly segmentIds: SegmentIds;
-  readonly timeoutMs: number;
   /** Whether visitors of a region whose breaker is not closed are asked about at the default origin. */
   readonly failover: boolean;
   readonly failureCooldownMs: number;
   readonly noDataIntervalMs: number;
 }
 
-/** What may be different from call to call. */
-interface Call<T> {
-  /** Whose region is asked; of nobody: the default origin. */
+/** One call: whose region is asked (of nobody: the default origin), and what is sent. */
+interface Call<T> extends Exchange<T> {
   readonly visitor: Visitor;
-  readonly request: (origin: URL) => DcsRequest;
-  /** Whether it does no harm when the DCS gets it twice. */
-  readonly isRepeatable: boolean;
-  readonly read: (response: Dispatcher.ResponseData) => Promise<T>;
 }
-
-const FORM = 'application/x-www-form-urlencoded';
-const MAX_REPLY_BYTES = 262_144;
-/** Of an answer that will not be read: so much is drained to keep the socket, beyond it the socket goes. */
-const MAX_DRAINED_BYTES = 16_384;
-/** Well under the minute after which load balancers commonly close; a server that says less is believed. */
-const KEEP_ALIVE_MS = 20_000;
 
 /** What became of the calls, and how the servers are. No identifiers. */
 export interface DcsStats {
@@ -102,12 +81,9 @@ export class DcsCalls implements Dcs {
   readonly #gates = new Map<string, OriginGate>();
   /** The same, without writing out the origin: that takes longer than all the rest of finding it. */
   readonly #gateByUrl = new WeakMap<URL, OriginGate>();
-  readonly #connector: Connector;
-  readonly #agent: Agent;
-  readonly #dispatcher: DcsDispatcher;
+  readonly #http: HttpExchange;
   readonly #writer: RequestWriter;
   readonly #events: EventQueue;
-  #calls = 0;
   #closing: Promise<void> | undefined;
 
   constructor(config: DcsCallsConfig) {
@@ -115,22 +91,12 @@ export class DcsCalls implements Dcs {
     this.#lane = new VisitorLane(config);
     this.#events = new EventQueue(config, this.#lane);
     this.#writer = new RequestWriter(config.orgId, config.segmentIds);
-    this.#connector = new Connector(config.timeoutMs, config.nowMs);
-    this.#agent = new Agent({
-      connections: config.connections,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // The call's own deadline covers all of these; the pool's timers have a resolution of half a second.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: this.#connector.connect,
-    });
-    // Whether a socket was a kept-alive one is known of our own only: with the site's dispatcher nothing is repeated.
-    this.#dispatcher = config.dispatcher ?? this.#agent.compose(noting);
+    this.#http = new HttpExchange(config);
   }
 
   stats(): DcsStats {
     return {
-      calls: this.#calls,
+      calls: this.#http.calls,
       inFlight: this.#lane.size,
       origins: Object.fromEntries([...this.#gates].map(([origin, gate]) => [origin, gate.stats()])),
       events: this.#events.stats(),
@@ -176,9 +142,9 @@ export class DcsCalls implements Dcs {
           visitor: {},
           request: () => this.#writer.optOutRequest(visitor),
           isRepeatable: true,
-          read: async ({ headers, body }) => {
-            drain(body, this.#config.timeoutMs);
-            return replyToOptOut(single(headers['x-error']));
+          read: (response) => {
+            response.discard();
+            return replyToOptOut(response.errorHeader);
           },
         },
         controller,
@@ -199,9 +165,7 @@ export class DcsCalls implements Dcs {
     this.#lane.abandonLookups(closedError());
     await this.#events.settled(this.#config.timeoutMs);
     this.#lane.abandonAll(closedError());
-    const destroyed = this.#agent.destroy();
-    this.#connector.destroy(closedError());
-    await destroyed;
+    await this.#http.destroy(closedError());
   }
 
   /**
@@ -230,7 +194,7 @@ export class DcsCalls implements Dcs {
       visitor: question.visitor,
       request: ({ origin }) => this.#writer.eventRequest(question, origin),
       isRepeatable: question.signals === '',
-      read: async ({ headers, body }) => replyFromBody(await readText(body), single(headers['x-error'])),
+      read: async (response) => replyFromBody(await response.text(), response.errorHeader),
     };
   }
 
@@ -246,7 +210,7 @@ export class DcsCalls implements Dcs {
       controller.abort(new DcsError('timeout', `the DCS did not answer within ${timeoutMs} ms`));
     }, timeoutMs);
     try {
-      const run = () => Promise.race([ended, this.#exchange(origin, call, signal)]);
+      const run = () => Promise.race([ended, this.#http.send(origin, call, signal)]);
       return await Promise.race([ended, this.#gateOf(origin).run(run, signal)]);
     } catch (error) {
       if (error instanceof DcsError) throw error;
@@ -255,110 +219,6 @@ export class DcsCalls implements Dcs {
       clearTimeout(timer);
     }
   }
-
-  /**
-   * One call; a second one only where the first has met a kept-alive socket that the server was closing, and no byte of
-   * an answer has come: nearly always the server has not read it. Nearly: so never of what must not arrive twice. Both
-   * have the one deadline.
-   */
-  async #exchange<T>(origin: URL, call: Call<T>, signal: AbortSignal): Promise<T> {
-    const startedAtMs = this.#config.nowMs();
-    const attempt: Attempt = { hasAnswer: false };
-    try {
-      return await this.#ask(origin, call, signal, attempt);
-    } catch (error) {
-      const isStaleSocket = !attempt.hasAnswer && this.#connector.isOfSocketOpenBefore(error, startedAtMs);
-      if (!call.isRepeatable || !isStaleSocket || signal.aborted) throw error;
-      return this.#ask(origin, call, signal, attempt);
-    }
-  }
-
-  async #ask<T>(origin: URL, { request, read }: Call<T>, signal: AbortSignal, attempt: Attempt): Promise<T> {
-    this.#calls++;
-    const { nowMs, partnerHost, timeoutMs } = this.#config;
-    const startedAtMs = nowMs();
-    const { method, path, body } = request(origin);
-    const options: Noted<Dispatcher.RequestOptions> = {
-      origin,
-      path,
-      method,
-      // fetch() would silently send the host of the URL instead.
-      headers: body === undefined ? { host: partnerHost } : { host: partnerHost, 'content-type': FORM },
-      body: body ?? null,
-      signal,
-      [ATTEMPT]: attempt,
-    };
-    const response = await this.#dispatcher.request(options);
-    const refusal = refusalOfHead(response);
-    if (refusal !== undefined) {
-      drain(response.body, timeoutMs - (nowMs() - startedAtMs));
-      throw refusal;
-    }
-    return read(response);
-  }
-}
-
-interface Attempt {
-  /** The first byte of an answer has come. */
-  hasAnswer: boolean;
-}
-
-/** In the options of a request, where nobody else looks for it. */
-const ATTEMPT = Symbol('attempt');
-type Noted<Options> = Options & { readonly [ATTEMPT]?: Attempt };
-
-/** Notes in an attempt that its answer has begun. */
-const noting: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
-  const { [ATTEMPT]: attempt } = options as Noted<Dispatcher.DispatchOptions>;
-  const onResponseStarted = () => {
-    if (attempt !== undefined) attempt.hasAnswer = true;
-  };
-  return dispatch(options, Object.assign(handler, { onResponseStarted }));
-};
-
-/** Why the body of an answer is not even looked at. */
-function refusalOfHead({ statusCode, headers }: Dispatcher.ResponseData): DcsError | undefined {
-  if (statusCode !== 200) {
-    const message = `the DCS answered HTTP ${statusCode}`;
-    if (statusCode !== 429) return new DcsError('http-status', message);
-    return new DcsError('rate-limited', message, { retryAfterMs: retryAfterMsOf(single(headers['retry-after'])) });
-  }
-  if (/^(?:identity)?$/i.test(single(headers['content-encoding']) ?? '')) return undefined;
-  return new DcsError('bad-reply', 'the DCS answered with a content encoding that was not asked for');
-}
-
-/** Seconds or a date, as HTTP has it; undefined for what is neither, or is over. */
-function retryAfterMsOf(text = ''): number | undefined {
-  const waitMs = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
-  return waitMs > 0 ? waitMs : undefined;
-}
-
-/** By events: an iterator of the stream costs as much as all the rest of reading. */
-function readText(body: Dispatcher.ResponseData['body']): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    body.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk);
-      // And with it the socket.
-      else body.destroy(new DcsError('bad-reply', `the DCS answered more than ${MAX_REPLY_BYTES} bytes`));
-    });
-    body.on('error', reject);
-    body.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-    body.once('close', () => {
-      if (!body.readableEnded) reject(new DcsError('network', 'the answer of the DCS broke off'));
-    });
-  });
-}
-
-/**
- * In the background: what it leads to is known, nobody waits for the rest. It has what is left of the call's time.
- * (Not `body.destroy()`: for an answer that has arrived as a whole, that is an `error` event that nobody listens to.)
- */
-function drain(body: Dispatcher.ResponseData['body'], leftMs: number): void {
-  const signal = AbortSignal.timeout(Math.max(0, Math.ceil(leftMs)));
-  body.dump({ limit: MAX_DRAINED_BYTES, signal }).catch(() => {});
 }
 
 function closedError(): DcsError {
@@ -369,8 +229,4 @@ function closedError(): DcsError {
 function codeOf(error: unknown): string {
   const { code, name } = error as NodeJS.ErrnoException;
   return typeof code === 'string' ? code : name;
-}
-
-function single(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.join(',') : value;
 }

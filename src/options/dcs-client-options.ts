@@ -1,7 +1,7 @@
 /**
  * Owns: what has to be known to ask a DCS at all, for the middleware and for the client on its own. Next: aam-segments-options.ts.
  */
-import type { DcsDispatcher } from '../dcs/dcs-calls';
+import type { DcsDispatcher } from '../dcs/http-exchange';
 import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
 import type { SegmentIds } from '../dcs/protocol/request';
 import { AamError } from '../errors';

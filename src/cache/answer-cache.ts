@@ -1,9 +1,6 @@
 /**
- * Owns: what is remembered per visitor and for how long, and that one visitor is loaded once at a time. Generic: it
- * knows nothing of segments. (lru-cache is the store only; its fetch() would let one caller's deadline leak into the
- * others'.)
+ * Owns: which answers are remembered per visitor, and how fresh they are. Generic: it knows nothing of segments.
  */
-import { detachedString } from './detached-string';
 import { ScanResistantLru } from './scan-resistant-lru';
 
 /** What can be remembered. `ttlMs` comes with the value, since it depends on what the answer was. */
@@ -14,6 +11,8 @@ export interface Stamped {
   readonly keptStale: boolean;
   /** Whether it is the answer to every question about the visitor. */
   readonly answersAll: boolean;
+  /** Whether it is kept when the visitor withdraws consent. */
+  readonly outlivesWithdrawal: boolean;
   /** When it was stored, by the cache's clock. Set by the cache. */
   storedAtMs: number;
   /** What else went into the question about the visitor: an answer to another one is another answer. Set by the cache. */
@@ -30,15 +29,6 @@ export interface Stamped {
  */
 export type Freshness = 'fresh' | 'stale' | 'late' | 'expired';
 
-/** A load on its way. Everybody who asks the same about this visitor shares it, each with a deadline of their own. */
-export interface Flight<V> {
-  readonly variant: string;
-  /** Whether what it brings is newer than what is known, however fresh that is. */
-  readonly isRenewal: boolean;
-  /** Settles after the value was stored. A rejection nobody waits for is not reported as unhandled. */
-  readonly promise: Promise<V>;
-}
-
 export interface AnswerCacheConfig {
   readonly maxVisitors: number;
   readonly staleWhileRevalidateMs: number;
@@ -53,8 +43,6 @@ const MAX_VARIANTS = 4;
 export class AnswerCache<V extends Stamped> {
   readonly #config: AnswerCacheConfig;
   readonly #store: ScanResistantLru<V>;
-  readonly #flights = new Map<string, readonly Flight<V>[]>();
-  #renewals = 0;
 
   constructor(config: AnswerCacheConfig) {
     this.#config = config;
@@ -82,74 +70,35 @@ export class AnswerCache<V extends Stamped> {
     return pastTtlMs < staleIfErrorMs ? 'late' : 'expired';
   }
 
-  /** The load on its way for this question about the visitor. */
-  flightOf(key: string, variant: string): Flight<V> | undefined {
-    return this.#flights.get(key)?.findLast((flight) => flight.variant === variant);
-  }
-
   /**
-   * The load on its way for this question about the visitor, or a new one. What it brings replaces what was known. The
-   * loader gets a key that is safe to keep.
+   * Remembers an answer, in the place of the one to the same question.
+   * @param key a copy that shares no memory with a request, see `detachedString`
    */
-  load(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
-    return this.flightOf(key, variant) ?? this.#start(key, variant, false, loader);
+  set(key: string, variant: string, value: V): void {
+    value.storedAtMs = this.#config.nowMs();
+    value.variant = variant;
+    this.#store.set(key, withOthers(value, this.#store.peek(key)));
   }
 
-  /** A new load, whatever is known and on its way: something has happened that changes the answer. */
-  renew(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
-    this.#renewals++;
-    const flight = this.#start(key, variant, true, loader);
-    const end = () => {
-      this.#renewals--;
-    };
-    flight.promise.then(end, end);
-    return flight;
+  /** Whether anything is remembered about a visitor, without taking it for a visit. */
+  has(key: string): boolean {
+    return this.#store.peek(key) !== undefined;
   }
 
-  /** The newest {@link renew}al on its way. */
-  renewalOf(key: string, variant: string): Flight<V> | undefined {
-    // Nearly always there is none, and nearly every request asks.
-    if (this.#renewals === 0) return undefined;
-    return this.#flights.get(key)?.findLast((flight) => flight.isRenewal && flight.variant === variant);
-  }
-
-  #start(key: string, variant: string, isRenewal: boolean, loader: (key: string) => Promise<V>): Flight<V> {
-    const ownKey = detachedString(key);
-    const promise = loader(ownKey).then(
-      (value) => {
-        value.storedAtMs = this.#config.nowMs();
-        value.variant = variant;
-        if (this.#end(ownKey, flight)) this.#store.set(ownKey, withOthers(value, this.#store.peek(ownKey)));
-        return value;
-      },
-      (error: unknown) => {
-        this.#end(ownKey, flight);
-        throw error;
-      },
-    );
-    promise.catch(() => {});
-    const flight: Flight<V> = { variant, isRenewal, promise };
-    this.#flights.set(ownKey, [...(this.#flights.get(ownKey) ?? []), flight]);
-    return flight;
-  }
-
-  /** Forgets all about a visitor. An answer that is on its way will not be stored. */
+  /** Forgets all about a visitor. */
   forget(key: string): void {
     this.#store.delete(key);
-    this.#flights.delete(key);
   }
 
-  /** False when the visitor was forgotten meanwhile: the flight is no longer theirs. */
-  #end(key: string, flight: Flight<V>): boolean {
-    const flights = this.#flights.get(key);
-    if (flights === undefined || !flights.includes(flight)) return false;
-    if (flights.length === 1) this.#flights.delete(key);
-    else
-      this.#flights.set(
-        key,
-        flights.filter((each) => each !== flight),
-      );
-    return true;
+  /** Forgets what the visitor does not want to be known; what outlives that stays. */
+  withdraw(key: string): void {
+    for (let value = this.#store.peek(key); value !== undefined; value = value.other) {
+      if (!value.outlivesWithdrawal) continue;
+      value.other = undefined;
+      this.#store.set(key, value);
+      return;
+    }
+    this.#store.delete(key);
   }
 }
 

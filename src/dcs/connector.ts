@@ -1,48 +1,108 @@
-import dns from 'node:dns';
-import type { LookupFunction, Socket } from 'node:net';
+/**
+ * Owns: opening a connection to a server: its addresses, a race between them, TLS. It has no deadline of its own: the call
+ * that needs the connection has one, and cancels. Next: connections.ts, which keeps them.
+ */
+import { connect, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
+import { addressesOf, forgetAddresses, preferAddress } from './host-addresses';
 
-type Connect = (...args: Parameters<buildConnector.connector>) => Socket;
+type Callback = buildConnector.Callback;
+type Secure = (options: buildConnector.Options, callback: Callback) => Socket;
 
-/** Opens connections for the pool, which can end only those that are open: what is still opening is kept here. */
+/** A server that has not answered in this time gets company, as in RFC 8305; the attempt itself goes on. */
+const NEXT_ADDRESS_AFTER_MS = 250;
+
 export class Connector {
-  readonly #opening = new Set<Socket>();
-  readonly #connect: Connect;
-  readonly #nowMs: () => number;
-  /** Since when the socket was open that an error comes from. */
-  readonly #openSinceMs = new WeakMap<object, number>();
+  readonly #nextAddressAfterMs: number;
+  /** Of undici, for TLS and its sessions. It returns the socket, though its type does not say so. */
+  readonly #secure = buildConnector({ timeout: 0 }) as unknown as Secure;
 
-  /** @param timeoutMs for address, connection and TLS together; 0 is taken for 1, since undici takes it for never */
-  constructor(timeoutMs: number, nowMs: () => number) {
-    this.#nowMs = nowMs;
-    // It returns the socket, though its type does not say so.
-    this.#connect = buildConnector({ timeout: Math.max(1, timeoutMs), lookup: ipv4First }) as Connect;
+  /** @param timeoutMs of the calls: no address may use up all of it */
+  constructor(timeoutMs: number) {
+    this.#nextAddressAfterMs = Math.max(1, Math.min(NEXT_ADDRESS_AFTER_MS, Math.floor(timeoutMs / 4)));
   }
 
-  readonly connect: buildConnector.connector = (options, callback) => {
-    // TLS is with the data centre that we connect to; the pool's own choice is the name in the Host header.
-    const socket = this.#connect({ ...options, servername: '' }, (...result) => {
-      this.#opening.delete(socket);
-      const openSinceMs = this.#nowMs();
-      socket.on('error', (error) => this.#openSinceMs.set(error, openSinceMs));
+  /** Opens a connection and calls back once. The function that it returns cancels that, and leaves nothing behind. */
+  open(options: buildConnector.Options, callback: Callback): () => void {
+    let isOver = false;
+    let cancelStep: () => void = () => {};
+    const end: Callback = (...result: Parameters<Callback>) => {
+      if (isOver) return;
+      isOver = true;
       callback(...result);
+    };
+    cancelStep = addressesOf(options.hostname, (error, addresses) => {
+      if (isOver) return;
+      if (error !== undefined) {
+        end(error, null);
+        return;
+      }
+      const port = Number(options.port) || (options.protocol === 'https:' ? 443 : 80);
+      const hosts = addresses.map(({ address }) => address);
+      cancelStep = race(hosts, port, this.#nextAddressAfterMs, (socket) => {
+        if (socket instanceof Error) {
+          forgetAddresses(options.hostname);
+          end(socket, null);
+          return;
+        }
+        preferAddress(options.hostname, socket.remoteAddress ?? '');
+        if (options.protocol !== 'https:') {
+          end(null, socket);
+          return;
+        }
+        // TLS is with the data centre that we connect to; the pool's own choice is the name in the Host header.
+        const secured = this.#secure({ ...options, servername: '', httpSocket: socket } as buildConnector.Options, end);
+        cancelStep = () => {
+          secured.destroy();
+          socket.destroy();
+        };
+      });
     });
-    this.#opening.add(socket);
-  };
-
-  /** Whether an error comes from a socket that was open before then: one that had served other calls. */
-  isOfSocketOpenBefore(error: unknown, atMs: number): boolean {
-    const openSinceMs = this.#openSinceMs.get(error as object);
-    return openSinceMs !== undefined && openSinceMs < atMs;
-  }
-
-  /** Ends what is still opening. */
-  destroy(reason: Error): void {
-    for (const socket of this.#opening) socket.destroy(reason);
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      cancelStep();
+    };
   }
 }
 
-/** The DCS sees IPv4 clients only (Audience Manager docs); IPv6 is the second choice where there is no IPv4. */
-const ipv4First: LookupFunction = (hostname, options, callback) => {
-  dns.lookup(hostname, { ...options, verbatim: false }, callback);
-};
+/** Connects to the first of several addresses that answers. None is given up before another one has. */
+function race(
+  hosts: readonly string[],
+  port: number,
+  staggerMs: number,
+  done: (result: Socket | Error) => void,
+): () => void {
+  const open = new Set<Socket>();
+  let started = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const stop = (winner?: Socket) => {
+    clearTimeout(timer);
+    started = hosts.length;
+    for (const socket of open) if (socket !== winner) socket.destroy();
+    open.clear();
+  };
+  const startNext = () => {
+    clearTimeout(timer);
+    const host = hosts[started++];
+    if (host === undefined) return;
+    const socket = connect({ host, port, noDelay: true, keepAlive: true });
+    open.add(socket);
+    const onError = (failure: Error) => {
+      open.delete(socket);
+      if (started < hosts.length) startNext();
+      else if (open.size === 0) done(failure);
+    };
+    socket.once('error', onError);
+    // A destroyed socket may still report one.
+    socket.on('error', () => {});
+    socket.once('connect', () => {
+      socket.removeListener('error', onError);
+      stop(socket);
+      done(socket);
+    });
+    if (started < hosts.length) timer = setTimeout(startNext, staggerMs);
+  };
+  startNext();
+  return () => stop();
+}

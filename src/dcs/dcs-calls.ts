@@ -1,40 +1,37 @@
 /**
- * Owns: the calls. A lookup, an event or an opt-out is one call with one deadline, sent to the origin that answers for the
- * visitor when the visitor's lane and the origin's gate let it through. Whatever goes wrong becomes a {@link DcsError} with
- * a reason. Who asks, how long they wait and what is remembered is not known here.
+ * Owns: the calls. A lookup, an event or an opt-out waits for its turn among the calls about its visitor, goes through the
+ * gate of the origin that answers for them, and is sent; how it ends is told to the breaker, to the visitor's history and
+ * to whoever made it. Who asks, how long they wait and what is remembered is not known here.
  */
 import type { Visitor } from '../identity/visitor';
+import { Call, type CallKind, type CallObserver } from './flow/call';
+import { CallHistory, type CallHistoryConfig } from './flow/call-history';
+import type { CallOutcome } from './flow/circuit-breaker';
+import type { Clock } from './flow/clock';
 import { EventQueue, type EventQueueConfig, type EventStats } from './flow/event-queue';
 import { OriginGate, type OriginGateConfig, type OriginStats } from './flow/origin-gate';
-import { VisitorLane } from './flow/visitor-lane';
-import { type Exchange, HttpExchange, type HttpExchangeConfig } from './http-exchange';
-import { DcsError } from './protocol/dcs-error';
+import { LocalVisitorLane, type VisitorLane } from './flow/visitor-lane';
+import type { Exchange, HttpAnswer, Transport } from './http-exchange';
+import { DcsError, type DcsFailure } from './protocol/dcs-error';
 import type { Exclusion } from './protocol/error-codes';
 import type { Regions } from './protocol/regions';
 import { type DcsReply, replyFromBody, replyToOptOut } from './protocol/reply';
 import { type Question, RequestWriter, type SegmentIds } from './protocol/request';
 
-/** The resolved values that calling needs. */
-export interface DcsCallsConfig extends OriginGateConfig, EventQueueConfig, HttpExchangeConfig {
+/** The resolved values that it needs. */
+export interface DcsCallsConfig extends OriginGateConfig, EventQueueConfig, CallHistoryConfig {
   readonly orgId: string;
   readonly regions: Regions;
   readonly segmentIds: SegmentIds;
-  /** Whether visitors of a region whose breaker is not closed are asked about at the default origin. */
+  /** Whether visitors of a region whose breaker is open are asked about at the default origin. */
   readonly failover: boolean;
-  readonly failureCooldownMs: number;
-  readonly noDataIntervalMs: number;
-}
-
-/** One call: whose region is asked (of nobody: the default origin), and what is sent. */
-interface Call<T> extends Exchange<T> {
-  readonly visitor: Visitor;
 }
 
 /** What became of the calls, and how the servers are. No identifiers. */
 export interface DcsStats {
-  /** Calls made to the DCS. */
+  /** Requests sent to the DCS. */
   readonly calls: number;
-  /** Calls that are running or waiting for their turn. */
+  /** Calls that are running or waiting. */
   readonly inFlight: number;
   /** The state of each server that was asked, by origin. */
   readonly origins: Readonly<Record<string, OriginStats>>;
@@ -44,116 +41,166 @@ export interface DcsStats {
 
 /** All that anybody needs of the DCS. Visitors are told apart by their cache key. */
 export interface Dcs {
+  /** Asks the DCS of the visitor's region. May end before it returns. */
+  lookup(key: string, question: Question, observer: CallObserver): Call;
   /**
-   * Asks the DCS of the visitor's region, or joins the call that asks the same and is already running.
-   * @throws {DcsError} by rejection
+   * Tells the DCS of the visitor's region something, after all that was asked and told before, once.
+   * @param isStranger whether nothing is known about the visitor: such events are dropped first
+   * @throws {AamError} `ERR_AAM_EVENT_TOO_LARGE`
    */
-  lookup(key: string, question: Question): Promise<DcsReply>;
+  sendEvent(key: string, question: Question, isStranger: boolean, observer: CallObserver): Call;
   /**
-   * Tells the DCS of the visitor's region something, after all that was asked and told before.
-   * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
+   * Has the DCS opt the visitor out, for good. Nothing holds it but a running call about the visitor; what else waits to be
+   * asked and told of them is not.
    */
-  sendEvent(key: string, question: Question): Promise<DcsReply>;
-  /**
-   * Has the DCS opt the visitor out, for good. Events that wait to be sent for this visitor are dropped.
-   * @throws {DcsError} by rejection
-   */
-  optOut(key: string, visitor: Visitor): Promise<void>;
-  /** Ends all calls about a visitor with this reason: nothing more is sent, and connections in use are closed. */
+  optOut(key: string, visitor: Visitor, observer: CallObserver): Call;
+  /** Ends all calls about a visitor with this reason, but for opt-outs: nothing more is sent. */
   abandon(key: string, reason: Exclusion): void;
   /** Why a lookup of this visitor would fail at once, without a call. */
-  unavailableReason(key: string, visitor: Visitor): DcsError | undefined;
-  /** Whether a lookup of this visitor would probe a server that was failing: not something to wait for. */
-  isProbe(visitor: Visitor): boolean;
-  /** Milliseconds until a call about this visitor may be made; 0 if one may be made now. */
+  unavailable(key: string, visitor: Visitor): DcsFailure | undefined;
+  /** Milliseconds after which to try again to look this visitor up; 0 if it can be tried now. */
   retryInMs(key: string, visitor: Visitor): number;
+  /** Whether an event is running, or is the next call about its visitor and nothing holds it back. */
+  isImminent(event: Call): boolean;
   stats(): DcsStats;
   /**
-   * Ends running lookups with `closed` and frees sockets and timers. Waiting events have as long as one call may take to
-   * be sent. Can be called twice.
+   * Ends lookups with `closed` and frees sockets and timers. Opt-outs and events have as long as one call may take. Can be
+   * called twice.
    */
   close(): Promise<void>;
 }
 
+interface Running {
+  readonly origin: Origin;
+  exchange: Exchange | undefined;
+  /** It is tried again when its connection is free. */
+  isForLater: boolean;
+}
+
+interface Origin {
+  readonly url: URL;
+  readonly gate: OriginGate;
+}
+
+/** What says that a server is not well. A visitor whom it will not serve does not. */
+const FAILURES: ReadonlySet<DcsFailure['reason']> = new Set([
+  'timeout',
+  'network',
+  'http-status',
+  'bad-reply',
+] as const);
+/** So many different questions about one visitor at a time are no visitor any more. */
+const MAX_LOOKUPS_PER_VISITOR = 8;
+
 export class DcsCalls implements Dcs {
   readonly #config: DcsCallsConfig;
-  readonly #lane: VisitorLane;
-  readonly #gates = new Map<string, OriginGate>();
-  /** The same, without writing out the origin: that takes longer than all the rest of finding it. */
-  readonly #gateByUrl = new WeakMap<URL, OriginGate>();
-  readonly #http: HttpExchange;
+  readonly #clock: Clock;
+  readonly #transport: Transport;
   readonly #writer: RequestWriter;
+  readonly #history: CallHistory;
+  readonly #lane: VisitorLane;
   readonly #events: EventQueue;
+  readonly #origins = new Map<string, Origin>();
+  /** The same, without writing out the origin: that takes longer than all the rest of finding it. */
+  readonly #originByUrl = new WeakMap<URL, Origin>();
+  readonly #running = new Map<Call, Running>();
+  #sent = 0;
   #closing: Promise<void> | undefined;
+  /** Called when a call is over, while something waits for all of them. */
+  #onOver: () => void = () => {};
 
-  constructor(config: DcsCallsConfig) {
+  constructor(config: DcsCallsConfig, transport: Transport, clock: Clock) {
     this.#config = config;
-    this.#lane = new VisitorLane(config);
-    this.#events = new EventQueue(config, this.#lane);
+    this.#clock = clock;
+    this.#transport = transport;
     this.#writer = new RequestWriter(config.orgId, config.segmentIds);
-    this.#http = new HttpExchange(config);
+    this.#history = new CallHistory(config, () => clock.nowMs());
+    this.#events = new EventQueue(config, clock, {
+      gatesFor: ({ region }) => {
+        const home = this.#originOf(this.#config.regions.originOf(region));
+        return { home: home.gate, target: this.#insteadOf(home).gate };
+      },
+      advance: (key) => this.#lane.advance(key),
+      drop: (event) => {
+        this.#lane.takeWaiting(event.key, (call) => call === event);
+        event.phase = 'over';
+        this.#events.ended('dropped');
+        event.end({ isDropped: true });
+        this.#lane.advance(event.key);
+      },
+    });
+    this.#lane = new LocalVisitorLane(clock, this.#history, {
+      begin: (call) => this.#begin(call),
+      offer: (event) => this.#events.offer(event),
+      reject: (call, why) => this.#reject(call, why),
+    });
   }
 
   stats(): DcsStats {
     return {
-      calls: this.#http.calls,
+      calls: this.#sent,
       inFlight: this.#lane.size,
-      origins: Object.fromEntries([...this.#gates].map(([origin, gate]) => [origin, gate.stats()])),
+      origins: Object.fromEntries([...this.#origins].map(([name, { gate }]) => [name, gate.stats()])),
       events: this.#events.stats(),
     };
   }
 
-  unavailableReason(key: string, visitor: Visitor): DcsError | undefined {
-    if (this.#closing !== undefined) return closedError();
-    return this.#lane.unavailableReason(key) ?? this.#gateOf(this.#originFor(visitor)).unavailableReason();
-  }
-
-  isProbe(visitor: Visitor): boolean {
-    return this.#gateOf(this.#originFor(visitor)).isBroken;
+  unavailable(key: string, visitor: Visitor): DcsFailure | undefined {
+    if (this.#closing !== undefined) return CLOSED;
+    return this.#history.unavailable(key) ?? this.#originFor(visitor).gate.unavailable;
   }
 
   retryInMs(key: string, visitor: Visitor): number {
-    return Math.max(this.#lane.cooldownMs(key), this.#gateOf(this.#originFor(visitor)).retryInMs());
+    return Math.max(this.#history.retryInMs(key), this.#originFor(visitor).gate.retryInMs);
   }
 
-  lookup(key: string, question: Question): Promise<DcsReply> {
-    if (this.#closing !== undefined) return Promise.reject(closedError());
-    return this.#lane.lookup(key, question.variant, (controller) => this.#call(this.#callFor(question), controller));
+  isImminent(event: Call): boolean {
+    if (event.phase === 'running') return !event.hasEnded;
+    if (event.phase !== 'waiting' || !this.#lane.isNext(event)) return false;
+    const { gate } = this.#originFor(event);
+    return gate.closedBecause === undefined && this.#history.unavailable(event.key) === undefined;
   }
 
-  async sendEvent(key: string, question: Question): Promise<DcsReply> {
-    if (this.#closing !== undefined) throw closedError();
-    const call = this.#callFor(question);
-    // Too large, it is refused before it waits for its turn.
-    call.request(this.#originFor(question.visitor));
-    return this.#events.send(
-      key,
-      (controller) => this.#call(call, controller),
-      () => this.#gateOf(this.#originFor(question.visitor)).retryInMs(),
-    );
+  lookup(key: string, question: Question, observer: CallObserver): Call {
+    const call = this.#callFor('lookup', key, question, observer);
+    const lookups = this.#lane.callsAbout(key).filter(({ kind }) => kind === 'lookup').length;
+    const why = this.#closing !== undefined ? CLOSED : lookups < MAX_LOOKUPS_PER_VISITOR ? undefined : TOO_MANY_LOOKUPS;
+    if (why === undefined) this.#lane.add(call);
+    else this.#reject(call, why);
+    return call;
   }
 
-  async optOut(key: string, visitor: Visitor): Promise<void> {
-    if (this.#closing !== undefined) throw closedError();
-    this.abandon(key, 'opted-out');
-    await this.#lane.event(key, (controller) =>
-      this.#call(
-        {
-          visitor: {},
-          request: () => this.#writer.optOutRequest(visitor),
-          isRepeatable: true,
-          read: (response) => {
-            response.discard();
-            return replyToOptOut(response.errorHeader);
-          },
-        },
-        controller,
-      ),
-    ).reply;
+  sendEvent(key: string, question: Question, isStranger: boolean, observer: CallObserver): Call {
+    const event = this.#callFor('event', key, question, observer);
+    if (this.#closing !== undefined) {
+      this.#reject(event, CLOSED);
+      return event;
+    }
+    this.#lane.add(event);
+    if (event.phase === 'waiting') this.#events.add(event, isStranger);
+    return event;
+  }
+
+  optOut(key: string, visitor: Visitor, observer: CallObserver): Call {
+    const request = this.#writer.optOutRequest(visitor);
+    // An opt-out is not about a region, and one that arrives twice is one.
+    const call = new Call({ kind: 'opt-out', key, region: undefined, request, isRepeatable: true, observer });
+    if (this.#closing !== undefined) {
+      this.#reject(call, CLOSED);
+      return call;
+    }
+    const why = WITHDRAWN['opted-out'];
+    this.#rejectWaiting(key, why);
+    for (const other of this.#lane.callsAbout(key)) if (other.phase === 'queued') this.#endCurrent(other, why);
+    this.#lane.add(call);
+    return call;
   }
 
   abandon(key: string, reason: Exclusion): void {
-    this.#lane.abandon(key, new DcsError(reason, 'the visitor does not agree any more'));
+    const why = WITHDRAWN[reason === 'no-consent' ? 'no-consent' : 'opted-out'];
+    this.#rejectWaiting(key, why);
+    for (const call of this.#lane.callsAbout(key)) if (call.kind !== 'opt-out') this.#endCurrent(call, why);
+    this.#lane.advance(key);
   }
 
   close(): Promise<void> {
@@ -162,71 +209,241 @@ export class DcsCalls implements Dcs {
   }
 
   async #close(): Promise<void> {
-    this.#lane.abandonLookups(closedError());
-    await this.#events.settled(this.#config.timeoutMs);
-    this.#lane.abandonAll(closedError());
-    await this.#http.destroy(closedError());
+    this.#endAll(({ kind }) => kind === 'lookup');
+    await this.#settledWithin(this.#config.timeoutMs);
+    this.#endAll(() => true);
+    await this.#transport.destroy(CLOSED);
+  }
+
+  #endAll(isMeant: (call: Call) => boolean): void {
+    for (const key of this.#lane.keys()) {
+      for (const call of this.#lane.takeWaiting(key, isMeant)) this.#reject(call, CLOSED);
+      const [current] = this.#lane.callsAbout(key);
+      if (current !== undefined && current.phase !== 'waiting' && isMeant(current)) this.#endCurrent(current, CLOSED);
+      this.#lane.advance(key);
+    }
+  }
+
+  /** When all calls have ended, at the latest after this time. */
+  #settledWithin(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const hasCalls = () => this.#lane.keys().some((key) => this.#lane.callsAbout(key).some((call) => !call.hasEnded));
+      if (!hasCalls()) {
+        resolve();
+        return;
+      }
+      const cancel = this.#clock.after(timeoutMs, resolve, true);
+      this.#onOver = () => {
+        if (hasCalls()) return;
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** Where to ask about a visitor now. */
+  #originFor({ region }: { readonly region?: number | undefined }): Origin {
+    return this.#insteadOf(this.#originOf(this.#config.regions.originOf(region)));
   }
 
   /**
-   * Where to ask about a visitor. The DCS of any region answers for any visitor, only more slowly: so the default origin
-   * stands in for a region, but only as long as the region's breaker lets nobody through.
+   * The default origin stands in for a region, since the DCS of any region answers for any visitor, only more slowly; but
+   * only as long as the region's breaker lets nobody through.
    */
-  #originFor(visitor: Visitor): URL {
-    const { regions, failover } = this.#config;
-    const origin = regions.originOf(visitor.region);
-    const standIn = regions.originOf(undefined);
-    const isNeeded = failover && this.#gateOf(origin).unavailableReason()?.reason === 'circuit-open';
-    return isNeeded && this.#gateOf(standIn).unavailableReason() === undefined ? standIn : origin;
+  #insteadOf(home: Origin): Origin {
+    if (!this.#config.failover || home.gate.closedBecause?.reason !== 'circuit-open') return home;
+    const standIn = this.#originOf(this.#config.regions.originOf(undefined));
+    return standIn.gate.unavailable === undefined ? standIn : home;
   }
 
-  #gateOf(url: URL): OriginGate {
-    const present = this.#gateByUrl.get(url);
-    if (present !== undefined) return present;
-    const gate = this.#gates.get(url.origin) ?? new OriginGate(this.#config);
-    this.#gates.set(url.origin, gate);
-    this.#gateByUrl.set(url, gate);
-    return gate;
-  }
-
-  #callFor(question: Question): Call<DcsReply> {
-    return {
-      visitor: question.visitor,
-      request: ({ origin }) => this.#writer.eventRequest(question, origin),
-      isRepeatable: question.signals === '',
-      read: async (response) => replyFromBody(await response.text(), response.errorHeader),
+  #originOf(url: URL): Origin {
+    const present = this.#originByUrl.get(url) ?? this.#origins.get(url.origin);
+    if (present !== undefined) {
+      this.#originByUrl.set(url, present);
+      return present;
+    }
+    const origin: Origin = {
+      url,
+      gate: new OriginGate(this.#config, this.#clock, {
+        start: (call) => this.#send(call, origin),
+        turnAway: (call, why) => this.#turnAway(call, origin, why),
+        changed: () => this.#events.pump(),
+      }),
     };
+    this.#origins.set(url.origin, origin);
+    this.#originByUrl.set(url, origin);
+    return origin;
   }
 
-  async #call<T>(call: Call<T>, controller: AbortController): Promise<T> {
-    const { timeoutMs } = this.#config;
-    const origin = this.#originFor(call.visitor);
-    const { signal } = controller;
-    // undici does not look at the signal while it waits for a connection.
-    const ended = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
-    const timer = setTimeout(() => {
-      controller.abort(new DcsError('timeout', `the DCS did not answer within ${timeoutMs} ms`));
-    }, timeoutMs);
-    try {
-      const run = () => Promise.race([ended, this.#http.send(origin, call, signal)]);
-      return await Promise.race([ended, this.#gateOf(origin).run(run, signal)]);
-    } catch (error) {
-      if (error instanceof DcsError) throw error;
-      throw new DcsError('network', `the call to the DCS failed: ${codeOf(error)}`);
-    } finally {
-      clearTimeout(timer);
+  #callFor(kind: CallKind, key: string, question: Question, observer: CallObserver): Call {
+    const { region } = question.visitor;
+    const request = this.#writer.eventRequest(question, this.#config.regions.originOf(region).origin);
+    // What tells the DCS something must arrive once.
+    return new Call({ kind, key, region, request, isRepeatable: question.signals === '', observer });
+  }
+
+  /** The turn of a call has come. */
+  #begin(call: Call): void {
+    if (call.kind === 'lookup') {
+      this.#originFor(call).gate.enter(call);
+      return;
+    }
+    const origin = this.#originFor(call);
+    if (call.kind === 'event') this.#events.left(call);
+    origin.gate.begin(call);
+    this.#send(call, origin);
+  }
+
+  /** A lookup that was queued when its origin closed may find another one open. */
+  #turnAway(call: Call, from: Origin, why: DcsFailure): void {
+    const wasQueued = call.phase === 'queued';
+    const instead = this.#originFor(call);
+    if (wasQueued && instead !== from && instead.gate.unavailable === undefined) instead.gate.enter(call);
+    else this.#reject(call, why);
+  }
+
+  #send(call: Call, origin: Origin): void {
+    const running: Running = { origin, exchange: undefined, isForLater: false };
+    this.#running.set(call, running);
+    call.phase = 'running';
+    call.observer.began();
+    const exchange = this.#transport.send(
+      {
+        origin: origin.url,
+        request: call.request,
+        isRepeatable: call.isRepeatable,
+        readsBody: call.kind !== 'opt-out',
+      },
+      {
+        attempted: () => {
+          this.#sent++;
+          this.#history.sent(call.key);
+        },
+        settled: (result) => this.#settled(call, running, result),
+        released: () => this.#released(call, running),
+      },
+    );
+    running.exchange = exchange;
+    // Ended by what it has set off itself.
+    if (call.hasEnded && call.phase === 'running' && this.#running.has(call)) exchange.abort();
+  }
+
+  #settled(call: Call, running: Running, result: HttpAnswer | DcsFailure): void {
+    // It was ended before, and counted.
+    if (call.hasEnded) return;
+    const reply = 'body' in result ? readReply(call, result) : result;
+    const { gate } = running.origin;
+    if (!('reason' in reply)) {
+      gate.settle(call, 'success');
+      this.#events.answered(call.key);
+      if (call.kind === 'event') this.#events.ended('sent');
+      call.end({ reply });
+      return;
+    }
+    gate.settle(call, outcomeOf(reply));
+    if (reply.reason === 'rate-limited') gate.pause(reply.retryAfterMs);
+    this.#note(call, reply);
+    if (call.kind === 'event' && reply.reason === 'rate-limited' && this.#closing === undefined) {
+      // Turned away unread.
+      running.isForLater = true;
+      return;
+    }
+    if (call.kind === 'event') this.#events.ended('failed');
+    call.end({ failure: reply });
+  }
+
+  #released(call: Call, { origin, isForLater }: Running): void {
+    this.#running.delete(call);
+    if (isForLater && !call.hasEnded) {
+      call.phase = 'waiting';
+      origin.gate.release(call.kind);
+      this.#events.addAgain(call);
+      if (!call.hasEnded) {
+        this.#lane.leaveForLater(call);
+        return;
+      }
+    } else {
+      origin.gate.release(call.kind);
+    }
+    call.phase = 'over';
+    this.#lane.leave(call);
+    this.#onOver();
+  }
+
+  /** What a failure means for other calls about the visitor. */
+  #note({ key }: Call, failure: DcsFailure): void {
+    switch (failure.reason) {
+      case 'denylisted':
+        this.#history.denylist(key, failure.dcsCode as number);
+        return;
+      case 'opted-out':
+      case 'invalid-id':
+      case 'refused':
+        // An answer, and no failure. It is the answer to those who wait for their turn as well.
+        this.#rejectWaiting(key, failure);
+        return;
+      case 'no-consent':
+      case 'closed':
+        return;
+      default:
+        this.#history.failed(key, failure);
     }
   }
+
+  /** Ends the calls about a visitor that wait for their turn, but for opt-outs. */
+  #rejectWaiting(key: string, failure: DcsFailure): void {
+    for (const call of this.#lane.takeWaiting(key, ({ kind }) => kind !== 'opt-out')) this.#reject(call, failure);
+  }
+
+  /** Ends a call that has its turn. One that has been sent is over when its connection has closed. */
+  #endCurrent(call: Call, failure: DcsFailure): void {
+    if (call.hasEnded) return;
+    const running = this.#running.get(call);
+    if (running === undefined) {
+      for (const { gate } of this.#origins.values()) gate.leave(call);
+      this.#reject(call, failure);
+      return;
+    }
+    running.origin.gate.settle(call, 'neutral');
+    if (call.kind === 'event') this.#events.ended('failed');
+    call.end({ failure });
+    running.exchange?.abort();
+  }
+
+  /** Ends a call that has not been sent. */
+  #reject(call: Call, failure: DcsFailure): void {
+    call.phase = 'over';
+    if (call.kind === 'event' && !call.hasEnded) {
+      this.#events.left(call);
+      this.#events.ended('failed');
+    }
+    call.end({ failure });
+    this.#lane.leave(call);
+    this.#onOver();
+  }
 }
 
-function closedError(): DcsError {
-  return new DcsError('closed', 'close() was called');
+/** The answer of the DCS, or what is wrong with it. */
+function readReply({ kind }: Call, { body, errorHeader }: HttpAnswer): DcsReply | DcsFailure {
+  try {
+    return kind === 'opt-out' ? replyToOptOut(errorHeader) : replyFromBody(body, errorHeader);
+  } catch (error) {
+    return error instanceof DcsError ? error : UNREADABLE;
+  }
 }
 
-/** The parser's errors come without a code. */
-function codeOf(error: unknown): string {
-  const { code, name } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' ? code : name;
+function outcomeOf({ reason }: DcsFailure): CallOutcome {
+  if (reason === 'rate-limited' || reason === 'closed') return 'neutral';
+  return FAILURES.has(reason) ? 'failure' : 'success';
 }
+
+const CLOSED: DcsFailure = { reason: 'closed', message: 'close() was called.' };
+const UNREADABLE: DcsFailure = { reason: 'bad-reply', message: 'The answer of the DCS could not be used.' };
+const TOO_MANY_LOOKUPS: DcsFailure = {
+  reason: 'overloaded',
+  message: 'Call not made: too many different lookups of this visitor are waiting.',
+};
+const WITHDRAWN: Readonly<Record<'no-consent' | 'opted-out', DcsFailure>> = {
+  'no-consent': { reason: 'no-consent', message: 'The visitor withdrew consent.' },
+  'opted-out': { reason: 'opted-out', message: 'The visitor opted out.' },
+};

@@ -1,14 +1,21 @@
 /**
- * Owns: the sockets. One call on a kept-alive pool, its one retry, and its answer, bounded in size and read as text. Who is
- * asked about, when, and what the text means is not known here. Next: dcs-calls.ts.
+ * Owns: one call on the wire: its deadline, its one retry, and its answer, bounded in size and read as text. Who is called
+ * about whom, when, and what the text means is not known here. Next: dcs-calls.ts.
  */
-import { Agent, type Dispatcher } from 'undici';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Dispatcher } from 'undici';
+import {
+  type Connection,
+  type Connections,
+  type DcsDispatcher,
+  ForeignConnections,
+  OwnConnections,
+} from './connections';
 import { Connector } from './connector';
-import { DcsError } from './protocol/dcs-error';
+import type { Clock } from './flow/clock';
+import { Deadlines } from './flow/deadlines';
+import type { DcsFailure } from './protocol/dcs-error';
 import type { DcsRequest } from './protocol/request';
-
-/** What sends requests: an Agent, ProxyAgent or other dispatcher of undici. */
-export type DcsDispatcher = Pick<Dispatcher, 'request'>;
 
 /** The resolved values that it needs. */
 export interface HttpExchangeConfig {
@@ -16,147 +23,245 @@ export interface HttpExchangeConfig {
   readonly dispatcher: DcsDispatcher | undefined;
   /** What goes into the Host header: it tells the DCS which partner is calling. */
   readonly partnerHost: string;
-  /** Deadline of one call. */
+  /** Deadline of one call, from asking for a connection on. */
   readonly timeoutMs: number;
-  /** Sockets per origin. */
+  /** Connections that are kept for each origin. */
   readonly connections: number;
-  /** A monotonic clock. */
-  readonly nowMs: () => number;
-}
-
-/** What is sent, and how its answer is read. */
-export interface Exchange<T> {
-  readonly request: (origin: URL) => DcsRequest;
-  /** Whether it does no harm when the DCS gets it twice. */
-  readonly isRepeatable: boolean;
-  readonly read: (response: HttpResponse) => Promise<T> | T;
 }
 
 /** An answer with HTTP status 200. */
-export interface HttpResponse {
+export interface HttpAnswer {
+  /** Empty where only the head was asked for. */
+  readonly body: string;
   /** The header `X-Error`. */
   readonly errorHeader: string | undefined;
-  /** The body, at most 256 KB. */
-  text(): Promise<string>;
-  /** Instead of {@link text}, where the body does not matter. */
-  discard(): void;
+}
+
+/** What is to be sent. */
+export interface Outgoing {
+  readonly origin: URL;
+  readonly request: DcsRequest;
+  /** Whether it does no harm when the DCS gets it twice. */
+  readonly isRepeatable: boolean;
+  /** Whether the body of the answer matters. */
+  readonly readsBody: boolean;
+}
+
+/** Whoever sends is told what becomes of it. None of these may throw. */
+export interface ExchangeObserver {
+  /** It is sent, or sent again. */
+  attempted(): void;
+  /** Once, unless it was aborted before. */
+  settled(result: HttpAnswer | DcsFailure): void;
+  /** Once, and last: its connection is free again, or closed. */
+  released(): void;
+}
+
+/** A call on the wire. */
+export interface Exchange {
+  /** Ends it without a result. It is over when its connection has closed: until then the server may be working on it. */
+  abort(): void;
+}
+
+/** What sends calls. The tests of flow control have one without a network. */
+export interface Transport {
+  send(outgoing: Outgoing, observer: ExchangeObserver): Exchange;
+  /** Closes all connections. Calls on the wire end with `failure`. */
+  destroy(failure: DcsFailure): Promise<void>;
 }
 
 const FORM = 'application/x-www-form-urlencoded';
 const MAX_REPLY_BYTES = 262_144;
-/** Of an answer that will not be read: so much is drained to keep the socket, beyond it the socket goes. */
+/** Of an answer that is not read, this much is drained to keep the connection; beyond it the connection is closed. */
 const MAX_DRAINED_BYTES = 16_384;
-/** Well under the minute after which load balancers commonly close; a server that says less is believed. */
-const KEEP_ALIVE_MS = 20_000;
 
-export class HttpExchange {
-  readonly #config: HttpExchangeConfig;
-  readonly #connector: Connector;
-  readonly #agent: Agent;
-  readonly #dispatcher: DcsDispatcher;
-  #calls = 0;
+export class HttpTransport implements Transport {
+  readonly #connections: Connections;
+  readonly #deadlines: Deadlines;
+  readonly #timeoutMs: number;
+  readonly #headers: readonly string[];
+  readonly #formHeaders: readonly string[];
+  readonly #running = new Set<HttpExchange>();
 
-  constructor(config: HttpExchangeConfig) {
-    this.#config = config;
-    this.#connector = new Connector(config.timeoutMs, config.nowMs);
-    this.#agent = new Agent({
-      connections: config.connections,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // The call's own deadline covers all of these; the pool's timers have a resolution of half a second.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: this.#connector.connect,
+  constructor(config: HttpExchangeConfig, clock: Clock) {
+    const { dispatcher, partnerHost, timeoutMs, connections } = config;
+    this.#connections =
+      dispatcher === undefined
+        ? new OwnConnections(new Connector(timeoutMs), connections)
+        : new ForeignConnections(dispatcher);
+    this.#deadlines = new Deadlines(timeoutMs, clock);
+    this.#timeoutMs = timeoutMs;
+    // fetch() would silently send the host of the URL instead.
+    this.#headers = ['host', partnerHost];
+    this.#formHeaders = [...this.#headers, 'content-type', FORM];
+  }
+
+  send(outgoing: Outgoing, observer: ExchangeObserver): Exchange {
+    const { method, path, body } = outgoing.request;
+    const exchange = new HttpExchange(
+      this.#connections,
+      outgoing,
+      {
+        path,
+        method,
+        headers: (body === undefined ? this.#headers : this.#formHeaders) as string[],
+        body: body ?? null,
+      },
+      {
+        attempted: () => observer.attempted(),
+        settled: (result) => observer.settled(result),
+        released: () => {
+          this.#deadlines.clear(deadline);
+          this.#running.delete(exchange);
+          observer.released();
+        },
+      },
+    );
+    const deadline = this.#deadlines.set(() => {
+      exchange.fail({ reason: 'timeout', message: `The DCS did not answer within ${this.#timeoutMs} ms.` });
     });
-    // Whether a socket was a kept-alive one is known of our own only: with the site's dispatcher nothing is repeated.
-    this.#dispatcher = config.dispatcher ?? this.#agent.compose(noting);
+    this.#running.add(exchange);
+    exchange.start();
+    return exchange;
   }
 
-  /** Requests sent since construction. */
-  get calls(): number {
-    return this.#calls;
-  }
-
-  /** Closes all sockets, those that are still opening too. */
-  async destroy(reason: Error): Promise<void> {
-    const destroyed = this.#agent.destroy();
-    this.#connector.destroy(reason);
-    await destroyed;
-  }
-
-  /**
-   * One call; a second one only where the first has met a kept-alive socket that the server was closing, and no byte of
-   * an answer has come: nearly always the server has not read it. Nearly: so never of what must not arrive twice. Both
-   * have the one deadline.
-   */
-  async send<T>(origin: URL, call: Exchange<T>, signal: AbortSignal): Promise<T> {
-    const startedAtMs = this.#config.nowMs();
-    const attempt: Attempt = { hasAnswer: false };
-    try {
-      return await this.#ask(origin, call, signal, attempt);
-    } catch (error) {
-      const isStaleSocket = !attempt.hasAnswer && this.#connector.isOfSocketOpenBefore(error, startedAtMs);
-      if (!call.isRepeatable || !isStaleSocket || signal.aborted) throw error;
-      return this.#ask(origin, call, signal, attempt);
-    }
-  }
-
-  async #ask<T>(origin: URL, { request, read }: Exchange<T>, signal: AbortSignal, attempt: Attempt): Promise<T> {
-    this.#calls++;
-    const { nowMs, partnerHost, timeoutMs } = this.#config;
-    const startedAtMs = nowMs();
-    const { method, path, body } = request(origin);
-    const options: Noted<Dispatcher.RequestOptions> = {
-      origin,
-      path,
-      method,
-      // fetch() would silently send the host of the URL instead.
-      headers: body === undefined ? { host: partnerHost } : { host: partnerHost, 'content-type': FORM },
-      body: body ?? null,
-      signal,
-      [ATTEMPT]: attempt,
-    };
-    const response = await this.#dispatcher.request(options);
-    const refusal = refusalOfHead(response);
-    if (refusal !== undefined) {
-      drain(response.body, timeoutMs - (nowMs() - startedAtMs));
-      throw refusal;
-    }
-    const { body: answer } = response;
-    return read({
-      errorHeader: single(response.headers['x-error']),
-      text: () => readText(answer),
-      discard: () => drain(answer, timeoutMs),
-    });
+  async destroy(failure: DcsFailure): Promise<void> {
+    for (const exchange of this.#running) exchange.fail(failure);
+    await this.#connections.destroy();
   }
 }
 
-interface Attempt {
+/** Handles the events of undici for one call, so that a call takes one object and no stream. */
+class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
+  readonly #connections: Connections;
+  readonly #outgoing: Outgoing;
+  readonly #options: Dispatcher.DispatchOptions;
+  readonly #observer: ExchangeObserver;
+  #connection: Connection | undefined;
+  #hasAnswer = false;
+  #isSettled = false;
+  #isOver = false;
+  #errorHeader: string | undefined;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(
+    connections: Connections,
+    outgoing: Outgoing,
+    options: Dispatcher.DispatchOptions,
+    observer: ExchangeObserver,
+  ) {
+    this.#connections = connections;
+    this.#outgoing = outgoing;
+    this.#options = options;
+    this.#observer = observer;
+  }
+
+  start(): void {
+    this.#attempt(this.#connections.take(this.#outgoing.origin));
+  }
+
+  abort(): void {
+    this.#isSettled = true;
+    this.#close();
+  }
+
+  /** Ends it with a failure, where it has no result yet. */
+  fail(failure: DcsFailure): void {
+    this.#settle(failure);
+    this.#close();
+  }
+
+  onRequestStart(): void {}
+
   /** The first byte of an answer has come. */
-  hasAnswer: boolean;
+  onResponseStarted(): void {
+    this.#hasAnswer = true;
+  }
+
+  onResponseStart(_controller: unknown, statusCode: number, headers: IncomingHttpHeaders): void {
+    this.#hasAnswer = true;
+    // Interim answers, such as 103 Early Hints.
+    if (statusCode < 200) return;
+    const failure = failureOfHead(statusCode, headers);
+    if (failure !== undefined) {
+      this.#settle(failure);
+      return;
+    }
+    this.#errorHeader = single(headers['x-error']);
+    if (!this.#outgoing.readsBody) this.#settle({ body: '', errorHeader: this.#errorHeader });
+  }
+
+  onResponseData(_controller: unknown, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#isSettled) {
+      if (this.#bytes > MAX_DRAINED_BYTES) this.#close();
+    } else if (this.#bytes > MAX_REPLY_BYTES) {
+      this.fail({ reason: 'bad-reply', message: `The DCS answered more than ${MAX_REPLY_BYTES} bytes.` });
+    } else {
+      this.#chunks.push(chunk);
+    }
+  }
+
+  onResponseEnd(): void {
+    if (this.#isOver) return;
+    const { length } = this.#chunks;
+    const body = length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+    this.#isOver = true;
+    this.#connection?.release();
+    this.#settle({ body: body.toString('utf8'), errorHeader: this.#errorHeader });
+    this.#observer.released();
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    if (this.#isOver) return;
+    // Nearly always the server was closing a kept connection and has not read the call. Nearly: so nothing is repeated
+    // that must not arrive twice.
+    const isStaleConnection = this.#connection?.isKept === true && !this.#hasAnswer && !this.#isSettled;
+    if (isStaleConnection && this.#outgoing.isRepeatable) {
+      this.#connection?.destroy(() => {});
+      this.#attempt(this.#connections.takeNew(this.#outgoing.origin));
+      return;
+    }
+    this.fail({ reason: 'network', message: `The call to the DCS failed: ${codeOf(error)}.` });
+  }
+
+  #attempt(connection: Connection): void {
+    this.#connection = connection;
+    this.#observer.attempted();
+    try {
+      connection.dispatch(this.#options, this);
+    } catch (error) {
+      this.onResponseError(undefined, error as Error);
+    }
+  }
+
+  #settle(result: HttpAnswer | DcsFailure): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#chunks = [];
+    this.#observer.settled(result);
+  }
+
+  #close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#chunks = [];
+    const closed = () => this.#observer.released();
+    if (this.#connection === undefined) queueMicrotask(closed);
+    else this.#connection.destroy(closed);
+  }
 }
-
-/** In the options of a request, where nobody else looks for it. */
-const ATTEMPT = Symbol('attempt');
-type Noted<Options> = Options & { readonly [ATTEMPT]?: Attempt };
-
-/** Notes in an attempt that its answer has begun. */
-const noting: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
-  const { [ATTEMPT]: attempt } = options as Noted<Dispatcher.DispatchOptions>;
-  const onResponseStarted = () => {
-    if (attempt !== undefined) attempt.hasAnswer = true;
-  };
-  return dispatch(options, Object.assign(handler, { onResponseStarted }));
-};
 
 /** Why the body of an answer is not even looked at. */
-function refusalOfHead({ statusCode, headers }: Dispatcher.ResponseData): DcsError | undefined {
-  if (statusCode !== 200) {
-    const message = `the DCS answered HTTP ${statusCode}`;
-    if (statusCode !== 429) return new DcsError('http-status', message);
-    return new DcsError('rate-limited', message, { retryAfterMs: retryAfterMsOf(single(headers['retry-after'])) });
+function failureOfHead(statusCode: number, headers: IncomingHttpHeaders): DcsFailure | undefined {
+  if (statusCode === 429) {
+    const retryAfterMs = retryAfterMsOf(single(headers['retry-after']));
+    return { reason: 'rate-limited', message: 'The DCS is rate limiting (HTTP 429).', retryAfterMs };
   }
+  if (statusCode !== 200) return { reason: 'http-status', message: `The DCS answered HTTP ${statusCode}.` };
   if (/^(?:identity)?$/i.test(single(headers['content-encoding']) ?? '')) return undefined;
-  return new DcsError('bad-reply', 'the DCS answered with a content encoding that was not asked for');
+  return { reason: 'bad-reply', message: 'The DCS answered with a content encoding that was not asked for.' };
 }
 
 /** Seconds or a date, as HTTP has it; undefined for what is neither, or is over. */
@@ -165,34 +270,12 @@ function retryAfterMsOf(text = ''): number | undefined {
   return waitMs > 0 ? waitMs : undefined;
 }
 
-/** By events: an iterator of the stream costs as much as all the rest of reading. */
-function readText(body: Dispatcher.ResponseData['body']): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    body.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk);
-      // And with it the socket.
-      else body.destroy(new DcsError('bad-reply', `the DCS answered more than ${MAX_REPLY_BYTES} bytes`));
-    });
-    body.on('error', reject);
-    body.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-    body.once('close', () => {
-      if (!body.readableEnded) reject(new DcsError('network', 'the answer of the DCS broke off'));
-    });
-  });
+/** The parser's errors come without a code. */
+function codeOf(error: unknown): string {
+  const { code, name } = (error ?? {}) as NodeJS.ErrnoException;
+  return typeof code === 'string' ? code : (name ?? 'unknown');
 }
 
-/**
- * In the background: what it leads to is known, nobody waits for the rest. It has what is left of the call's time.
- * (Not `body.destroy()`: for an answer that has arrived as a whole, that is an `error` event that nobody listens to.)
- */
-function drain(body: Dispatcher.ResponseData['body'], leftMs: number): void {
-  const signal = AbortSignal.timeout(Math.max(0, Math.ceil(leftMs)));
-  body.dump({ limit: MAX_DRAINED_BYTES, signal }).catch(() => {});
-}
-
-function single(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.join(',') : value;
+function single(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'object' ? value.join(',') : value;
 }

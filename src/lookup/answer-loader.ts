@@ -1,15 +1,21 @@
 /**
- * Owns: what the DCS says of a visitor, as segments and how long they stay fresh. It remembers nothing and knows nothing
- * of requests. Next: answer-resolver.ts, which remembers.
+ * Owns: the answers that are still to come. It makes the calls, lets those who ask the same share one, and remembers what
+ * they bring, unless it is out of date by then. Next: answer-resolver.ts, which decides what to serve.
  */
+import type { AnswerCache } from '../cache/answer-cache';
+import { detachedString } from '../cache/detached-string';
 import type { Dcs } from '../dcs/dcs-calls';
+import type { Call, CallResult } from '../dcs/flow/call';
 import { DcsError } from '../dcs/protocol/dcs-error';
 import { ADVICE, type Exclusion } from '../dcs/protocol/error-codes';
 import type { DcsReply } from '../dcs/protocol/reply';
 import type { Question } from '../dcs/protocol/request';
+import { AamError } from '../errors';
+import type { Visitor } from '../identity/visitor';
 import { type DestinationFormats, segmentSetOf } from '../segments/segment-set';
 import { CachedAnswer } from './cached-answer';
 import { ConfigurationAdvice } from './configuration-advice';
+import type { Generations } from './generations';
 
 /** The resolved values that it needs. */
 export interface AnswerLoaderConfig {
@@ -23,15 +29,32 @@ export interface AnswerLoaderConfig {
   };
 }
 
+/** The cache keys of one visitor: all under which something may be remembered, the first being the one to remember by. */
+export type VisitorKeys = readonly [string, ...string[]];
+
+/** Why a call brought no answer. */
+export type NoAnswer = Exclude<CallResult, { readonly reply: DcsReply }>;
+
+/** An answer that is still to come. Everybody who asks the same shares it, each with a deadline of their own. */
+export interface Flight {
+  /**
+   * Settles after the answer was remembered. Rejects with a {@link NoAnswer}, which is no error yet; a rejection that nobody
+   * waits for is not reported as unhandled.
+   */
+  readonly promise: Promise<CachedAnswer>;
+  /** Whether the call probes a server whose breaker is open: nobody should be held for it. */
+  readonly isProbe: boolean;
+}
+
 const MINUTE_MS = 60_000;
 
 /**
  * How long an exclusion holds where the DCS does not say: hours for an id or a country that will not become valid, and
- * for a denylisted id as long as an entry can. (The visitor lane refuses that one for the life of the process anyway.)
+ * for a denylisted id as long as an entry can. (No call is made about that one for the life of the process anyway.)
  */
 const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
   'opted-out': 120 * MINUTE_MS,
-  'no-consent': 0, // never remembered: it is what the request says
+  'no-consent': 0, // not what the DCS says, but the request
   'invalid-id': 360 * MINUTE_MS,
   refused: 60 * MINUTE_MS,
   denylisted: 2_147_483_647,
@@ -40,11 +63,18 @@ const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
 export class AnswerLoader {
   readonly #config: AnswerLoaderConfig;
   readonly #dcs: Dcs;
+  readonly #cache: AnswerCache<CachedAnswer>;
+  readonly #generations: Generations;
   readonly #advice: ConfigurationAdvice;
+  /** By the first of the visitor's keys, oldest first. */
+  readonly #flights = new Map<string, OwnFlight[]>();
+  #events = 0;
 
-  constructor(config: AnswerLoaderConfig, dcs: Dcs) {
+  constructor(config: AnswerLoaderConfig, dcs: Dcs, cache: AnswerCache<CachedAnswer>, generations: Generations) {
     this.#config = config;
     this.#dcs = dcs;
+    this.#cache = cache;
+    this.#generations = generations;
     this.#advice = new ConfigurationAdvice({
       adviceOnCode: ADVICE,
       wantsSegmentIds: config.dcs.segmentIds !== false,
@@ -56,27 +86,104 @@ export class AnswerLoader {
     return this.#advice.given;
   }
 
-  /**
-   * The visitor's segments, or that the DCS does not serve them.
-   * @throws {DcsError} by rejection
-   */
-  ask(key: string, question: Question): Promise<CachedAnswer> {
-    return this.#answerOf(this.#dcs.lookup(key, question), question);
+  /** The lookup that is in flight for this question and not out of date. */
+  lookupOf(key: string, variant: string): Flight | undefined {
+    return this.#flights.get(key)?.findLast((flight) => {
+      return flight.call?.kind === 'lookup' && flight.variant === variant && !this.#isOutdated(flight);
+    });
+  }
+
+  /** The newest event about the visitor whose answer is worth waiting for: it is running or next, and nothing holds it. */
+  imminentEventOf(key: string, variant: string): Flight | undefined {
+    // Nearly always there is none, and every request asks.
+    if (this.#events === 0) return undefined;
+    return this.#flights.get(key)?.findLast(({ call, variant: ofFlight, isAwaited }) => {
+      return call?.kind === 'event' && isAwaited && ofFlight === variant && this.#dcs.isImminent(call);
+    });
+  }
+
+  /** Asks the DCS. */
+  lookup(keys: VisitorKeys, question: Question): Flight {
+    return this.#start(keys, question, true, (key, flight) => this.#dcs.lookup(key, question, flight));
   }
 
   /**
-   * The same after the DCS was told what the question's signals say, once, and after all that it was told before.
-   * @throws {AamError} by rejection: a {@link DcsError}, or `ERR_AAM_EVENT_DROPPED`
+   * Tells the DCS what the question's signals say.
+   * @param isAwaited whether the visitor's next page waits for the answer
+   * @throws {AamError} `ERR_AAM_EVENT_TOO_LARGE`
    */
-  tell(key: string, question: Question): Promise<CachedAnswer> {
-    return this.#answerOf(this.#dcs.sendEvent(key, question), question);
+  sendEvent(keys: VisitorKeys, question: Question, isAwaited: boolean): Flight {
+    const isStranger = !this.#cache.has(keys[0]);
+    return this.#start(keys, question, isAwaited, (key, flight) => {
+      return this.#dcs.sendEvent(key, question, isStranger, flight);
+    });
   }
 
-  async #answerOf(call: Promise<DcsReply>, { visitor }: Question): Promise<CachedAnswer> {
-    const { cache, destinations } = this.#config;
-    const { region: cookieRegion } = visitor;
-    try {
-      const reply = await call;
+  /** Has the DCS opt the visitor out. Settles when that is done. */
+  optOut(key: string, visitor: Visitor): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#dcs.optOut(key, visitor, {
+        began: () => {},
+        ended: (result) => ('reply' in result ? resolve() : reject(errorOf(result))),
+      });
+    });
+  }
+
+  #start(
+    [key, ...others]: VisitorKeys,
+    { variant, visitor }: Question,
+    isAwaited: boolean,
+    call: (key: string, flight: OwnFlight) => Call,
+  ): Flight {
+    const ownKey = detachedString(key);
+    const flight = new OwnFlight([ownKey, ...others], variant, isAwaited, {
+      now: () => this.#generations.now,
+      ended: (result) => this.#ended(flight, visitor, result),
+    });
+    flight.call = call(ownKey, flight);
+    if (flight.call.hasEnded) return flight;
+    const flights = this.#flights.get(ownKey);
+    if (flights === undefined) this.#flights.set(ownKey, [flight]);
+    else flights.push(flight);
+    if (flight.call.kind === 'event') this.#events++;
+    flight.isListed = true;
+    return flight;
+  }
+
+  #ended(flight: OwnFlight, visitor: Visitor, result: CallResult): void {
+    this.#unlist(flight);
+    const answer = this.#answerIn(result, visitor);
+    if (answer === undefined) {
+      flight.reject(result as NoAnswer);
+      return;
+    }
+    if (!this.#isOutdated(flight)) {
+      // What was asked before the event, in another process too, is older than its answer.
+      if (flight.call?.kind === 'event') this.#generations.renew(flight.keys[0]);
+      this.#cache.set(flight.keys[0], flight.variant, answer);
+    }
+    flight.resolve(answer);
+  }
+
+  #unlist(flight: OwnFlight): void {
+    if (!flight.isListed) return;
+    const [key] = flight.keys;
+    const left = this.#flights.get(key)?.filter((each) => each !== flight) ?? [];
+    if (left.length === 0) this.#flights.delete(key);
+    else this.#flights.set(key, left);
+    if (flight.call?.kind === 'event') this.#events--;
+  }
+
+  /** What is still waiting will be asked under the generation of then. */
+  #isOutdated({ keys, beganAt }: OwnFlight): boolean {
+    return beganAt !== undefined && this.#generations.isOutdated(keys, beganAt);
+  }
+
+  /** The visitor's segments, or that the DCS does not serve them; `undefined` for a failure. */
+  #answerIn(result: CallResult, { region: cookieRegion }: Visitor): CachedAnswer | undefined {
+    if ('reply' in result) {
+      const { reply } = result;
+      const { cache, destinations } = this.#config;
       this.#advice.onReply(reply);
       const set = segmentSetOf(reply, destinations);
       const isEmpty = set.ids === '' && set.values === undefined;
@@ -86,16 +193,67 @@ export class AnswerLoader {
         cookieRegion,
         ttlMs: isEmpty ? cache.emptyTtlMs : cache.ttlMs,
       });
-    } catch (error) {
-      if (!(error instanceof DcsError)) throw error;
-      if (error.dcsCode !== undefined) this.#advice.onCode(error.dcsCode);
-      if (!isExclusion(error.reason)) throw error;
-      return CachedAnswer.exclusion(error.reason, cookieRegion, error.optOutTtlMs ?? EXCLUSION_TTL_MS[error.reason]);
     }
+    if (!('failure' in result)) return undefined;
+    const { reason, dcsCode, optOutTtlMs } = result.failure;
+    if (dcsCode !== undefined) this.#advice.onCode(dcsCode);
+    // Without either it was not the DCS who said so, but the visitor.
+    const isOfDcs = dcsCode !== undefined || optOutTtlMs !== undefined;
+    if (!isOfDcs || !isExclusion(reason)) return undefined;
+    return CachedAnswer.exclusion(reason, cookieRegion, optOutTtlMs ?? EXCLUSION_TTL_MS[reason]);
+  }
+}
+
+class OwnFlight implements Flight {
+  readonly keys: VisitorKeys;
+  readonly variant: string;
+  readonly isAwaited: boolean;
+  readonly promise: Promise<CachedAnswer>;
+  call: Call | undefined;
+  /** The generation under which the call was sent; `undefined` while it waits. */
+  beganAt: number | undefined;
+  isListed = false;
+  resolve!: (answer: CachedAnswer) => void;
+  reject!: (why: NoAnswer) => void;
+  readonly #host: { now(): number; ended(result: CallResult): void };
+
+  constructor(
+    keys: VisitorKeys,
+    variant: string,
+    isAwaited: boolean,
+    host: { now(): number; ended(result: CallResult): void },
+  ) {
+    this.keys = keys;
+    this.variant = variant;
+    this.isAwaited = isAwaited;
+    this.#host = host;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.promise.catch(() => {});
+  }
+
+  get isProbe(): boolean {
+    return this.call?.isProbe ?? false;
+  }
+
+  began(): void {
+    this.beganAt = this.#host.now();
+  }
+
+  ended(result: CallResult): void {
+    this.#host.ended(result);
   }
 }
 
 /** Whether the DCS does not serve the visitor: an answer, and no failure. */
 export function isExclusion(reason: string): reason is Exclusion {
   return Object.hasOwn(EXCLUSION_TTL_MS, reason);
+}
+
+/** For a caller who gets it thrown: each an error of its own. */
+export function errorOf(why: NoAnswer): AamError {
+  if ('failure' in why) return DcsError.from(why.failure);
+  return new AamError('ERR_AAM_EVENT_DROPPED', 'Event not sent: too many events are waiting (dcs.maxQueuedEvents).');
 }

@@ -3,24 +3,22 @@
  * Next: middleware.ts, which holds a request for as long as it may be held.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { AnswerCache, type AnswerCacheConfig, type Flight } from '../cache/answer-cache';
+import { AnswerCache, type AnswerCacheConfig } from '../cache/answer-cache';
 import type { Dcs } from '../dcs/dcs-calls';
-import { DcsError, type FailureReason } from '../dcs/protocol/dcs-error';
+import type { DcsFailure, FailureReason } from '../dcs/protocol/dcs-error';
 import type { Exclusion } from '../dcs/protocol/error-codes';
-import type { Question } from '../dcs/protocol/request';
 import { CacheKeys } from '../identity/cache-keys';
 import type { Visitor } from '../identity/visitor';
 import { notAsked, type ServedAnswer } from '../segments/served-answer';
-import { AnswerLoader, type AnswerLoaderConfig, isExclusion } from './answer-loader';
+import { AnswerLoader, type AnswerLoaderConfig, errorOf, type Flight, isExclusion, type NoAnswer } from './answer-loader';
 import type { CachedAnswer } from './cached-answer';
+import { Generations } from './generations';
 
-/** A call is on its way that a request may wait for. */
+/** A call is in flight that a request may wait for. */
 export interface PendingAnswer {
-  readonly flight: Flight<CachedAnswer>;
+  readonly flight: Flight;
   /** What to serve when it fails or is late. */
-  readonly instead: CachedAnswer | undefined;
-  /** It tries a server that was not well: no page should pay for that. */
-  readonly isProbe: boolean;
+  readonly fallback: CachedAnswer | undefined;
 }
 
 /** The resolved values that it needs. */
@@ -36,18 +34,19 @@ export class AnswerResolver {
   /** The monotonic clock that everything in here goes by. */
   readonly nowMs: () => number;
   readonly #dcs: Dcs;
-  readonly #loader: AnswerLoader;
   readonly #cache: AnswerCache<CachedAnswer>;
+  readonly #generations = new Generations();
+  readonly #loader: AnswerLoader;
   readonly #keys: CacheKeys;
-  /** A shared call must not run in the async context of the request that happened to start it. */
+  /** What is shared must not run in the async context of the request that happened to start it. */
   readonly #outsideOfRequests = AsyncLocalStorage.snapshot();
 
   /** @param nowMs a monotonic clock */
   constructor(config: AnswerResolverConfig, dcs: Dcs, nowMs: () => number) {
     this.nowMs = nowMs;
     this.#dcs = dcs;
-    this.#loader = new AnswerLoader(config, dcs);
     this.#cache = new AnswerCache({ ...config.cache, nowMs });
+    this.#loader = new AnswerLoader(config, dcs, this.#cache, this.#generations);
     this.#keys = new CacheKeys(config.cache.keySecret);
   }
 
@@ -61,12 +60,22 @@ export class AnswerResolver {
     return this.#loader.advice;
   }
 
+  /** The moment, for {@link hasWithdrawnSince} and {@link sendEvent}. */
+  get moment(): number {
+    return this.#generations.now;
+  }
+
+  /** Whether a visitor has withdrawn consent since a request came: then it must not ask or tell anything any more. */
+  hasWithdrawnSince(requestedAt: number, visitor: Visitor): boolean {
+    return this.#generations.isWithdrawn(this.#keys.allKeysOf(visitor), requestedAt);
+  }
+
   /** Two visitors with the same one are asked about by the same call. */
   questionKeyOf(visitor: Visitor): string {
     return `${this.#keys.keyOf(visitor)} ${this.#keys.variantOf(visitor, false)}`;
   }
 
-  /** Milliseconds until a call about this visitor may be made; 0 if one may be made now. */
+  /** Milliseconds after which to try again to look this visitor up; 0 if it can be tried now. */
   retryInMs(visitor: Visitor): number {
     return this.#dcs.retryInMs(this.#keys.keyOf(visitor), visitor);
   }
@@ -88,71 +97,88 @@ export class AnswerResolver {
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
     const known = this.#cache.get(key, variant);
     const freshness = known === undefined ? 'expired' : this.#cache.freshness(known, nowMs);
-    if (known !== undefined) {
-      if (visitor.region !== undefined) known.cookieRegion = visitor.region;
-    }
-    const renewal = mayCall ? this.#cache.renewalOf(key, variant) : undefined;
-    const isWorthwhile = renewal !== undefined && this.#dcs.unavailableReason(key, visitor) === undefined;
-    if (known !== undefined && freshness === 'fresh' && !isWorthwhile) return fromCache(known, nowMs);
-    const instead = freshness === 'expired' ? undefined : known;
-    if (!mayCall) return instead === undefined ? SKIPPED : stale(instead, nowMs, 'skipped', undefined);
+    if (known !== undefined && visitor.region !== undefined) known.cookieRegion = visitor.region;
     // The visitor has done something: the answer to that is what the next page goes by.
-    if (isWorthwhile) return { flight: renewal, instead, isProbe: this.#dcs.isProbe(visitor) };
-    const question = { visitor: { ...visitor, region: visitor.region ?? known?.cookieRegion }, tcString, variant };
-    const found = this.#load(key, question, signalsOf, instead, nowMs);
+    const event = mayCall ? this.#loader.imminentEventOf(key, variant) : undefined;
+    if (known !== undefined && freshness === 'fresh' && event === undefined) return fromCache(known, nowMs);
+    const fallback = freshness === 'expired' ? undefined : known;
+    if (!mayCall) return fallback === undefined ? SKIPPED : stale(fallback, nowMs, 'skipped', undefined);
+    if (event !== undefined) return { flight: event, fallback };
+    // Whoever asks the same joins, before anything is refused.
+    const running = this.#loader.lookupOf(key, variant);
+    const found = running ?? this.#lookup(key, variant, visitor, tcString, signalsOf, known?.cookieRegion);
     // Behind the visitor's back.
-    return freshness === 'stale' && 'flight' in found ? this.pending(known, nowMs) : found;
+    if (freshness === 'stale' && 'promise' in found) return this.pending(known, nowMs);
+    return 'promise' in found ? { flight: found, fallback } : this.failed({ failure: found }, fallback, nowMs);
   }
 
-  /** Forgets all about a visitor. A call that is on its way goes on, and what it brings is not remembered. */
+  /** Forgets all about a visitor. What a call in flight brings is not remembered. */
   forget(visitor: Visitor): void {
-    for (const key of this.#keys.allKeysOf(visitor)) this.#cache.forget(key);
+    for (const key of this.#keys.allKeysOf(visitor)) {
+      this.#generations.renew(key);
+      this.#cache.forget(key);
+    }
   }
 
   /** Has the DCS opt the visitor out, for good. */
   async optOut(visitor: Visitor): Promise<void> {
-    this.forget(visitor);
-    await this.#dcs.optOut(this.#keys.keyOf(visitor), visitor);
-    this.forget(visitor);
+    for (const key of this.#keys.allKeysOf(visitor)) {
+      this.#generations.withdraw(key);
+      this.#cache.forget(key);
+    }
+    const done = this.#outsideOfRequests(() => this.#loader.optOut(this.#keys.keyOf(visitor), visitor));
+    await done.finally(() => this.forget(visitor));
   }
 
-  /** A visitor does not agree, or not any more: nothing is remembered of them, and nothing more is asked. */
+  /** A visitor does not agree, or not any more: their segments are forgotten, and nothing more is asked or told. */
   withdraw(visitor: Visitor, reason: Exclusion): void {
     for (const key of this.#keys.allKeysOf(visitor)) {
-      this.#cache.forget(key);
-      this.#dcs.abandon(key, reason);
+      this.#generations.withdraw(key);
+      this.#cache.withdraw(key);
+      this.#outsideOfRequests(() => this.#dcs.abandon(key, reason));
     }
   }
 
   /**
    * Tells the DCS of the visitor's region what has happened. Its answer replaces what is remembered.
    * @param signals as `encodedSignals` writes them
+   * @param isAwaited whether the visitor's next page waits for the answer
    * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
    */
-  async tell(visitor: Visitor, tcString: string | undefined, signals: string): Promise<ServedAnswer> {
-    const key = this.#keys.keyOf(visitor);
+  async sendEvent(
+    visitor: Visitor,
+    tcString: string | undefined,
+    signals: string,
+    isAwaited = true,
+  ): Promise<ServedAnswer> {
+    const keys = this.#keys.allKeysOf(visitor);
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
-    const region = visitor.region ?? this.#cache.get(key, variant)?.cookieRegion;
+    const region = visitor.region ?? this.#cache.get(keys[0], variant)?.cookieRegion;
     const question = { visitor: { ...visitor, region }, tcString, signals, variant };
-    const flight = this.#outsideOfRequests(() =>
-      this.#cache.renew(key, variant, (ownKey) => this.#loader.tell(ownKey, question)),
-    );
-    return this.arrived(await flight.promise);
+    const flight = this.#outsideOfRequests(() => this.#loader.sendEvent(keys, question, isAwaited));
+    try {
+      return this.arrived(await flight.promise);
+    } catch (why) {
+      throw errorOf(why as NoAnswer);
+    }
   }
 
-  /** The verdict when the call that was waited for has brought something. */
-  arrived(remembered: CachedAnswer): ServedAnswer {
-    if (remembered.excluded !== undefined) return excluded(remembered.excluded, remembered);
-    return { status: 'fresh', reason: undefined, answer: remembered, ageMs: 0, failure: undefined };
+  /** What to serve when the call that was waited for has brought something. */
+  arrived(answer: CachedAnswer): ServedAnswer {
+    if (answer.excluded !== undefined) return excluded(answer.excluded, answer);
+    return { status: 'fresh', reason: undefined, answer, ageMs: 0, failure: undefined };
   }
 
-  /** The verdict when it was not waited for any longer. */
+  /** What to serve when it was not waited for any longer. */
   pending(known: CachedAnswer | undefined, nowMs: number): ServedAnswer {
     return known === undefined ? STILL_PENDING : this.#known(known, nowMs, 'revalidating', undefined);
   }
 
-  /** The verdict when it failed: a failing refresh never takes known segments away. */
-  failed(failure: DcsError, known: CachedAnswer | undefined, nowMs: number): ServedAnswer {
+  /** What to serve when it failed: a failing refresh never takes known segments away. */
+  failed(why: NoAnswer, known: CachedAnswer | undefined, nowMs: number): ServedAnswer {
+    // Of an event that was dropped the page learns nothing, as if it were still waiting.
+    if (!('failure' in why)) return this.pending(known, nowMs);
+    const { failure } = why;
     if (isExclusion(failure.reason)) return excluded(failure.reason, undefined);
     if (known !== undefined) return this.#known(known, nowMs, failure.reason, failure);
     return { status: 'unknown', reason: failure.reason, answer: undefined, ageMs: undefined, failure };
@@ -163,31 +189,26 @@ export class AnswerResolver {
     known: CachedAnswer,
     nowMs: number,
     reason: FailureReason | 'revalidating',
-    failure: DcsError | undefined,
+    failure: DcsFailure | undefined,
   ): ServedAnswer {
     const isFresh = this.#cache.freshness(known, nowMs) === 'fresh';
     return isFresh ? fromCache(known, nowMs) : stale(known, nowMs, reason, failure);
   }
 
-  #load(
+  #lookup(
     key: string,
-    about: Omit<Question, 'signals'>,
+    variant: string,
+    visitor: Visitor,
+    tcString: string | undefined,
     signalsOf: () => string,
-    instead: CachedAnswer | undefined,
-    nowMs: number,
-  ): ServedAnswer | PendingAnswer {
-    const { visitor, variant } = about;
-    const unavailable = this.#dcs.unavailableReason(key, visitor);
-    if (unavailable !== undefined) return this.failed(unavailable, instead, nowMs);
-    const isProbe = this.#dcs.isProbe(visitor);
-    const onItsWay = this.#cache.flightOf(key, variant);
-    if (onItsWay !== undefined) return { flight: onItsWay, instead, isProbe };
+    knownRegion: number | undefined,
+  ): Flight | DcsFailure {
+    const located = { ...visitor, region: visitor.region ?? knownRegion };
+    const unavailable = this.#dcs.unavailable(key, located);
+    if (unavailable !== undefined) return unavailable;
     // The site's function, in the context of its request.
-    const question = { ...about, signals: signalsOf() };
-    const flight = this.#outsideOfRequests(() =>
-      this.#cache.load(key, variant, (ownKey) => this.#loader.ask(ownKey, question)),
-    );
-    return { flight, instead, isProbe };
+    const question = { visitor: located, tcString, signals: signalsOf(), variant };
+    return this.#outsideOfRequests(() => this.#loader.lookup(this.#keys.allKeysOf(visitor), question));
   }
 }
 
@@ -203,11 +224,6 @@ const STILL_PENDING: ServedAnswer = {
 
 const SKIPPED = notAsked('excluded', 'skipped');
 
-/** Nothing but a {@link DcsError} should come out of a call; what does all the same is a reply that we could not read. */
-export function asDcsError(error: unknown): DcsError {
-  return error instanceof DcsError ? error : new DcsError('bad-reply', 'the answer of the DCS could not be used');
-}
-
 function fromCache(known: CachedAnswer, nowMs: number): ServedAnswer {
   if (known.excluded !== undefined) return excluded(known.excluded, known);
   const ageMs = nowMs - known.storedAtMs;
@@ -218,11 +234,11 @@ function stale(
   known: CachedAnswer,
   nowMs: number,
   reason: FailureReason | 'revalidating' | 'skipped',
-  failure: DcsError | undefined,
+  failure: DcsFailure | undefined,
 ): ServedAnswer {
   return { status: 'stale', reason, answer: known, ageMs: nowMs - known.storedAtMs, failure };
 }
 
-function excluded(reason: Exclusion, remembered: CachedAnswer | undefined): ServedAnswer {
-  return { status: 'excluded', reason, answer: remembered, ageMs: undefined, failure: undefined };
+function excluded(reason: Exclusion, answer: CachedAnswer | undefined): ServedAnswer {
+  return { status: 'excluded', reason, answer, ageMs: undefined, failure: undefined };
 }

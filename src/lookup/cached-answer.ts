@@ -59,6 +59,11 @@ export class CachedAnswer implements Stamped, ShownAnswer {
     return this.excluded !== undefined;
   }
 
+  /** What the DCS has said about the visitor holds whatever the visitor does: else a refusal would have it asked again. */
+  get outlivesWithdrawal(): boolean {
+    return this.excluded !== undefined;
+  }
+
   /** An exclusion ends with its ttl: nobody is kept out on old news. */
   get keptStale(): boolean {
     return this.excluded === undefined;

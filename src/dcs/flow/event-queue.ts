@@ -1,159 +1,258 @@
 /**
- * Owns: the events that wait to be sent. Nobody's page waits for them, so they wait as long as they have to: for the
- * calls about their visitor that came before, for a server that is left alone to be asked again, for room among the
- * calls. There are only so many; of more, the oldest are dropped and counted. Next: visitor-lane.ts.
+ * Owns: the events that wait to be sent: for room among the calls, for a server that is left alone to be called again, for
+ * their turn among the calls about their visitor. They wait as long as they have to, but there are only so many; when there
+ * are more, those go first that a flood would bring. Next: visitor-lane.ts, which decides whose turn it is.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { bulkhead } from 'cockatiel';
-import { AamError } from '../../errors';
-import { DcsError } from '../protocol/dcs-error';
-import type { DcsReply } from '../protocol/reply';
-import type { Call, Turn, VisitorLane } from './visitor-lane';
+import type { Call } from './call';
+import type { Clock } from './clock';
+import { LinkedQueue } from './linked-queue';
+import type { OriginGate } from './origin-gate';
 
 export interface EventQueueConfig {
-  /** Events that wait; of more, the oldest are dropped. */
+  /** Events that wait to be sent at most. */
   readonly maxQueuedEvents: number;
-  /** Calls that are made to one origin at a time. */
-  readonly connections: number;
 }
 
 /** What became of the events. */
 export interface EventStats {
-  /** Waiting, or on their way. */
+  /** Waiting to be sent. */
   readonly queued: number;
   /** Answered by the DCS. */
   readonly sent: number;
-  /** Sent, or tried to, without a usable answer. */
+  /** Ended without an answer: the call failed, or was not made because the visitor withdrew consent or `close()` was called. */
   readonly failed: number;
-  /** Never sent, because too many came after them. */
+  /** Never sent, because too many were waiting. */
   readonly dropped: number;
 }
 
-/** One visitor's flood must not push out everybody else's events. */
-const MAX_QUEUED_PER_VISITOR = 50;
-
-interface Waiting {
-  readonly key: string;
-  readonly turn: Turn;
+/** What an event queue leaves to others. */
+export interface EventHost {
+  /** The gate of the visitor's region, by which events wait, and the one through which it would go now. */
+  gatesFor(event: Call): { readonly home: OriginGate; readonly target: OriginGate };
+  /** An event may be able to begin. Gives the turn in its visitor's lane, and with it {@link EventQueue.offer}s it. */
+  advance(key: string): void;
+  /** An event is dropped. */
+  drop(event: Call): void;
 }
+
+/** The waiting events of one visitor, oldest first. */
+interface Waiting {
+  readonly events: LinkedQueue<Call>;
+  /** Nothing was ever answered about this visitor: the id may be invented. */
+  isStranger: boolean;
+}
+
+/** Visitors with the same number of waiting events. */
+interface Group {
+  readonly strangers: Set<Waiting>;
+  readonly known: Set<Waiting>;
+}
+
+/** Events that have their visitor's turn as far as the lane goes, and wait for the gates of one region. */
+interface Line {
+  readonly events: LinkedQueue<Call>;
+  /** Whether the last look found the gates closed. */
+  isHeld: boolean;
+  cancelTimer: (() => void) | undefined;
+}
+
+/** One visitor's flood must not fill the queue. */
+const MAX_QUEUED_PER_VISITOR = 50;
 
 export class EventQueue {
   readonly #config: EventQueueConfig;
-  readonly #lane: VisitorLane;
-  /** Never all the sockets of an origin: pages are waiting for theirs. */
-  readonly #room;
-  /** Oldest first. */
-  readonly #waiting = new Map<Call, Waiting>();
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #clock: Clock;
+  readonly #host: EventHost;
+  readonly #waiting = new Map<string, Waiting>();
+  /** Visitors by the number of their waiting events. */
+  readonly #byCount: readonly Group[] = Array.from({ length: MAX_QUEUED_PER_VISITOR + 2 }, () => ({
+    strangers: new Set(),
+    known: new Set(),
+  }));
+  readonly #places = new Map<Call, ReturnType<LinkedQueue<Call>['push']>>();
+  readonly #lines = new Map<OriginGate, Line>();
+  #queued = 0;
   #sent = 0;
   #failed = 0;
   #dropped = 0;
+  #isPumping = false;
+  #mustPumpAgain = false;
 
-  constructor(config: EventQueueConfig, lane: VisitorLane) {
+  constructor(config: EventQueueConfig, clock: Clock, host: EventHost) {
     this.#config = config;
-    this.#lane = lane;
-    this.#room = bulkhead(Math.ceil(config.connections / 2), Number.POSITIVE_INFINITY);
+    this.#clock = clock;
+    this.#host = host;
   }
 
   stats(): EventStats {
-    return { queued: this.#underWay.size, sent: this.#sent, failed: this.#failed, dropped: this.#dropped };
+    return { queued: this.#queued, sent: this.#sent, failed: this.#failed, dropped: this.#dropped };
   }
 
-  /**
-   * Sends an event when all that came before it about this visitor has ended.
-   * @param notBeforeMs how long the server is to be left alone from now on
-   * @throws {AamError} by rejection: a {@link DcsError}, or `ERR_AAM_EVENT_DROPPED` if it never was sent
-   */
-  async send(key: string, call: Call, notBeforeMs: () => number): Promise<DcsReply> {
-    let isSent = false;
-    const paced: Call = async (controller) => {
-      for (;;) {
-        // Sent at once where nothing is in the way, and not only after whatever else happens in this tick.
-        if (!this.#isAllowed(key, notBeforeMs)) await this.#allowed(key, notBeforeMs, controller.signal);
-        try {
-          return await this.#room.execute(() => {
-            // While it waited for room, others may have failed.
-            if (this.#waitMs(key, notBeforeMs) > 0) throw NOT_NOW;
-            isSent = true;
-            this.#waiting.delete(paced);
-            return call(controller);
-          }, controller.signal);
-        } catch (error) {
-          controller.signal.throwIfAborted();
-          // No call was made, or it was turned away unread.
-          if (!isForLater(error)) throw error;
-        }
-      }
-    };
-    const turn = this.#lane.event(key, paced);
-    if (!isSent) {
-      this.#waiting.set(paced, { key, turn });
-      this.#dropOldest(key);
+  /** An event waits, until it has {@link left}. Others, or it itself, may be dropped for it. */
+  add(event: Call, isStranger: boolean): void {
+    const waiting = this.#waiting.get(event.key) ?? { events: new LinkedQueue<Call>(), isStranger };
+    this.#waiting.set(event.key, waiting);
+    this.#recount(waiting, () => this.#places.set(event, waiting.events.push(event)));
+    this.#queued++;
+    this.#dropSurplus(waiting);
+  }
+
+  /** An event that was sent and turned away waits again, before the others of its visitor. */
+  addAgain(event: Call): void {
+    const waiting = this.#waiting.get(event.key) ?? { events: new LinkedQueue<Call>(), isStranger: false };
+    this.#waiting.set(event.key, waiting);
+    this.#recount(waiting, () => this.#places.set(event, waiting.events.unshift(event)));
+    this.#queued++;
+    this.#dropSurplus(waiting);
+  }
+
+  /** The DCS has answered about a visitor: the id is not invented. */
+  answered(key: string): void {
+    const waiting = this.#waiting.get(key);
+    if (waiting?.isStranger !== true) return;
+    this.#recount(waiting, () => {
+      waiting.isStranger = false;
+    });
+  }
+
+  /** An event does not wait any more: it is sent, or will not be. */
+  left(event: Call): void {
+    this.#leaveLine(event);
+    const waiting = this.#waiting.get(event.key);
+    const place = this.#places.get(event);
+    if (waiting === undefined || place === undefined) return;
+    this.#places.delete(event);
+    this.#queued--;
+    this.#recount(waiting, () => waiting.events.remove(place));
+    if (waiting.events.size === 0) this.#waiting.delete(event.key);
+  }
+
+  /** An event has ended. */
+  ended(how: 'sent' | 'failed' | 'dropped'): void {
+    if (how === 'sent') this.#sent++;
+    else if (how === 'failed') this.#failed++;
+    else this.#dropped++;
+  }
+
+  /** Whether an event whose visitor's turn it is may begin now. If not, its lane is advanced when that may have changed. */
+  offer(event: Call): 'begin' | 'wait' | 'held' {
+    const { home, target } = this.#host.gatesFor(event);
+    const line = this.#lineOf(home);
+    const isFirst = line.events.size === 0 || line.events.first === event;
+    const isOpen = target.closedBecause === undefined;
+    if (isOpen && isFirst && target.hasRoomForEvent) {
+      this.#leaveLine(event);
+      return 'begin';
     }
-    this.#underWay.add(turn.reply);
-    try {
-      const reply = await turn.reply;
-      this.#sent++;
-      return reply;
-    } catch (error) {
-      if (error === DROPPED) this.#dropped++;
-      else this.#failed++;
-      throw error;
-    } finally {
-      this.#waiting.delete(paced);
-      this.#underWay.delete(turn.reply);
+    if (event.place === undefined) event.place = line.events.push(event);
+    if (isOpen) return 'wait';
+    line.isHeld = true;
+    this.#setTimer(line, home, target);
+    return 'held';
+  }
+
+  /** Something has changed at a gate. */
+  pump(): void {
+    if (this.#isPumping) {
+      this.#mustPumpAgain = true;
+      return;
     }
+    this.#isPumping = true;
+    do {
+      this.#mustPumpAgain = false;
+      for (const [home, line] of this.#lines) this.#pumpLine(home, line);
+    } while (this.#mustPumpAgain);
+    this.#isPumping = false;
   }
 
-  /** When all events of now have been sent or have failed, at the latest after so long. */
-  async settled(withinMs: number): Promise<void> {
-    if (this.#underWay.size === 0) return;
-    const patience = new AbortController();
-    const { signal } = patience;
-    await Promise.race([Promise.allSettled(this.#underWay), sleep(withinMs, undefined, { signal }).catch(() => {})]);
-    patience.abort();
-  }
-
-  #waitMs(key: string, notBeforeMs: () => number): number {
-    return Math.max(this.#lane.cooldownMs(key), notBeforeMs());
-  }
-
-  #isAllowed(key: string, notBeforeMs: () => number): boolean {
-    return this.#lane.unavailableReason(key) === undefined && this.#waitMs(key, notBeforeMs) <= 0;
-  }
-
-  async #allowed(key: string, notBeforeMs: () => number, signal: AbortSignal): Promise<void> {
+  #pumpLine(home: OriginGate, line: Line): void {
     for (;;) {
-      signal.throwIfAborted();
-      const unavailable = this.#lane.unavailableReason(key);
-      if (unavailable?.reason === 'denylisted') throw unavailable;
-      const waitMs = this.#waitMs(key, notBeforeMs);
-      if (waitMs <= 0) return;
-      // Its own reason comes out at the top of the loop.
-      await sleep(Math.ceil(waitMs), undefined, { signal, ref: false }).catch(() => {});
+      const first = line.events.first;
+      if (first === undefined) break;
+      const { target } = this.#host.gatesFor(first);
+      if (target.closedBecause !== undefined) {
+        // Lookups that wait behind these events in their visitors' lanes may overtake them now.
+        const wasHeld = line.isHeld;
+        line.isHeld = true;
+        if (!wasHeld) for (const event of [...line.events]) this.#host.advance(event.key);
+        this.#setTimer(line, home, target);
+        return;
+      }
+      line.isHeld = false;
+      if (!target.hasRoomForEvent) return;
+      this.#host.advance(first.key);
+      // Another call about the visitor has the turn: the event is offered again when that is over.
+      if (line.events.first === first) this.#leaveLine(first);
+    }
+    this.#cancelTimer(line);
+  }
+
+  #lineOf(home: OriginGate): Line {
+    const present = this.#lines.get(home);
+    if (present !== undefined) return present;
+    const line: Line = { events: new LinkedQueue(), isHeld: false, cancelTimer: undefined };
+    this.#lines.set(home, line);
+    return line;
+  }
+
+  #leaveLine(event: Call): void {
+    const { place } = event;
+    if (place === undefined) return;
+    event.place = undefined;
+    for (const line of this.#lines.values()) {
+      if (!line.events.remove(place)) continue;
+      if (line.events.size === 0) this.#cancelTimer(line);
+      return;
     }
   }
 
-  #dropOldest(key: string): void {
-    if (this.#lane.sizeOf(key) > MAX_QUEUED_PER_VISITOR) {
-      this.#drop([...this.#waiting].find(([, each]) => each.key === key));
-    } else if (this.#waiting.size > this.#config.maxQueuedEvents) {
-      this.#drop(this.#waiting.entries().next().value);
-    }
+  /** What a probe decides has no time: its end is a change. */
+  #setTimer(line: Line, home: OriginGate, target: OriginGate): void {
+    if (line.cancelTimer !== undefined) return;
+    const waits = [home.opensInMs, target.opensInMs].filter((waitMs) => waitMs > 0);
+    if (waits.length === 0) return;
+    const fire = () => {
+      line.cancelTimer = undefined;
+      this.pump();
+    };
+    line.cancelTimer = this.#clock.after(Math.min(...waits), fire, false);
   }
 
-  #drop(oldest: [Call, Waiting] | undefined): void {
+  #cancelTimer(line: Line): void {
+    line.cancelTimer?.();
+    line.cancelTimer = undefined;
+  }
+
+  #recount(waiting: Waiting, change: () => void): void {
+    this.#group(waiting).delete(waiting);
+    change();
+    if (waiting.events.size > 0) this.#group(waiting).add(waiting);
+  }
+
+  #group({ events, isStranger }: Waiting): Set<Waiting> {
+    const { strangers, known } = this.#byCount[events.size] as Group;
+    return isStranger ? strangers : known;
+  }
+
+  /** The visitor with the most waiting events; of several one about whom nothing was ever answered, then the oldest. */
+  #mostCrowded(): Waiting {
+    for (let count = this.#byCount.length - 1; count > 0; count--) {
+      const { strangers, known } = this.#byCount[count] as Group;
+      const { value } = (strangers.size > 0 ? strangers : known).values().next();
+      if (value !== undefined) return value;
+    }
+    throw new Error('unreachable: no event is waiting');
+  }
+
+  #dropSurplus(latest: Waiting): void {
+    if (latest.events.size > MAX_QUEUED_PER_VISITOR) this.#dropOldest(latest);
+    else if (this.#queued > this.#config.maxQueuedEvents) this.#dropOldest(this.#mostCrowded());
+  }
+
+  #dropOldest({ events }: Waiting): void {
+    const oldest = events.first;
     if (oldest === undefined) return;
-    const [call, { key, turn }] = oldest;
-    this.#waiting.delete(call);
-    this.#lane.cancel(key, turn, DROPPED);
+    this.left(oldest);
+    this.#host.drop(oldest);
   }
-}
-
-const DROPPED = new AamError('ERR_AAM_EVENT_DROPPED', 'the event was not sent: too many newer ones are waiting');
-const NOT_NOW = new DcsError('circuit-open', 'no call was made');
-const FOR_LATER: readonly string[] = ['rate-limited', 'circuit-open', 'overloaded'] satisfies DcsError['reason'][];
-
-function isForLater(error: unknown): boolean {
-  return error instanceof DcsError && FOR_LATER.includes(error.reason);
 }

@@ -1,210 +1,220 @@
 /**
- * Owns: the rule that Adobe gives for calls about one visitor: never two at once, never in rapid succession (Audience
- * Manager docs, "DCS API race conditions"). Every call for a visitor goes through here. Ids that break the rule are
- * denylisted for good, with no way back.
+ * Owns: whose turn it is among the calls about one visitor. Never two at once (Audience Manager docs, "DCS API race
+ * conditions"): opt-outs first, then lookups and events in the order in which they came; only an event that its server
+ * holds back is overtaken by lookups.
  */
-import { LRUCache } from 'lru-cache';
-import type { AamError } from '../../errors';
-import { DcsError } from '../protocol/dcs-error';
-import type { DcsReply } from '../protocol/reply';
+import type { DcsFailure } from '../protocol/dcs-error';
+import type { Call } from './call';
+import type { CallHistory } from './call-history';
+import type { Clock } from './clock';
+import { LinkedQueue } from './linked-queue';
 
-export interface VisitorLaneConfig {
-  /** How long no call is made for a visitor after one that failed, in milliseconds from its end. */
-  readonly failureCooldownMs: number;
-  /** The same after a call that the DCS answered without data. */
-  readonly noDataIntervalMs: number;
-  /** A monotonic clock. */
-  readonly nowMs: () => number;
-}
-
-/** Makes a call; must end when its controller's signal aborts. */
-export type Call = (controller: AbortController) => Promise<DcsReply>;
-
-/** A call about a visitor, on its way or waiting for the one before it. */
-export interface Turn {
-  /** What is asked: only those who ask the same share a call. An event, which is its own, has none. */
-  readonly variant: string | undefined;
-  readonly controller: AbortController;
-  readonly call: Call;
-  readonly reply: Promise<DcsReply>;
-  readonly resolve: (reply: DcsReply) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface Held {
-  readonly error: DcsError;
-  readonly untilMs: number;
-}
-
-/** Failures are remembered for seconds only, denylisted ids as long as the process lives: both within bounds. */
-const MAX_HELD = 10_000;
-/** So many different questions about one visitor are no visitor any more. */
-const MAX_LOOKUPS = 8;
-const MAX_DENYLISTED = 100_000;
-
-export class VisitorLane {
-  readonly #config: VisitorLaneConfig;
-  /** By visitor: the call on its way, then those that wait for it. */
-  readonly #turns = new Map<string, Turn[]>();
-  readonly #held = new LRUCache<string, Held>({ max: MAX_HELD });
-  /** The code of the DCS by visitor: an error with its stack would take ten times the memory. */
-  readonly #denylisted = new LRUCache<string, number>({ max: MAX_DENYLISTED });
-
-  constructor(config: VisitorLaneConfig) {
-    this.#config = config;
-  }
-
-  /** Calls on their way or waiting for their turn. */
-  get size(): number {
-    let size = 0;
-    for (const turns of this.#turns.values()) size += turns.length;
-    return size;
-  }
-
-  sizeOf(key: string): number {
-    return this.#turns.get(key)?.length ?? 0;
-  }
-
-  /** Why no call would be made for this visitor right now: the failure of the last one. */
-  unavailableReason(key: string): DcsError | undefined {
-    const code = this.#denylisted.get(key);
-    if (code !== undefined) return new DcsError('denylisted', `the DCS answered error ${code}`, { dcsCode: code });
-    const held = this.#held.get(key);
-    if (held === undefined) return undefined;
-    if (this.#config.nowMs() < held.untilMs) return held.error;
-    this.#held.delete(key);
-    return undefined;
-  }
-
-  /** For how long no call is made for this visitor because the last one failed. */
-  cooldownMs(key: string): number {
-    const held = this.#held.get(key);
-    return held === undefined ? 0 : Math.max(0, held.untilMs - this.#config.nowMs());
-  }
-
+/** The turns of one process. A fleet of processes needs a lane that they share. */
+export interface VisitorLane {
+  /** Calls that have their turn or wait for it. */
+  readonly size: number;
+  /** The visitors with such calls. */
+  keys(): readonly string[];
+  /** Those about one visitor, in the order of their turns. */
+  callsAbout(key: string): readonly Call[];
+  /** A call waits for its turn, which may come at once. */
+  add(call: Call): void;
   /**
-   * Joins the lookup that is on its way for this visitor and variant, or makes one when those before it have ended, or
-   * rejects with the {@link unavailableReason}.
+   * Takes waiting calls about one visitor out of their lane. No other call gets its turn for that before `advance()`.
+   * @returns those taken, in their order
    */
-  lookup(key: string, variant: string, call: Call): Promise<DcsReply> {
-    const lookups = (this.#turns.get(key) ?? []).filter((turn) => turn.variant !== undefined);
-    const same = lookups.find((turn) => turn.variant === variant && !turn.controller.signal.aborted);
-    if (same !== undefined) return same.reply;
-    const unavailable = this.unavailableReason(key) ?? (lookups.length < MAX_LOOKUPS ? undefined : TOO_MANY_TURNS);
-    if (unavailable !== undefined) return Promise.reject(unavailable);
-    return this.#append(key, variant, (controller) => {
-      const unavailableByNow = this.unavailableReason(key);
-      return unavailableByNow === undefined ? call(controller) : Promise.reject(unavailableByNow);
-    }).reply;
+  takeWaiting(key: string, isMeant: (call: Call) => boolean): readonly Call[];
+  /** The turn of a call is over. */
+  leave(call: Call): void;
+  /** The turn of an event is over, and it needs another one before all that wait. */
+  leaveForLater(event: Call): void;
+  /** Gives the turn to whichever call may have it now: something has changed for a waiting event. */
+  advance(key: string): void;
+  /** Whether a call has its turn, or gets it as soon as the call that has it has ended. */
+  isNext(call: Call): boolean;
+}
+
+/** What a lane leaves to others. */
+export interface LaneHost {
+  /** The turn of a call has come. It is over when the host calls `leave()`. */
+  begin(call: Call): void;
+  /** Whether the turn of an event may come: `wait` for room among the calls, `held` back by its server. */
+  offer(event: Call): 'begin' | 'wait' | 'held';
+  /** A waiting call that will not get its turn. */
+  reject(call: Call, why: DcsFailure): void;
+}
+
+interface Lane {
+  readonly key: string;
+  /** The call that has its turn. */
+  current: Call | undefined;
+  readonly optOuts: LinkedQueue<Call>;
+  readonly waiting: LinkedQueue<Call>;
+  /** Stops waiting for the moment from which calls about the visitor may be made again. */
+  cancelWakeUp: (() => void) | undefined;
+}
+
+export class LocalVisitorLane implements VisitorLane {
+  readonly #clock: Clock;
+  readonly #history: CallHistory;
+  readonly #host: LaneHost;
+  readonly #lanes = new Map<string, Lane>();
+  #size = 0;
+
+  constructor(clock: Clock, history: CallHistory, host: LaneHost) {
+    this.#clock = clock;
+    this.#history = history;
+    this.#host = host;
   }
 
-  /** Makes a call of its own when all those before it have ended. It may be {@link cancel}led. */
-  event(key: string, call: Call): Turn {
-    return this.#append(key, undefined, call);
+  get size(): number {
+    return this.#size;
   }
 
-  /** Ends a call that is on its way; one that waits for its turn never comes to be. */
-  cancel(key: string, turn: Turn, reason: AamError): void {
-    turn.controller.abort(reason);
-    const turns = this.#turns.get(key) ?? [];
-    const at = turns.indexOf(turn);
-    if (at <= 0) return;
-    turns.splice(at, 1);
-    turn.reject(reason);
+  keys(): readonly string[] {
+    return [...this.#lanes.keys()];
   }
 
-  /** Ends all calls about a visitor, those that wait for their turn too. */
-  abandon(key: string, reason: DcsError): void {
-    for (const turn of [...(this.#turns.get(key) ?? [])].reverse()) this.cancel(key, turn, reason);
+  callsAbout(key: string): readonly Call[] {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined) return NONE;
+    const calls = [...lane.optOuts, ...lane.waiting];
+    return lane.current === undefined ? calls : [lane.current, ...calls];
   }
 
-  abandonLookups(reason: DcsError): void {
-    for (const [key, turns] of this.#turns) {
-      for (const turn of [...turns].reverse()) if (turn.variant !== undefined) this.cancel(key, turn, reason);
+  add(call: Call): void {
+    const lane = this.#laneOf(call.key);
+    call.turn = (call.kind === 'opt-out' ? lane.optOuts : lane.waiting).push(call);
+    this.#size++;
+    this.#advance(lane);
+  }
+
+  takeWaiting(key: string, isMeant: (call: Call) => boolean): readonly Call[] {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined) return [];
+    const taken = [...lane.optOuts, ...lane.waiting].filter(isMeant);
+    for (const call of taken) this.#take(lane, call);
+    this.#size -= taken.length;
+    return taken;
+  }
+
+  leave(call: Call): void {
+    const lane = this.#lanes.get(call.key);
+    if (lane?.current !== call) return;
+    lane.current = undefined;
+    this.#size--;
+    this.#advance(lane);
+  }
+
+  leaveForLater(event: Call): void {
+    const lane = this.#lanes.get(event.key);
+    if (lane?.current !== event) return;
+    lane.current = undefined;
+    event.turn = lane.waiting.unshift(event);
+    this.#advance(lane);
+  }
+
+  advance(key: string): void {
+    const lane = this.#lanes.get(key);
+    if (lane !== undefined) this.#advance(lane);
+  }
+
+  isNext(call: Call): boolean {
+    const lane = this.#lanes.get(call.key);
+    if (lane === undefined) return false;
+    return lane.current === call || (lane.optOuts.size === 0 && lane.waiting.first === call);
+  }
+
+  #laneOf(key: string): Lane {
+    const present = this.#lanes.get(key);
+    if (present !== undefined) return present;
+    const lane: Lane = {
+      key,
+      current: undefined,
+      optOuts: new LinkedQueue(),
+      waiting: new LinkedQueue(),
+      cancelWakeUp: undefined,
+    };
+    this.#lanes.set(key, lane);
+    return lane;
+  }
+
+  /** False for a call that does not wait. */
+  #take(lane: Lane, call: Call): boolean {
+    const { turn } = call;
+    if (turn === undefined) return false;
+    call.turn = undefined;
+    return (call.kind === 'opt-out' ? lane.optOuts : lane.waiting).remove(turn);
+  }
+
+  #advance(lane: Lane): void {
+    if (lane.current !== undefined) return;
+    const optOut = lane.optOuts.first;
+    if (optOut !== undefined) {
+      this.#begin(lane, optOut);
+      return;
+    }
+    if (lane.waiting.size > 0) this.#advanceWaiting(lane);
+    if (lane.current === undefined && lane.waiting.size === 0 && lane.optOuts.size === 0) {
+      this.#stayAsleep(lane);
+      if (this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);
     }
   }
 
-  abandonAll(reason: DcsError): void {
-    for (const key of this.#turns.keys()) this.abandon(key, reason);
-  }
-
-  #append(key: string, variant: string | undefined, call: Call): Turn {
-    let resolve: Turn['resolve'] = () => {};
-    let reject: Turn['reject'] = () => {};
-    const reply = new Promise<DcsReply>((...settlers) => {
-      [resolve, reject] = settlers;
-    });
-    const turn: Turn = { variant, controller: new AbortController(), call, reply, resolve, reject };
-    const turns = this.#turns.get(key);
-    if (turns !== undefined) turns.push(turn);
-    else {
-      this.#turns.set(key, [turn]);
-      this.#run(key, turn);
+  #advanceWaiting(lane: Lane): void {
+    const why = this.#history.unavailable(lane.key);
+    if (why !== undefined) {
+      this.#turnAway(lane, why);
+      return;
     }
-    return turn;
-  }
-
-  #run(key: string, turn: Turn): void {
-    turn.call(turn.controller).then(
-      (reply) => {
-        this.#next(key);
-        turn.resolve(reply);
-      },
-      (error: unknown) => {
-        // What was never sent says nothing.
-        if (error instanceof DcsError) this.#note(key, error);
-        this.#next(key);
-        turn.reject(error);
-      },
-    );
-  }
-
-  #next(key: string): void {
-    const turns = this.#turns.get(key) as Turn[];
-    turns.shift();
-    const [next] = turns;
-    if (next === undefined) this.#turns.delete(key);
-    else this.#run(key, next);
-  }
-
-  #note(key: string, error: DcsError): void {
-    switch (error.reason) {
-      case 'denylisted':
-        this.#denylisted.set(key, error.dcsCode as number);
+    let isEventHeld = false;
+    for (const call of lane.waiting) {
+      if (call.kind === 'event') {
+        if (isEventHeld) continue;
+        const answer = this.#host.offer(call);
+        if (answer === 'begin') this.#begin(lane, call);
+        if (answer !== 'held') return;
+        isEventHeld = true;
+      } else {
+        this.#begin(lane, call);
         return;
-      case 'opted-out':
-      case 'invalid-id':
-      case 'refused':
-        // An answer, not a failure: whoever asked remembers it for as long as it holds. It is the answer to those who
-        // wait for their turn as well.
-        this.abandon(key, error);
-        return;
-      case 'no-consent':
-      case 'closed':
-        // It was us who ended it.
-        return;
-      case 'circuit-open':
-      case 'overloaded':
-        // No call was made.
-        return;
-      default: {
-        const { nowMs, failureCooldownMs, noDataIntervalMs } = this.#config;
-        const untilMs = nowMs() + (error.noData ? noDataIntervalMs : failureCooldownMs);
-        this.#dropWhatIsOver();
-        this.#held.set(key, { error, untilMs });
       }
     }
   }
 
-  /** Errors are large. Those of visitors who do not come again would stay until others push them out. */
-  #dropWhatIsOver(): void {
-    for (;;) {
-      const { value: oldest } = this.#held.rkeys().next();
-      const held = oldest === undefined ? undefined : this.#held.peek(oldest);
-      if (oldest === undefined || held === undefined || this.#config.nowMs() < held.untilMs) return;
-      this.#held.delete(oldest);
+  #begin(lane: Lane, call: Call): void {
+    this.#stayAsleep(lane);
+    this.#take(lane, call);
+    lane.current = call;
+    this.#host.begin(call);
+  }
+
+  /** No call may be made about the visitor for now. Lookups do not wait for that; events do, unless it is for ever. */
+  #turnAway(lane: Lane, why: DcsFailure): void {
+    const retryInMs = this.#history.retryInMs(lane.key);
+    const isForEver = retryInMs === Number.POSITIVE_INFINITY;
+    for (const call of [...lane.waiting]) {
+      if (call.kind !== 'lookup' && !isForEver) continue;
+      // Whoever is told of one rejection may have taken the others away.
+      if (!this.#take(lane, call)) continue;
+      this.#size--;
+      this.#host.reject(call, why);
     }
+    if (lane.waiting.size === 0 || lane.cancelWakeUp !== undefined) return;
+    lane.cancelWakeUp = this.#clock.after(
+      retryInMs,
+      () => {
+        lane.cancelWakeUp = undefined;
+        this.#advance(lane);
+      },
+      false,
+    );
+  }
+
+  #stayAsleep(lane: Lane): void {
+    lane.cancelWakeUp?.();
+    lane.cancelWakeUp = undefined;
   }
 }
 
-const TOO_MANY_TURNS = new DcsError('overloaded', 'no call was made: too many are waiting for this visitor');
+const NONE: readonly Call[] = [];

@@ -34,14 +34,23 @@ interface Details {
   readonly dcsCode?: number | undefined;
   readonly optOutTtlMs?: number | undefined;
   readonly retryAfterMs?: number | undefined;
-  readonly noData?: boolean;
+  readonly noData?: boolean | undefined;
+}
+
+/**
+ * Why a call brought no usable answer, as plain data: an error, and the cost of its stack, is made only for callers that
+ * get one thrown.
+ */
+export interface DcsFailure extends Details {
+  readonly reason: FailureReason | Exclusion;
+  readonly message: string;
 }
 
 /**
  * A call that brought no usable answer. Names regions, codes and sizes; never an identifier or a body. For the same
  * reason it carries no `cause`: the HTTP client's parse errors hold the bytes that they stumbled over.
  */
-export class DcsError extends AamError {
+export class DcsError extends AamError implements DcsFailure {
   readonly reason: FailureReason | Exclusion;
   /** The code in the DCS's own answer, where it gave one. */
   readonly dcsCode: number | undefined;
@@ -59,5 +68,10 @@ export class DcsError extends AamError {
     this.optOutTtlMs = details.optOutTtlMs;
     this.retryAfterMs = details.retryAfterMs;
     this.noData = details.noData ?? false;
+  }
+
+  /** An error of its own for each caller: whoever changes it or adds to its stack changes nobody else's. */
+  static from(failure: DcsFailure): DcsError {
+    return new DcsError(failure.reason, failure.message, failure);
   }
 }

@@ -4,23 +4,23 @@ import { buildConnector } from 'undici';
 
 type Connect = (...args: Parameters<buildConnector.connector>) => Socket;
 
-/** Opens connections for the pool, which can end only those that are open: what is still opening is kept here. */
+/** Opens connections for the pool and tracks those still opening, which the pool itself cannot destroy. */
 export class Connector {
   readonly #opening = new Set<Socket>();
   readonly #connect: Connect;
   readonly #nowMs: () => number;
-  /** Since when the socket was open that an error comes from. */
+  /** When the socket that an error came from was opened. */
   readonly #openSinceMs = new WeakMap<object, number>();
 
-  /** @param timeoutMs for address, connection and TLS together; 0 is taken for 1, since undici takes it for never */
+  /** @param timeoutMs for DNS, connect and TLS together; 0 counts as 1, because undici reads 0 as no timeout */
   constructor(timeoutMs: number, nowMs: () => number) {
     this.#nowMs = nowMs;
-    // It returns the socket, though its type does not say so.
+    // Returns the socket, though its type does not say so.
     this.#connect = buildConnector({ timeout: Math.max(1, timeoutMs), lookup: ipv4First }) as Connect;
   }
 
   readonly connect: buildConnector.connector = (options, callback) => {
-    // TLS is with the data centre that we connect to; the pool's own choice is the name in the Host header.
+    // The TLS name is that of the data centre we connect to; by default the pool takes it from the Host header.
     const socket = this.#connect({ ...options, servername: '' }, (...result) => {
       this.#opening.delete(socket);
       const openSinceMs = this.#nowMs();
@@ -30,19 +30,19 @@ export class Connector {
     this.#opening.add(socket);
   };
 
-  /** Whether an error comes from a socket that was open before then: one that had served other calls. */
+  /** Whether an error came from a socket opened before `atMs`, that is, a kept-alive one. */
   isOfSocketOpenBefore(error: unknown, atMs: number): boolean {
     const openSinceMs = this.#openSinceMs.get(error as object);
     return openSinceMs !== undefined && openSinceMs < atMs;
   }
 
-  /** Ends what is still opening. */
+  /** Destroys the sockets that are still opening. */
   destroy(reason: Error): void {
     for (const socket of this.#opening) socket.destroy(reason);
   }
 }
 
-/** The DCS sees IPv4 clients only (Audience Manager docs); IPv6 is the second choice where there is no IPv4. */
+/** The DCS supports only IPv4 clients (Audience Manager docs); IPv6 is the fallback for networks without IPv4. */
 const ipv4First: LookupFunction = (hostname, options, callback) => {
   dns.lookup(hostname, { ...options, verbatim: false }, callback);
 };

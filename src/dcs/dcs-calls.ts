@@ -1,7 +1,7 @@
 /**
- * Owns: the calls. A lookup, an event or an opt-out is one call with one deadline, sent to the origin that answers for the
- * visitor when the visitor's lane and the origin's gate let it through. Whatever goes wrong becomes a {@link DcsError} with
- * a reason. Who asks, how long they wait and what is remembered is not known here.
+ * Owns: the calls. A lookup, an event or an opt-out is one call with one deadline, sent to the origin for the visitor's
+ * region once the visitor's lane and the origin's gate admit it. Every failure becomes a {@link DcsError} with a reason.
+ * Requests, their waiting and the cache are not known here.
  */
 import type { Visitor } from '../identity/visitor';
 import { EventQueue, type EventQueueConfig, type EventStats } from './flow/event-queue';
@@ -14,63 +14,62 @@ import type { Regions } from './protocol/regions';
 import { type DcsReply, replyFromBody, replyToOptOut } from './protocol/reply';
 import { type Question, RequestWriter, type SegmentIds } from './protocol/request';
 
-/** The resolved values that calling needs. */
+/** The resolved values that calls need. */
 export interface DcsCallsConfig extends OriginGateConfig, EventQueueConfig, HttpExchangeConfig {
   readonly orgId: string;
   readonly regions: Regions;
   readonly segmentIds: SegmentIds;
-  /** Whether visitors of a region whose breaker is not closed are asked about at the default origin. */
+  /** Whether the default origin stands in for a region whose circuit breaker is open. */
   readonly failover: boolean;
   readonly failureCooldownMs: number;
   readonly noDataIntervalMs: number;
 }
 
-/** One call: whose region is asked (of nobody: the default origin), and what is sent. */
+/** One call. The visitor's region decides the origin; without a region it is the default one. */
 interface Call<T> extends Exchange<T> {
   readonly visitor: Visitor;
 }
 
-/** What became of the calls, and how the servers are. No identifiers. */
+/** Counts of calls and events, and the state of each origin. Contains no identifiers. */
 export interface DcsStats {
-  /** Calls made to the DCS. */
+  /** Calls made to the DCS since construction. */
   readonly calls: number;
-  /** Calls that are running or waiting for their turn. */
+  /** Calls in flight or queued. */
   readonly inFlight: number;
-  /** The state of each server that was asked, by origin. */
+  /** The state of each origin that was called. */
   readonly origins: Readonly<Record<string, OriginStats>>;
-  /** What became of the events. */
   readonly events: EventStats;
 }
 
-/** All that anybody needs of the DCS. Visitors are told apart by their cache key. */
+/** What the rest of the package needs of the DCS. A visitor is identified by their cache key. */
 export interface Dcs {
   /**
-   * Asks the DCS of the visitor's region, or joins the call that asks the same and is already running.
+   * Looks the visitor up in the DCS of their region, or joins the same lookup if it is already in flight.
    * @throws {DcsError} by rejection
    */
   lookup(key: string, question: Question): Promise<DcsReply>;
   /**
-   * Tells the DCS of the visitor's region something, after all that was asked and told before.
+   * Sends an event to the DCS of the visitor's region, after all earlier calls about the visitor.
    * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
    */
   sendEvent(key: string, question: Question): Promise<DcsReply>;
   /**
-   * Has the DCS opt the visitor out, for good. Events that wait to be sent for this visitor are dropped.
+   * Opts the visitor out, irreversibly. Their other calls, in flight and queued, are aborted.
    * @throws {DcsError} by rejection
    */
   optOut(key: string, visitor: Visitor): Promise<void>;
-  /** Ends all calls about a visitor with this reason: nothing more is sent, and connections in use are closed. */
+  /** Aborts the visitor's calls, in flight and queued; they reject with this reason. */
   abandon(key: string, reason: Exclusion): void;
-  /** Why a lookup of this visitor would fail at once, without a call. */
+  /** Why a lookup of this visitor would fail at once, without a call; `undefined` if it would not. */
   unavailableReason(key: string, visitor: Visitor): DcsError | undefined;
-  /** Whether a lookup of this visitor would probe a server that was failing: not something to wait for. */
+  /** Whether a lookup of this visitor would be the probe of a circuit breaker; no request should wait for one. */
   isProbe(visitor: Visitor): boolean;
-  /** Milliseconds until a call about this visitor may be made; 0 if one may be made now. */
+  /** Milliseconds until a call about this visitor can be made; 0 for now. */
   retryInMs(key: string, visitor: Visitor): number;
   stats(): DcsStats;
   /**
-   * Ends running lookups with `closed` and frees sockets and timers. Waiting events have as long as one call may take to
-   * be sent. Can be called twice.
+   * Aborts lookups with the reason `closed` and frees sockets and timers. Queued events are sent first, within the time of
+   * one call. Idempotent.
    */
   close(): Promise<void>;
 }
@@ -79,7 +78,7 @@ export class DcsCalls implements Dcs {
   readonly #config: DcsCallsConfig;
   readonly #lane: VisitorLane;
   readonly #gates = new Map<string, OriginGate>();
-  /** The same, without writing out the origin: that takes longer than all the rest of finding it. */
+  /** A cache in front of it: serializing `origin` costs more than the rest of the search. */
   readonly #gateByUrl = new WeakMap<URL, OriginGate>();
   readonly #http: HttpExchange;
   readonly #writer: RequestWriter;
@@ -124,7 +123,7 @@ export class DcsCalls implements Dcs {
   async sendEvent(key: string, question: Question): Promise<DcsReply> {
     if (this.#closing !== undefined) throw closedError();
     const call = this.#callFor(question);
-    // Too large, it is refused before it waits for its turn.
+    // Throws now, rather than in its turn, if the event is too large.
     call.request(this.#originFor(question.visitor));
     return this.#events.send(
       key,
@@ -153,7 +152,7 @@ export class DcsCalls implements Dcs {
   }
 
   abandon(key: string, reason: Exclusion): void {
-    this.#lane.abandon(key, new DcsError(reason, 'the visitor does not agree any more'));
+    this.#lane.abandon(key, new DcsError(reason, 'The visitor opted out or withdrew consent.'));
   }
 
   close(): Promise<void> {
@@ -169,15 +168,15 @@ export class DcsCalls implements Dcs {
   }
 
   /**
-   * Where to ask about a visitor. The DCS of any region answers for any visitor, only more slowly: so the default origin
-   * stands in for a region, but only as long as the region's breaker lets nobody through.
+   * The origin to call for a visitor. Any region answers for any visitor, only more slowly, so the default origin stands in
+   * while the breaker of the visitor's region is open.
    */
   #originFor(visitor: Visitor): URL {
     const { regions, failover } = this.#config;
     const origin = regions.originOf(visitor.region);
-    const standIn = regions.originOf(undefined);
-    const isNeeded = failover && this.#gateOf(origin).unavailableReason()?.reason === 'circuit-open';
-    return isNeeded && this.#gateOf(standIn).unavailableReason() === undefined ? standIn : origin;
+    const fallback = regions.originOf(undefined);
+    const isBroken = failover && this.#gateOf(origin).unavailableReason()?.reason === 'circuit-open';
+    return isBroken && this.#gateOf(fallback).unavailableReason() === undefined ? fallback : origin;
   }
 
   #gateOf(url: URL): OriginGate {
@@ -202,19 +201,19 @@ export class DcsCalls implements Dcs {
     const { timeoutMs } = this.#config;
     const origin = this.#originFor(call.visitor);
     const { signal } = controller;
-    // undici does not look at the signal while it waits for a connection.
-    const ended = new Promise<never>((_, reject) => {
+    // undici ignores the signal while it waits for a connection.
+    const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
     const timer = setTimeout(() => {
-      controller.abort(new DcsError('timeout', `the DCS did not answer within ${timeoutMs} ms`));
+      controller.abort(new DcsError('timeout', `The DCS did not answer within ${timeoutMs} ms.`));
     }, timeoutMs);
     try {
-      const run = () => Promise.race([ended, this.#http.send(origin, call, signal)]);
-      return await Promise.race([ended, this.#gateOf(origin).run(run, signal)]);
+      const run = () => Promise.race([aborted, this.#http.send(origin, call, signal)]);
+      return await Promise.race([aborted, this.#gateOf(origin).run(run, signal)]);
     } catch (error) {
       if (error instanceof DcsError) throw error;
-      throw new DcsError('network', `the call to the DCS failed: ${codeOf(error)}`);
+      throw new DcsError('network', `The call to the DCS failed: ${codeOf(error)}.`);
     } finally {
       clearTimeout(timer);
     }
@@ -222,10 +221,10 @@ export class DcsCalls implements Dcs {
 }
 
 function closedError(): DcsError {
-  return new DcsError('closed', 'close() was called');
+  return new DcsError('closed', 'close() was called.');
 }
 
-/** The parser's errors come without a code. */
+/** Errors of the HTTP parser have no code. */
 function codeOf(error: unknown): string {
   const { code, name } = error as NodeJS.ErrnoException;
   return typeof code === 'string' ? code : name;

@@ -1,22 +1,22 @@
 /**
- * Owns: the sockets. One call on a kept-alive pool, its one retry, and its answer, bounded in size and read as text. Who is
- * asked about, when, and what the text means is not known here. Next: dcs-calls.ts.
+ * Owns: the sockets. One HTTP exchange on a keep-alive pool: the request, its single retry, and the answer as text of
+ * bounded size. Visitors, timing and the meaning of the text are not known here. Next: dcs-calls.ts.
  */
 import { Agent, type Dispatcher } from 'undici';
 import { Connector } from './connector';
 import { DcsError } from './protocol/dcs-error';
 import type { DcsRequest } from './protocol/request';
 
-/** What sends requests: an Agent, ProxyAgent or other dispatcher of undici. */
+/** What sends the requests: an `Agent`, `ProxyAgent` or other dispatcher of undici. */
 export type DcsDispatcher = Pick<Dispatcher, 'request'>;
 
 /** The resolved values that it needs. */
 export interface HttpExchangeConfig {
-  /** The site's own; never closed by us. */
+  /** The site's own dispatcher, which we never close; `undefined` for ours. */
   readonly dispatcher: DcsDispatcher | undefined;
-  /** What goes into the Host header: it tells the DCS which partner is calling. */
+  /** The Host header, by which the DCS identifies the partner. */
   readonly partnerHost: string;
-  /** Deadline of one call. */
+  /** Deadline of one call, its retry included. */
   readonly timeoutMs: number;
   /** Sockets per origin. */
   readonly connections: number;
@@ -24,10 +24,10 @@ export interface HttpExchangeConfig {
   readonly nowMs: () => number;
 }
 
-/** What is sent, and how its answer is read. */
+/** A request and the parser of its answer. */
 export interface Exchange<T> {
   readonly request: (origin: URL) => DcsRequest;
-  /** Whether it does no harm when the DCS gets it twice. */
+  /** Whether the DCS may receive it twice without harm. */
   readonly isRepeatable: boolean;
   readonly read: (response: HttpResponse) => Promise<T> | T;
 }
@@ -38,15 +38,15 @@ export interface HttpResponse {
   readonly errorHeader: string | undefined;
   /** The body, at most 256 KB. */
   text(): Promise<string>;
-  /** Instead of {@link text}, where the body does not matter. */
+  /** Call this instead of {@link text} when the body does not matter. */
   discard(): void;
 }
 
 const FORM = 'application/x-www-form-urlencoded';
 const MAX_REPLY_BYTES = 262_144;
-/** Of an answer that will not be read: so much is drained to keep the socket, beyond it the socket goes. */
+/** Unread answers up to this size are drained to keep the socket; with longer ones the socket is closed. */
 const MAX_DRAINED_BYTES = 16_384;
-/** Well under the minute after which load balancers commonly close; a server that says less is believed. */
+/** Well below the minute after which load balancers commonly close idle sockets. A shorter time from the server wins. */
 const KEEP_ALIVE_MS = 20_000;
 
 export class HttpExchange {
@@ -62,13 +62,13 @@ export class HttpExchange {
     this.#agent = new Agent({
       connections: config.connections,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // The call's own deadline covers all of these; the pool's timers have a resolution of half a second.
+      // Covered by the deadline of the call; the pool's timers have a resolution of half a second.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: this.#connector.connect,
     });
-    // Whether a socket was a kept-alive one is known of our own only: with the site's dispatcher nothing is repeated.
-    this.#dispatcher = config.dispatcher ?? this.#agent.compose(noting);
+    // Only our own connector knows whether a socket was a kept-alive one: with the site's dispatcher nothing is retried.
+    this.#dispatcher = config.dispatcher ?? this.#agent.compose(recordAnswerStart);
   }
 
   /** Requests sent since construction. */
@@ -76,7 +76,7 @@ export class HttpExchange {
     return this.#calls;
   }
 
-  /** Closes all sockets, those that are still opening too. */
+  /** Closes all sockets, including those still opening. */
   async destroy(reason: Error): Promise<void> {
     const destroyed = this.#agent.destroy();
     this.#connector.destroy(reason);
@@ -84,17 +84,17 @@ export class HttpExchange {
   }
 
   /**
-   * One call; a second one only where the first has met a kept-alive socket that the server was closing, and no byte of
-   * an answer has come: nearly always the server has not read it. Nearly: so never of what must not arrive twice. Both
-   * have the one deadline.
+   * One call. It is retried once when it met a kept-alive socket that the server was closing and no byte of an answer had
+   * arrived: the server has almost certainly not read it. Almost, so only repeatable calls are retried. The deadline covers
+   * both attempts.
    */
   async send<T>(origin: URL, call: Exchange<T>, signal: AbortSignal): Promise<T> {
     const startedAtMs = this.#config.nowMs();
-    const attempt: Attempt = { hasAnswer: false };
+    const attempt: Attempt = { hasAnswerStarted: false };
     try {
       return await this.#ask(origin, call, signal, attempt);
     } catch (error) {
-      const isStaleSocket = !attempt.hasAnswer && this.#connector.isOfSocketOpenBefore(error, startedAtMs);
+      const isStaleSocket = !attempt.hasAnswerStarted && this.#connector.isOfSocketOpenBefore(error, startedAtMs);
       if (!call.isRepeatable || !isStaleSocket || signal.aborted) throw error;
       return this.#ask(origin, call, signal, attempt);
     }
@@ -105,21 +105,21 @@ export class HttpExchange {
     const { nowMs, partnerHost, timeoutMs } = this.#config;
     const startedAtMs = nowMs();
     const { method, path, body } = request(origin);
-    const options: Noted<Dispatcher.RequestOptions> = {
+    const options: WithAttempt<Dispatcher.RequestOptions> = {
       origin,
       path,
       method,
-      // fetch() would silently send the host of the URL instead.
+      // Not fetch(), which silently sends the host of the URL instead.
       headers: body === undefined ? { host: partnerHost } : { host: partnerHost, 'content-type': FORM },
       body: body ?? null,
       signal,
       [ATTEMPT]: attempt,
     };
     const response = await this.#dispatcher.request(options);
-    const refusal = refusalOfHead(response);
-    if (refusal !== undefined) {
+    const headError = errorOfHead(response);
+    if (headError !== undefined) {
       drain(response.body, timeoutMs - (nowMs() - startedAtMs));
-      throw refusal;
+      throw headError;
     }
     const { body: answer } = response;
     return read({
@@ -131,41 +131,40 @@ export class HttpExchange {
 }
 
 interface Attempt {
-  /** The first byte of an answer has come. */
-  hasAnswer: boolean;
+  /** Whether the first byte of an answer has arrived. */
+  hasAnswerStarted: boolean;
 }
 
-/** In the options of a request, where nobody else looks for it. */
+/** Carries the attempt through undici in the options of its request. */
 const ATTEMPT = Symbol('attempt');
-type Noted<Options> = Options & { readonly [ATTEMPT]?: Attempt };
+type WithAttempt<Options> = Options & { readonly [ATTEMPT]?: Attempt };
 
-/** Notes in an attempt that its answer has begun. */
-const noting: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
-  const { [ATTEMPT]: attempt } = options as Noted<Dispatcher.DispatchOptions>;
+const recordAnswerStart: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  const { [ATTEMPT]: attempt } = options as WithAttempt<Dispatcher.DispatchOptions>;
   const onResponseStarted = () => {
-    if (attempt !== undefined) attempt.hasAnswer = true;
+    if (attempt !== undefined) attempt.hasAnswerStarted = true;
   };
   return dispatch(options, Object.assign(handler, { onResponseStarted }));
 };
 
-/** Why the body of an answer is not even looked at. */
-function refusalOfHead({ statusCode, headers }: Dispatcher.ResponseData): DcsError | undefined {
+/** The error that status and headers show; the body is not read then. */
+function errorOfHead({ statusCode, headers }: Dispatcher.ResponseData): DcsError | undefined {
   if (statusCode !== 200) {
-    const message = `the DCS answered HTTP ${statusCode}`;
+    const message = `The DCS answered with HTTP ${statusCode}.`;
     if (statusCode !== 429) return new DcsError('http-status', message);
     return new DcsError('rate-limited', message, { retryAfterMs: retryAfterMsOf(single(headers['retry-after'])) });
   }
   if (/^(?:identity)?$/i.test(single(headers['content-encoding']) ?? '')) return undefined;
-  return new DcsError('bad-reply', 'the DCS answered with a content encoding that was not asked for');
+  return new DcsError('bad-reply', 'The DCS answered with a content encoding that was not requested.');
 }
 
-/** Seconds or a date, as HTTP has it; undefined for what is neither, or is over. */
+/** The header holds seconds or a date; `undefined` for anything else, and for a date in the past. */
 function retryAfterMsOf(text = ''): number | undefined {
   const waitMs = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
   return waitMs > 0 ? waitMs : undefined;
 }
 
-/** By events: an iterator of the stream costs as much as all the rest of reading. */
+/** By events, because an async iterator would double the cost of reading. */
 function readText(body: Dispatcher.ResponseData['body']): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -173,20 +172,21 @@ function readText(body: Dispatcher.ResponseData['body']): Promise<string> {
     body.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk);
-      // And with it the socket.
-      else body.destroy(new DcsError('bad-reply', `the DCS answered more than ${MAX_REPLY_BYTES} bytes`));
+      // Destroys the socket too.
+      else body.destroy(new DcsError('bad-reply', `The DCS answered with more than ${MAX_REPLY_BYTES} bytes.`));
     });
     body.on('error', reject);
     body.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
     body.once('close', () => {
-      if (!body.readableEnded) reject(new DcsError('network', 'the answer of the DCS broke off'));
+      if (!body.readableEnded)
+        reject(new DcsError('network', 'The connection to the DCS closed before the answer was complete.'));
     });
   });
 }
 
 /**
- * In the background: what it leads to is known, nobody waits for the rest. It has what is left of the call's time.
- * (Not `body.destroy()`: for an answer that has arrived as a whole, that is an `error` event that nobody listens to.)
+ * Reads the rest of a body in the background, within the remaining time of the call, so that the socket can be reused.
+ * (Not `body.destroy()`, which emits an unhandled `error` event when the answer has already arrived completely.)
  */
 function drain(body: Dispatcher.ResponseData['body'], leftMs: number): void {
   const signal = AbortSignal.timeout(Math.max(0, Math.ceil(leftMs)));

@@ -1,7 +1,7 @@
 /**
- * Owns: the events that wait to be sent. Nobody's page waits for them, so they wait as long as they have to: for the
- * calls about their visitor that came before, for a server that is left alone to be asked again, for room among the
- * calls. There are only so many; of more, the oldest are dropped and counted. Next: visitor-lane.ts.
+ * Owns: the queued events. No page waits for them, so they wait as long as necessary: for earlier calls about the visitor,
+ * for a pause or an open breaker of the origin to end, for a free place among the calls. The queue is bounded; when it is
+ * full, the oldest events are dropped and counted. Next: visitor-lane.ts.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bulkhead } from 'cockatiel';
@@ -11,28 +11,28 @@ import type { DcsReply } from '../protocol/reply';
 import type { Call, Turn, VisitorLane } from './visitor-lane';
 
 export interface EventQueueConfig {
-  /** Events that wait; of more, the oldest are dropped. */
+  /** The most events that are queued; beyond it the oldest are dropped. */
   readonly maxQueuedEvents: number;
-  /** Calls that are made to one origin at a time. */
+  /** Concurrent calls to one origin. */
   readonly connections: number;
 }
 
-/** What became of the events. */
+/** Counts of events since construction, and how many are queued now. */
 export interface EventStats {
-  /** Waiting, or on their way. */
+  /** Waiting or in flight. */
   readonly queued: number;
   /** Answered by the DCS. */
   readonly sent: number;
-  /** Sent, or tried to, without a usable answer. */
+  /** Without a usable answer of the DCS. */
   readonly failed: number;
-  /** Never sent, because too many came after them. */
+  /** Never sent, because newer events filled the queue. */
   readonly dropped: number;
 }
 
-/** One visitor's flood must not push out everybody else's events. */
+/** One visitor's flood must not displace the events of others. */
 const MAX_QUEUED_PER_VISITOR = 50;
 
-interface Waiting {
+interface QueuedEvent {
   readonly key: string;
   readonly turn: Turn;
 }
@@ -40,11 +40,11 @@ interface Waiting {
 export class EventQueue {
   readonly #config: EventQueueConfig;
   readonly #lane: VisitorLane;
-  /** Never all the sockets of an origin: pages are waiting for theirs. */
-  readonly #room;
+  /** Half of the sockets of an origin: pages are waiting for lookups. */
+  readonly #bulkhead;
   /** Oldest first. */
-  readonly #waiting = new Map<Call, Waiting>();
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #queued = new Map<Call, QueuedEvent>();
+  readonly #pending = new Set<Promise<unknown>>();
   #sent = 0;
   #failed = 0;
   #dropped = 0;
@@ -52,45 +52,45 @@ export class EventQueue {
   constructor(config: EventQueueConfig, lane: VisitorLane) {
     this.#config = config;
     this.#lane = lane;
-    this.#room = bulkhead(Math.ceil(config.connections / 2), Number.POSITIVE_INFINITY);
+    this.#bulkhead = bulkhead(Math.ceil(config.connections / 2), Number.POSITIVE_INFINITY);
   }
 
   stats(): EventStats {
-    return { queued: this.#underWay.size, sent: this.#sent, failed: this.#failed, dropped: this.#dropped };
+    return { queued: this.#pending.size, sent: this.#sent, failed: this.#failed, dropped: this.#dropped };
   }
 
   /**
-   * Sends an event when all that came before it about this visitor has ended.
-   * @param notBeforeMs how long the server is to be left alone from now on
-   * @throws {AamError} by rejection: a {@link DcsError}, or `ERR_AAM_EVENT_DROPPED` if it never was sent
+   * Sends an event once the earlier calls about this visitor have ended.
+   * @param retryInMs milliseconds until the origin takes calls
+   * @throws {AamError} by rejection: a {@link DcsError}, or `ERR_AAM_EVENT_DROPPED`
    */
-  async send(key: string, call: Call, notBeforeMs: () => number): Promise<DcsReply> {
+  async send(key: string, call: Call, retryInMs: () => number): Promise<DcsReply> {
     let isSent = false;
-    const paced: Call = async (controller) => {
+    const queuedCall: Call = async (controller) => {
       for (;;) {
-        // Sent at once where nothing is in the way, and not only after whatever else happens in this tick.
-        if (!this.#isAllowed(key, notBeforeMs)) await this.#allowed(key, notBeforeMs, controller.signal);
+        // Synchronous when nothing is in the way: the event is then sent in this tick.
+        if (!this.#isAllowed(key, retryInMs)) await this.#allowed(key, retryInMs, controller.signal);
         try {
-          return await this.#room.execute(() => {
-            // While it waited for room, others may have failed.
-            if (this.#waitMs(key, notBeforeMs) > 0) throw NOT_NOW;
+          return await this.#bulkhead.execute(() => {
+            // Other calls may have failed while it was queued.
+            if (this.#waitMs(key, retryInMs) > 0) throw NOT_NOW;
             isSent = true;
-            this.#waiting.delete(paced);
+            this.#queued.delete(queuedCall);
             return call(controller);
           }, controller.signal);
         } catch (error) {
           controller.signal.throwIfAborted();
-          // No call was made, or it was turned away unread.
-          if (!isForLater(error)) throw error;
+          // Retriable: the call was not made, or the DCS turned it away unread.
+          if (!isRetriable(error)) throw error;
         }
       }
     };
-    const turn = this.#lane.event(key, paced);
+    const turn = this.#lane.event(key, queuedCall);
     if (!isSent) {
-      this.#waiting.set(paced, { key, turn });
+      this.#queued.set(queuedCall, { key, turn });
       this.#dropOldest(key);
     }
-    this.#underWay.add(turn.reply);
+    this.#pending.add(turn.reply);
     try {
       const reply = await turn.reply;
       this.#sent++;
@@ -100,60 +100,63 @@ export class EventQueue {
       else this.#failed++;
       throw error;
     } finally {
-      this.#waiting.delete(paced);
-      this.#underWay.delete(turn.reply);
+      this.#queued.delete(queuedCall);
+      this.#pending.delete(turn.reply);
     }
   }
 
-  /** When all events of now have been sent or have failed, at the latest after so long. */
+  /** Resolves when all present events have been answered or have failed, at the latest after `withinMs`. */
   async settled(withinMs: number): Promise<void> {
-    if (this.#underWay.size === 0) return;
-    const patience = new AbortController();
-    const { signal } = patience;
-    await Promise.race([Promise.allSettled(this.#underWay), sleep(withinMs, undefined, { signal }).catch(() => {})]);
-    patience.abort();
+    if (this.#pending.size === 0) return;
+    const timeout = new AbortController();
+    const { signal } = timeout;
+    await Promise.race([Promise.allSettled(this.#pending), sleep(withinMs, undefined, { signal }).catch(() => {})]);
+    timeout.abort();
   }
 
-  #waitMs(key: string, notBeforeMs: () => number): number {
-    return Math.max(this.#lane.cooldownMs(key), notBeforeMs());
+  #waitMs(key: string, retryInMs: () => number): number {
+    return Math.max(this.#lane.cooldownMs(key), retryInMs());
   }
 
-  #isAllowed(key: string, notBeforeMs: () => number): boolean {
-    return this.#lane.unavailableReason(key) === undefined && this.#waitMs(key, notBeforeMs) <= 0;
+  #isAllowed(key: string, retryInMs: () => number): boolean {
+    return this.#lane.unavailableReason(key) === undefined && this.#waitMs(key, retryInMs) <= 0;
   }
 
-  async #allowed(key: string, notBeforeMs: () => number, signal: AbortSignal): Promise<void> {
+  async #allowed(key: string, retryInMs: () => number, signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
       const unavailable = this.#lane.unavailableReason(key);
       if (unavailable?.reason === 'denylisted') throw unavailable;
-      const waitMs = this.#waitMs(key, notBeforeMs);
+      const waitMs = this.#waitMs(key, retryInMs);
       if (waitMs <= 0) return;
-      // Its own reason comes out at the top of the loop.
+      // An abort is thrown at the top of the loop.
       await sleep(Math.ceil(waitMs), undefined, { signal, ref: false }).catch(() => {});
     }
   }
 
   #dropOldest(key: string): void {
     if (this.#lane.sizeOf(key) > MAX_QUEUED_PER_VISITOR) {
-      this.#drop([...this.#waiting].find(([, each]) => each.key === key));
-    } else if (this.#waiting.size > this.#config.maxQueuedEvents) {
-      this.#drop(this.#waiting.entries().next().value);
+      this.#drop([...this.#queued].find(([, each]) => each.key === key));
+    } else if (this.#queued.size > this.#config.maxQueuedEvents) {
+      this.#drop(this.#queued.entries().next().value);
     }
   }
 
-  #drop(oldest: [Call, Waiting] | undefined): void {
+  #drop(oldest: [Call, QueuedEvent] | undefined): void {
     if (oldest === undefined) return;
     const [call, { key, turn }] = oldest;
-    this.#waiting.delete(call);
+    this.#queued.delete(call);
     this.#lane.cancel(key, turn, DROPPED);
   }
 }
 
-const DROPPED = new AamError('ERR_AAM_EVENT_DROPPED', 'the event was not sent: too many newer ones are waiting');
-const NOT_NOW = new DcsError('circuit-open', 'no call was made');
-const FOR_LATER: readonly string[] = ['rate-limited', 'circuit-open', 'overloaded'] satisfies DcsError['reason'][];
+const DROPPED = new AamError(
+  'ERR_AAM_EVENT_DROPPED',
+  'Event not sent: the queue was full and newer events replaced it.',
+);
+const NOT_NOW = new DcsError('circuit-open', 'Call not made: the origin is not taking calls.');
+const RETRIABLE: readonly string[] = ['rate-limited', 'circuit-open', 'overloaded'] satisfies DcsError['reason'][];
 
-function isForLater(error: unknown): boolean {
-  return error instanceof DcsError && FOR_LATER.includes(error.reason);
+function isRetriable(error: unknown): boolean {
+  return error instanceof DcsError && RETRIABLE.includes(error.reason);
 }

@@ -1,7 +1,7 @@
 /**
- * Owns: whether a call to one origin may be made right now, and how many at a time. A breaker stops calls to a server
- * that fails, a pause those to one that says it has too many, a bulkhead bounds what is in flight and what waits for
- * it. It knows nothing of visitors, sockets or answers.
+ * Owns: whether a call to one origin may be made now, and how many at a time. A circuit breaker stops calls to a failing
+ * server, a pause those to one that is rate limiting, and a bulkhead bounds the calls in flight and queued. Visitors,
+ * sockets and answers are not known here.
  */
 import {
   BrokenCircuitError,
@@ -18,44 +18,45 @@ import { DcsError, type FailureReason } from '../protocol/dcs-error';
 import { type BreakerLimits, RecentCalls } from './recent-calls';
 
 export interface OriginGateConfig {
-  /** Calls in flight at a time. */
+  /** The most calls in flight. */
   readonly connections: number;
-  /** Calls that wait for one of them to end. */
+  /** The most calls that wait for one of them to end. */
   readonly maxQueuedCalls: number;
   readonly breaker: BreakerLimits & {
-    /** How long an open breaker lets nobody through. */
+    /** How long the breaker stays open before one call may probe the server. */
     readonly probeAfterMs: number;
   };
   /** A monotonic clock. */
   readonly nowMs: () => number;
 }
 
-/** The breaker of one origin: `closed` lets calls through, `open` none, `half-open` waits for one that tries. */
+/** The circuit breaker of one origin: `closed` admits calls, `open` rejects them, `half-open` waits for its probe. */
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
-/** How it stands with one origin. */
+/** The state of one origin. */
 export interface OriginStats {
   readonly breaker: BreakerState;
   /** Calls in flight. */
   readonly running: number;
-  /** Calls that wait for one of them to end. */
+  /** Calls queued until one of them ends. */
   readonly queued: number;
-  /** For how long it is left alone because it said that it has too many calls. */
+  /** Milliseconds for which no calls are made because the origin is rate limiting (HTTP 429); 0 if it is not. */
   readonly pausedForMs: number;
 }
 
-/** What says that the server is not well. A visitor whom it will not serve does not. */
+/** The reasons that count against the server. An answer that excludes a visitor does not. */
 const FAILURES: ReadonlySet<DcsError['reason']> = new Set<FailureReason>([
   'timeout',
   'network',
   'http-status',
   'bad-reply',
 ]);
+/** When a probe in flight, or a call that ends, is expected to change the state. */
 const SOON_MS = 50;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
-/** A server may ask for more; but a slip of it must not switch segments off for good. */
-const LONGEST_ASKED_PAUSE_MS = 600_000;
+/** Bounds `Retry-After`: a mistake in it must not switch segments off for good. */
+const LONGEST_RETRY_AFTER_MS = 600_000;
 
 export class OriginGate {
   readonly #config: OriginGateConfig;
@@ -71,7 +72,7 @@ export class OriginGate {
     this.#bulkhead = bulkhead(connections, maxQueuedCalls);
     this.#breaker = circuitBreaker(handleAll, {
       breaker: new RecentCalls(breaker, nowMs),
-      // Ours to decide: cockatiel goes by the wall clock, which can be set back.
+      // Decided here: cockatiel uses the wall clock, which can be set back.
       halfOpenAfter: Number.NEGATIVE_INFINITY,
     });
     this.#breaker.onBreak(() => {
@@ -79,12 +80,12 @@ export class OriginGate {
     });
   }
 
-  /** Why no call would be made right now. */
+  /** Why a call would not be made now; `undefined` if it would. */
   unavailableReason(): DcsError | undefined {
     return this.#notNow() ?? (this.#isFull() ? OVERLOADED : undefined);
   }
 
-  /** In how many milliseconds to come again where no call would be made right now; 0: come. */
+  /** Milliseconds until a call can be made; 0 for now. */
   retryInMs(): number {
     const nowMs = this.#config.nowMs();
     switch (this.unavailableReason()) {
@@ -93,12 +94,11 @@ export class OriginGate {
       case PAUSED:
         return this.#pausedUntilMs - nowMs;
       default:
-        // What tries the server, or makes room, is on its way.
         return Math.max(SOON_MS, this.#mayProbeAtMs - nowMs);
     }
   }
 
-  /** Whether the breaker is not closed: the server was not well when it was last asked. */
+  /** Whether the breaker is open or half-open. */
   get isBroken(): boolean {
     return this.#breaker.state !== CircuitState.Closed;
   }
@@ -114,9 +114,9 @@ export class OriginGate {
   }
 
   /**
-   * Makes a call, or has it wait for its turn. Where the breaker is open and may be tried, this call is what tries it.
-   * @param signal ends the waiting
-   * @throws {DcsError} by rejection: what the call throws, or the {@link unavailableReason} that it has met
+   * Makes a call, or queues it. When the breaker is open and due for a probe, this call is the probe.
+   * @param signal removes it from the queue
+   * @throws {DcsError} by rejection: the failure of the call, or the {@link unavailableReason} that it met
    */
   async run<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
     try {
@@ -128,14 +128,14 @@ export class OriginGate {
   }
 
   async #runNow<T>(call: () => Promise<T>): Promise<T> {
-    // While it waited for its turn, others may have failed. And who enters a half-open breaker would be made to wait.
+    // Others may have failed while it was queued. Also, a half-open breaker would make it wait instead of rejecting it.
     const unavailable = this.#notNow();
     if (unavailable !== undefined) throw unavailable;
     try {
-      const { value, notServed } = await this.#breaker.execute(() => withoutWhatIsNoFailure(call()));
-      if (notServed === undefined) this.#endBackoff();
-      else this.#pauseFor(notServed);
-      if (notServed !== undefined) throw notServed;
+      const { value, neutral } = await this.#breaker.execute(() => settledUnlessFailure(call()));
+      if (neutral === undefined) this.#endBackoff();
+      else this.#pauseFor(neutral);
+      if (neutral !== undefined) throw neutral;
       return value as T;
     } catch (error) {
       if (error instanceof BrokenCircuitError) throw CIRCUIT_OPEN;
@@ -156,7 +156,7 @@ export class OriginGate {
     return this.#bulkhead.executionSlots === 0 && this.#bulkhead.queueSlots === 0;
   }
 
-  /** The calls that were in flight together are all turned away; that is one reason to pause, and not sixty. */
+  /** Calls that were in flight together are all rejected with 429; they lengthen the pause only once. */
   #pauseFor({ reason, retryAfterMs }: DcsError): void {
     const nowMs = this.#config.nowMs();
     if (reason !== 'rate-limited') return;
@@ -166,7 +166,7 @@ export class OriginGate {
       this.#backoff = this.#backoff?.next(undefined) ?? BACKOFF.next();
       pauseMs = this.#backoff.duration;
     }
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + Math.min(pauseMs, LONGEST_ASKED_PAUSE_MS));
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + Math.min(pauseMs, LONGEST_RETRY_AFTER_MS));
   }
 
   #endBackoff(): void {
@@ -187,17 +187,17 @@ const STATES: Readonly<Record<CircuitState, BreakerState>> = {
   [CircuitState.Isolated]: 'open',
 };
 
-/** To the breaker an answer that serves nobody is a call that went well. */
-async function withoutWhatIsNoFailure<T>(call: Promise<T>): Promise<{ value?: T; notServed?: DcsError }> {
+/** Resolves with errors that say nothing against the server, so that the breaker does not count them as failures. */
+async function settledUnlessFailure<T>(call: Promise<T>): Promise<{ value?: T; neutral?: DcsError }> {
   try {
     return { value: await call };
   } catch (error) {
-    if (error instanceof DcsError && !FAILURES.has(error.reason)) return { notServed: error };
+    if (error instanceof DcsError && !FAILURES.has(error.reason)) return { neutral: error };
     throw error;
   }
 }
 
-// Made once: while a server is down they are met by every page view, and most of an error's cost is its stack.
-const CIRCUIT_OPEN = new DcsError('circuit-open', 'no call was made: too many of the last ones to this origin failed');
-const PAUSED = new DcsError('rate-limited', 'no call was made: the DCS has said that it gets too many');
-const OVERLOADED = new DcsError('overloaded', 'no call was made: too many are waiting for this origin');
+// Created once: while a server is down every page view gets one, and most of an error's cost is its stack.
+const CIRCUIT_OPEN = new DcsError('circuit-open', 'Call not made: circuit breaker open.');
+const PAUSED = new DcsError('rate-limited', 'Call not made: the DCS is rate limiting (HTTP 429).');
+const OVERLOADED = new DcsError('overloaded', 'Call not made: too many calls are queued for this origin.');

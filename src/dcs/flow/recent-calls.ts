@@ -1,12 +1,12 @@
 import { CircuitState, type IBreaker } from 'cockatiel';
 
-/** When a breaker opens. */
+/** When a circuit breaker opens. */
 export interface BreakerLimits {
-  /** Calls that are looked back on, in milliseconds. */
+  /** The time over which calls are counted, in milliseconds. */
   readonly windowMs: number;
-  /** Fewer calls than that say nothing. */
+  /** Minimum calls in the window before the breaker can open. */
   readonly minCalls: number;
-  /** So much of them failed, in percent. */
+  /** The share of failed calls, in percent, from which it opens. */
   readonly failurePercent: number;
 }
 
@@ -19,11 +19,11 @@ interface Slice {
 const SLICES = 10;
 
 /**
- * Counts the calls of the last `windowMs`, in ten slices of it. (The SamplingBreaker of cockatiel forgets one slice a
- * call, so that on a quiet site failures of minutes ago still count; and it reads the wall clock.)
+ * Counts the calls of the last `windowMs` in ten slices. (cockatiel's SamplingBreaker drops one slice per call, so that on
+ * a quiet site failures from minutes ago still count, and it reads the wall clock.)
  */
 export class RecentCalls implements IBreaker {
-  /** Nothing to be restored from: a process begins with a closed breaker. */
+  /** Required by the interface; a process always starts with a closed breaker. */
   state = undefined;
   readonly #limits: BreakerLimits;
   readonly #sliceMs: number;
@@ -41,7 +41,7 @@ export class RecentCalls implements IBreaker {
     this.#current().succeeded++;
   }
 
-  /** Whether the breaker opens: always where it was not closed. */
+  /** Records a failure. Returns whether the breaker opens; a failed probe always opens it. */
   failure(state: CircuitState): boolean {
     this.#current().failed++;
     if (state !== CircuitState.Closed) return true;
@@ -67,7 +67,7 @@ export class RecentCalls implements IBreaker {
     const last = this.#slices.at(-1);
     if (last?.n === n) return last;
     const slice = { n, failed: 0, succeeded: 0 };
-    // No more than there can be: a window that nobody asks about must not grow.
+    // Bounded here too: counts() may not be called for a long time.
     this.#slices = [...this.#slices.slice(1 - SLICES), slice];
     return slice;
   }

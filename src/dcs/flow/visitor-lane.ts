@@ -1,7 +1,7 @@
 /**
- * Owns: the rule that Adobe gives for calls about one visitor: never two at once, never in rapid succession (Audience
- * Manager docs, "DCS API race conditions"). Every call for a visitor goes through here. Ids that break the rule are
- * denylisted for good, with no way back.
+ * Owns: Adobe's rule for calls about one visitor: never two at a time, never in rapid succession (Audience Manager docs,
+ * "DCS API race conditions"). Every call about a visitor goes through here. Ids that break the rule are denylisted
+ * permanently.
  */
 import { LRUCache } from 'lru-cache';
 import type { AamError } from '../../errors';
@@ -9,20 +9,20 @@ import { DcsError } from '../protocol/dcs-error';
 import type { DcsReply } from '../protocol/reply';
 
 export interface VisitorLaneConfig {
-  /** How long no call is made for a visitor after one that failed, in milliseconds from its end. */
+  /** How long no call is made about a visitor after a failed one, in milliseconds from its end. */
   readonly failureCooldownMs: number;
-  /** The same after a call that the DCS answered without data. */
+  /** The same after an answer without data. */
   readonly noDataIntervalMs: number;
   /** A monotonic clock. */
   readonly nowMs: () => number;
 }
 
-/** Makes a call; must end when its controller's signal aborts. */
+/** Makes a call. Must settle when its controller's signal aborts. */
 export type Call = (controller: AbortController) => Promise<DcsReply>;
 
-/** A call about a visitor, on its way or waiting for the one before it. */
+/** A call about a visitor, in flight or queued behind an earlier one. */
 export interface Turn {
-  /** What is asked: only those who ask the same share a call. An event, which is its own, has none. */
+  /** Lookups of the same variant share a call; `undefined` for an event, which is never shared. */
   readonly variant: string | undefined;
   readonly controller: AbortController;
   readonly call: Call;
@@ -31,30 +31,29 @@ export interface Turn {
   readonly reject: (error: unknown) => void;
 }
 
-interface Held {
+interface Cooldown {
   readonly error: DcsError;
   readonly untilMs: number;
 }
 
-/** Failures are remembered for seconds only, denylisted ids as long as the process lives: both within bounds. */
-const MAX_HELD = 10_000;
-/** So many different questions about one visitor are no visitor any more. */
+const MAX_COOLDOWNS = 10_000;
+/** The most different lookups in flight or queued for one visitor; a real one never needs as many. */
 const MAX_LOOKUPS = 8;
 const MAX_DENYLISTED = 100_000;
 
 export class VisitorLane {
   readonly #config: VisitorLaneConfig;
-  /** By visitor: the call on its way, then those that wait for it. */
+  /** By visitor: the call in flight, then the queued ones. */
   readonly #turns = new Map<string, Turn[]>();
-  readonly #held = new LRUCache<string, Held>({ max: MAX_HELD });
-  /** The code of the DCS by visitor: an error with its stack would take ten times the memory. */
+  readonly #cooldowns = new LRUCache<string, Cooldown>({ max: MAX_COOLDOWNS });
+  /** The DCS error code by visitor: an error object with its stack would take ten times the memory. */
   readonly #denylisted = new LRUCache<string, number>({ max: MAX_DENYLISTED });
 
   constructor(config: VisitorLaneConfig) {
     this.#config = config;
   }
 
-  /** Calls on their way or waiting for their turn. */
+  /** Calls in flight or queued. */
   get size(): number {
     let size = 0;
     for (const turns of this.#turns.values()) size += turns.length;
@@ -65,26 +64,27 @@ export class VisitorLane {
     return this.#turns.get(key)?.length ?? 0;
   }
 
-  /** Why no call would be made for this visitor right now: the failure of the last one. */
+  /** Why no call about this visitor would be made now: the failure of the last one. */
   unavailableReason(key: string): DcsError | undefined {
     const code = this.#denylisted.get(key);
-    if (code !== undefined) return new DcsError('denylisted', `the DCS answered error ${code}`, { dcsCode: code });
-    const held = this.#held.get(key);
-    if (held === undefined) return undefined;
-    if (this.#config.nowMs() < held.untilMs) return held.error;
-    this.#held.delete(key);
+    if (code !== undefined)
+      return new DcsError('denylisted', `The DCS answered with error ${code}.`, { dcsCode: code });
+    const cooldown = this.#cooldowns.get(key);
+    if (cooldown === undefined) return undefined;
+    if (this.#config.nowMs() < cooldown.untilMs) return cooldown.error;
+    this.#cooldowns.delete(key);
     return undefined;
   }
 
-  /** For how long no call is made for this visitor because the last one failed. */
+  /** Milliseconds for which no call about this visitor is made because the last one failed. */
   cooldownMs(key: string): number {
-    const held = this.#held.get(key);
-    return held === undefined ? 0 : Math.max(0, held.untilMs - this.#config.nowMs());
+    const cooldown = this.#cooldowns.get(key);
+    return cooldown === undefined ? 0 : Math.max(0, cooldown.untilMs - this.#config.nowMs());
   }
 
   /**
-   * Joins the lookup that is on its way for this visitor and variant, or makes one when those before it have ended, or
-   * rejects with the {@link unavailableReason}.
+   * Joins the pending lookup of this visitor and variant, or makes one after the earlier calls have ended, or rejects with
+   * the {@link unavailableReason}.
    */
   lookup(key: string, variant: string, call: Call): Promise<DcsReply> {
     const lookups = (this.#turns.get(key) ?? []).filter((turn) => turn.variant !== undefined);
@@ -98,12 +98,12 @@ export class VisitorLane {
     }).reply;
   }
 
-  /** Makes a call of its own when all those before it have ended. It may be {@link cancel}led. */
+  /** Makes a separate call after the earlier ones have ended. Can be {@link cancel}led. */
   event(key: string, call: Call): Turn {
     return this.#append(key, undefined, call);
   }
 
-  /** Ends a call that is on its way; one that waits for its turn never comes to be. */
+  /** Aborts a call in flight; a queued one is never made. */
   cancel(key: string, turn: Turn, reason: AamError): void {
     turn.controller.abort(reason);
     const turns = this.#turns.get(key) ?? [];
@@ -113,7 +113,7 @@ export class VisitorLane {
     turn.reject(reason);
   }
 
-  /** Ends all calls about a visitor, those that wait for their turn too. */
+  /** Aborts the visitor's calls, in flight and queued. */
   abandon(key: string, reason: DcsError): void {
     for (const turn of [...(this.#turns.get(key) ?? [])].reverse()) this.cancel(key, turn, reason);
   }
@@ -151,8 +151,8 @@ export class VisitorLane {
         turn.resolve(reply);
       },
       (error: unknown) => {
-        // What was never sent says nothing.
-        if (error instanceof DcsError) this.#note(key, error);
+        // Other errors are of calls that were never sent.
+        if (error instanceof DcsError) this.#onFailure(key, error);
         this.#next(key);
         turn.reject(error);
       },
@@ -167,7 +167,7 @@ export class VisitorLane {
     else this.#run(key, next);
   }
 
-  #note(key: string, error: DcsError): void {
+  #onFailure(key: string, error: DcsError): void {
     switch (error.reason) {
       case 'denylisted':
         this.#denylisted.set(key, error.dcsCode as number);
@@ -175,36 +175,35 @@ export class VisitorLane {
       case 'opted-out':
       case 'invalid-id':
       case 'refused':
-        // An answer, not a failure: whoever asked remembers it for as long as it holds. It is the answer to those who
-        // wait for their turn as well.
+        // An answer rather than a failure, and the caller caches it. It applies to the queued calls as well.
         this.abandon(key, error);
         return;
       case 'no-consent':
       case 'closed':
-        // It was us who ended it.
+        // Aborted by us.
         return;
       case 'circuit-open':
       case 'overloaded':
-        // No call was made.
+        // The call was not made.
         return;
       default: {
         const { nowMs, failureCooldownMs, noDataIntervalMs } = this.#config;
         const untilMs = nowMs() + (error.noData ? noDataIntervalMs : failureCooldownMs);
-        this.#dropWhatIsOver();
-        this.#held.set(key, { error, untilMs });
+        this.#dropExpiredCooldowns();
+        this.#cooldowns.set(key, { error, untilMs });
       }
     }
   }
 
-  /** Errors are large. Those of visitors who do not come again would stay until others push them out. */
-  #dropWhatIsOver(): void {
+  /** Errors are large; those of visitors who do not return would otherwise stay until the map is full. */
+  #dropExpiredCooldowns(): void {
     for (;;) {
-      const { value: oldest } = this.#held.rkeys().next();
-      const held = oldest === undefined ? undefined : this.#held.peek(oldest);
-      if (oldest === undefined || held === undefined || this.#config.nowMs() < held.untilMs) return;
-      this.#held.delete(oldest);
+      const { value: oldest } = this.#cooldowns.rkeys().next();
+      const cooldown = oldest === undefined ? undefined : this.#cooldowns.peek(oldest);
+      if (oldest === undefined || cooldown === undefined || this.#config.nowMs() < cooldown.untilMs) return;
+      this.#cooldowns.delete(oldest);
     }
   }
 }
 
-const TOO_MANY_TURNS = new DcsError('overloaded', 'no call was made: too many are waiting for this visitor');
+const TOO_MANY_TURNS = new DcsError('overloaded', 'Call not made: too many calls are queued for this visitor.');

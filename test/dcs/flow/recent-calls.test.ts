@@ -14,17 +14,17 @@ function recentCalls(limits = LIMITS) {
 }
 
 describe('RecentCalls', () => {
-  it('opens with the tenth failure of ten calls, not before', () => {
+  it('opens at the tenth failure of ten calls, not before', () => {
     expect(recentCalls().fail(10)).toEqual([...Array(9).fill(false), true]);
   });
 
-  it('opens at half of the calls, and not at less', () => {
+  it('opens when half of the calls failed, not before', () => {
     const { fail, succeed } = recentCalls();
     succeed(10);
     expect(fail(10)).toEqual([...Array(9).fill(false), true]);
   });
 
-  it('forgets calls that are past the window, however few came since', () => {
+  it('forgets calls older than the window, however few followed', () => {
     const { clock, fail } = recentCalls();
     fail(9);
     clock.nowMs = 10_000;
@@ -41,11 +41,11 @@ describe('RecentCalls', () => {
     expect(opened.indexOf(true)).toBe(9);
   });
 
-  it('opens at once when the call that tried the server fails', () => {
+  it('opens at once when the probe fails', () => {
     expect(recentCalls().calls.failure(HalfOpen)).toBe(true);
   });
 
-  it('begins anew when that call succeeds', () => {
+  it('starts over when the probe succeeds', () => {
     const { calls, fail } = recentCalls();
     fail(30);
     calls.success(HalfOpen);
@@ -53,14 +53,14 @@ describe('RecentCalls', () => {
     expect(fail(8)).not.toContain(true);
   });
 
-  it('keeps no more than the slices of its window', () => {
+  it('keeps only the slices of its window', () => {
     const { calls, clock } = recentCalls({ ...LIMITS, windowMs: 10 });
     for (clock.nowMs = 0; clock.nowMs < 1_000; clock.nowMs++) calls.success(Closed);
     clock.nowMs = 999;
     expect(calls.counts().calls).toBe(10);
   });
 
-  it('counts what a list of all calls would count, whatever their times', () => {
+  it('counts like a list of all calls would, at any times', () => {
     const events = fc.array(fc.record({ gapMs: fc.nat(4_000), fails: fc.boolean() }), { maxLength: 60 });
     fc.assert(
       fc.property(events, (list) => {
@@ -71,7 +71,7 @@ describe('RecentCalls', () => {
           all.push({ atMs: clock.nowMs, fails });
           if (fails) calls.failure(Closed);
           else calls.success(Closed);
-          // It counts by whole seconds: the current one and the nine before.
+          // Slices are whole seconds: the current one and the nine before it.
           const oldestMs = (Math.floor(clock.nowMs / 1_000) - 9) * 1_000;
           const recent = all.filter(({ atMs }) => atMs >= oldestMs);
           expect(calls.counts()).toEqual({

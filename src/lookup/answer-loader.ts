@@ -1,6 +1,6 @@
 /**
- * Owns: what the DCS says of a visitor, as segments and how long they stay fresh. It remembers nothing and knows nothing
- * of requests. Next: answer-resolver.ts, which remembers.
+ * Owns: turning a reply of the DCS into an answer for the cache, with its ttl. The cache and requests are not known here.
+ * Next: answer-resolver.ts.
  */
 import type { Dcs } from '../dcs/dcs-calls';
 import { DcsError } from '../dcs/protocol/dcs-error';
@@ -11,14 +11,14 @@ import { type DestinationFormats, segmentSetOf } from '../segments/segment-set';
 import { CachedAnswer } from './cached-answer';
 import { ConfigurationAdvice } from './configuration-advice';
 
-/** The resolved values that it needs. */
+/** The resolved values that the loader needs. */
 export interface AnswerLoaderConfig {
   readonly destinations: DestinationFormats;
   readonly dcs: { readonly segmentIds: unknown };
   readonly cache: {
     /** How long an answer stays fresh. */
     readonly ttlMs: number;
-    /** The same for an answer without segments. */
+    /** How long an answer without segments stays fresh. */
     readonly emptyTtlMs: number;
   };
 }
@@ -26,12 +26,12 @@ export interface AnswerLoaderConfig {
 const MINUTE_MS = 60_000;
 
 /**
- * How long an exclusion holds where the DCS does not say: hours for an id or a country that will not become valid, and
- * for a denylisted id as long as an entry can. (The visitor lane refuses that one for the life of the process anyway.)
+ * How long an exclusion holds unless the DCS says so: hours for an id or a country that will not become valid, and for a
+ * denylisted id the maximum. (The visitor lane rejects that one for the life of the process anyway.)
  */
 const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
   'opted-out': 120 * MINUTE_MS,
-  'no-consent': 0, // never remembered: it is what the request says
+  'no-consent': 0, // never cached: it depends on the request
   'invalid-id': 360 * MINUTE_MS,
   refused: 60 * MINUTE_MS,
   denylisted: 2_147_483_647,
@@ -51,24 +51,24 @@ export class AnswerLoader {
     });
   }
 
-  /** What is wrong with the configuration, as far as the answers show it. */
+  /** What is wrong with the configuration according to the answers so far, and what to do. */
   get advice(): readonly string[] {
     return this.#advice.given;
   }
 
   /**
-   * The visitor's segments, or that the DCS does not serve them.
+   * Looks the visitor up: their segments, or an exclusion.
    * @throws {DcsError} by rejection
    */
-  ask(key: string, question: Question): Promise<CachedAnswer> {
+  lookup(key: string, question: Question): Promise<CachedAnswer> {
     return this.#answerOf(this.#dcs.lookup(key, question), question);
   }
 
   /**
-   * The same after the DCS was told what the question's signals say, once, and after all that it was told before.
-   * @throws {AamError} by rejection: a {@link DcsError}, or `ERR_AAM_EVENT_DROPPED`
+   * Sends an event; the answer is the visitor's segments after it, or an exclusion.
+   * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
    */
-  tell(key: string, question: Question): Promise<CachedAnswer> {
+  sendEvent(key: string, question: Question): Promise<CachedAnswer> {
     return this.#answerOf(this.#dcs.sendEvent(key, question), question);
   }
 
@@ -95,7 +95,7 @@ export class AnswerLoader {
   }
 }
 
-/** Whether the DCS does not serve the visitor: an answer, and no failure. */
+/** Whether a reason is an exclusion, which is an answer and not a failure. */
 export function isExclusion(reason: string): reason is Exclusion {
   return Object.hasOwn(EXCLUSION_TTL_MS, reason);
 }

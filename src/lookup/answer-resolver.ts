@@ -1,6 +1,6 @@
 /**
- * Owns: what to serve for a visitor, from what is remembered and what the DCS says. It knows nothing of requests.
- * Next: middleware.ts, which holds a request for as long as it may be held.
+ * Owns: what to serve for a visitor, from the cache and the DCS. Requests are not known here. Next: middleware.ts, which
+ * holds a request while an answer is pending.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { AnswerCache, type AnswerCacheConfig, type Flight } from '../cache/answer-cache';
@@ -14,32 +14,32 @@ import { notAsked, type ServedAnswer } from '../segments/served-answer';
 import { AnswerLoader, type AnswerLoaderConfig, isExclusion } from './answer-loader';
 import type { CachedAnswer } from './cached-answer';
 
-/** A call is on its way that a request may wait for. */
+/** A call in flight that a request may wait for. */
 export interface PendingAnswer {
   readonly flight: Flight<CachedAnswer>;
-  /** What to serve when it fails or is late. */
-  readonly instead: CachedAnswer | undefined;
-  /** It tries a server that was not well: no page should pay for that. */
+  /** What to serve if the call fails or takes too long. */
+  readonly fallback: CachedAnswer | undefined;
+  /** The call is the probe of a circuit breaker; no request should wait for it. */
   readonly isProbe: boolean;
 }
 
-/** The resolved values that it needs. */
+/** The resolved values that the resolver needs. */
 export interface AnswerResolverConfig extends AnswerLoaderConfig {
   readonly cache: AnswerLoaderConfig['cache'] &
     Omit<AnswerCacheConfig, 'nowMs'> & {
-      /** With it, visitors are remembered under HMACs. */
+      /** If given, cache keys are HMACs with this secret. */
       readonly keySecret: string | undefined;
     };
 }
 
 export class AnswerResolver {
-  /** The monotonic clock that everything in here goes by. */
+  /** The monotonic clock of all ages and waits. */
   readonly nowMs: () => number;
   readonly #dcs: Dcs;
   readonly #loader: AnswerLoader;
   readonly #cache: AnswerCache<CachedAnswer>;
   readonly #keys: CacheKeys;
-  /** A shared call must not run in the async context of the request that happened to start it. */
+  /** A shared call must not run in the async context of the request that started it. */
   readonly #outsideOfRequests = AsyncLocalStorage.snapshot();
 
   /** @param nowMs a monotonic clock */
@@ -51,31 +51,31 @@ export class AnswerResolver {
     this.#keys = new CacheKeys(config.cache.keySecret);
   }
 
-  /** Visitors remembered. */
+  /** Visitors in the cache. */
   get size(): number {
     return this.#cache.size;
   }
 
-  /** What is wrong with the configuration, as far as the answers show it. */
+  /** What is wrong with the configuration according to the answers so far, and what to do. */
   get advice(): readonly string[] {
     return this.#loader.advice;
   }
 
-  /** Two visitors with the same one are asked about by the same call. */
-  questionKeyOf(visitor: Visitor): string {
+  /** Visitors with the same key share one lookup. */
+  lookupKeyOf(visitor: Visitor): string {
     return `${this.#keys.keyOf(visitor)} ${this.#keys.variantOf(visitor, false)}`;
   }
 
-  /** Milliseconds until a call about this visitor may be made; 0 if one may be made now. */
+  /** Milliseconds until a call about this visitor can be made; 0 for now. */
   retryInMs(visitor: Visitor): number {
     return this.#dcs.retryInMs(this.#keys.keyOf(visitor), visitor);
   }
 
   /**
-   * What can be served at once, without a promise, or the call that would have to be waited for.
-   * @param tcString by which the visitor consents: goes along with the call
-   * @param mayCall without it what is known is served, and nobody is asked
-   * @param signalsOf what is to be told along with the call, encoded; asked only where a call is made
+   * What can be served at once, without a promise, or the pending answer.
+   * @param tcString the TC string to send along as the visitor's consent
+   * @param mayCall `false` serves from the cache only
+   * @param signalsOf the encoded signals to send along; called only when a lookup is made
    */
   begin(
     visitor: Visitor,
@@ -92,31 +92,31 @@ export class AnswerResolver {
       if (visitor.region !== undefined) known.cookieRegion = visitor.region;
     }
     const renewal = mayCall ? this.#cache.renewalOf(key, variant) : undefined;
-    const isWorthwhile = renewal !== undefined && this.#dcs.unavailableReason(key, visitor) === undefined;
-    if (known !== undefined && freshness === 'fresh' && !isWorthwhile) return fromCache(known, nowMs);
-    const instead = freshness === 'expired' ? undefined : known;
-    if (!mayCall) return instead === undefined ? SKIPPED : stale(instead, nowMs, 'skipped', undefined);
-    // The visitor has done something: the answer to that is what the next page goes by.
-    if (isWorthwhile) return { flight: renewal, instead, isProbe: this.#dcs.isProbe(visitor) };
+    const isRenewing = renewal !== undefined && this.#dcs.unavailableReason(key, visitor) === undefined;
+    if (known !== undefined && freshness === 'fresh' && !isRenewing) return fromCache(known, nowMs);
+    const fallback = freshness === 'expired' ? undefined : known;
+    if (!mayCall) return fallback === undefined ? SKIPPED : stale(fallback, nowMs, 'skipped', undefined);
+    // An event of the visitor is in flight: the next page shows its answer.
+    if (isRenewing) return { flight: renewal, fallback, isProbe: this.#dcs.isProbe(visitor) };
     const question = { visitor: { ...visitor, region: visitor.region ?? known?.cookieRegion }, tcString, variant };
-    const found = this.#load(key, question, signalsOf, instead, nowMs);
-    // Behind the visitor's back.
-    return freshness === 'stale' && 'flight' in found ? this.pending(known, nowMs) : found;
+    const answer = this.#load(key, question, signalsOf, fallback, nowMs);
+    // Refreshed in the background.
+    return freshness === 'stale' && 'flight' in answer ? this.pending(known, nowMs) : answer;
   }
 
-  /** Forgets all about a visitor. A call that is on its way goes on, and what it brings is not remembered. */
+  /** Removes a visitor from the cache. A call in flight continues, and its answer is not cached. */
   forget(visitor: Visitor): void {
     for (const key of this.#keys.allKeysOf(visitor)) this.#cache.forget(key);
   }
 
-  /** Has the DCS opt the visitor out, for good. */
+  /** Opts the visitor out in Audience Manager, irreversibly. */
   async optOut(visitor: Visitor): Promise<void> {
     this.forget(visitor);
     await this.#dcs.optOut(this.#keys.keyOf(visitor), visitor);
     this.forget(visitor);
   }
 
-  /** A visitor does not agree, or not any more: nothing is remembered of them, and nothing more is asked. */
+  /** The visitor refused or withdrew consent: removes them from the cache and aborts their calls. */
   withdraw(visitor: Visitor, reason: Exclusion): void {
     for (const key of this.#keys.allKeysOf(visitor)) {
       this.#cache.forget(key);
@@ -125,40 +125,40 @@ export class AnswerResolver {
   }
 
   /**
-   * Tells the DCS of the visitor's region what has happened. Its answer replaces what is remembered.
-   * @param signals as `encodedSignals` writes them
+   * Sends an event about the visitor. Its answer replaces the cached one.
+   * @param signals as `encodedSignals()` returns them
    * @throws {AamError} by rejection: a {@link DcsError}, `ERR_AAM_EVENT_TOO_LARGE` or `ERR_AAM_EVENT_DROPPED`
    */
-  async tell(visitor: Visitor, tcString: string | undefined, signals: string): Promise<ServedAnswer> {
+  async sendEvent(visitor: Visitor, tcString: string | undefined, signals: string): Promise<ServedAnswer> {
     const key = this.#keys.keyOf(visitor);
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
     const region = visitor.region ?? this.#cache.get(key, variant)?.cookieRegion;
     const question = { visitor: { ...visitor, region }, tcString, signals, variant };
     const flight = this.#outsideOfRequests(() =>
-      this.#cache.renew(key, variant, (ownKey) => this.#loader.tell(ownKey, question)),
+      this.#cache.renew(key, variant, (detachedKey) => this.#loader.sendEvent(detachedKey, question)),
     );
     return this.arrived(await flight.promise);
   }
 
-  /** The verdict when the call that was waited for has brought something. */
-  arrived(remembered: CachedAnswer): ServedAnswer {
-    if (remembered.excluded !== undefined) return excluded(remembered.excluded, remembered);
-    return { status: 'fresh', reason: undefined, answer: remembered, ageMs: 0, failure: undefined };
+  /** What is served when the call has been answered. */
+  arrived(answer: CachedAnswer): ServedAnswer {
+    if (answer.excluded !== undefined) return excluded(answer.excluded, answer);
+    return { status: 'fresh', reason: undefined, answer, ageMs: 0, failure: undefined };
   }
 
-  /** The verdict when it was not waited for any longer. */
+  /** What is served while the call is still pending. */
   pending(known: CachedAnswer | undefined, nowMs: number): ServedAnswer {
     return known === undefined ? STILL_PENDING : this.#known(known, nowMs, 'revalidating', undefined);
   }
 
-  /** The verdict when it failed: a failing refresh never takes known segments away. */
+  /** What is served when the call has failed: a failed refresh never takes known segments away. */
   failed(failure: DcsError, known: CachedAnswer | undefined, nowMs: number): ServedAnswer {
     if (isExclusion(failure.reason)) return excluded(failure.reason, undefined);
     if (known !== undefined) return this.#known(known, nowMs, failure.reason, failure);
     return { status: 'unknown', reason: failure.reason, answer: undefined, ageMs: undefined, failure };
   }
 
-  /** What was to be replaced: it may be as good as before. */
+  /** What is served from the cache instead of a new answer; it may still be fresh. */
   #known(
     known: CachedAnswer,
     nowMs: number,
@@ -171,23 +171,23 @@ export class AnswerResolver {
 
   #load(
     key: string,
-    about: Omit<Question, 'signals'>,
+    lookup: Omit<Question, 'signals'>,
     signalsOf: () => string,
-    instead: CachedAnswer | undefined,
+    fallback: CachedAnswer | undefined,
     nowMs: number,
   ): ServedAnswer | PendingAnswer {
-    const { visitor, variant } = about;
+    const { visitor, variant } = lookup;
     const unavailable = this.#dcs.unavailableReason(key, visitor);
-    if (unavailable !== undefined) return this.failed(unavailable, instead, nowMs);
+    if (unavailable !== undefined) return this.failed(unavailable, fallback, nowMs);
     const isProbe = this.#dcs.isProbe(visitor);
-    const onItsWay = this.#cache.flightOf(key, variant);
-    if (onItsWay !== undefined) return { flight: onItsWay, instead, isProbe };
-    // The site's function, in the context of its request.
-    const question = { ...about, signals: signalsOf() };
+    const inFlight = this.#cache.flightOf(key, variant);
+    if (inFlight !== undefined) return { flight: inFlight, fallback, isProbe };
+    // Calls the site's function, which must run in the context of its request.
+    const question = { ...lookup, signals: signalsOf() };
     const flight = this.#outsideOfRequests(() =>
-      this.#cache.load(key, variant, (ownKey) => this.#loader.ask(ownKey, question)),
+      this.#cache.load(key, variant, (detachedKey) => this.#loader.lookup(detachedKey, question)),
     );
-    return { flight, instead, isProbe };
+    return { flight, fallback, isProbe };
   }
 }
 
@@ -203,9 +203,9 @@ const STILL_PENDING: ServedAnswer = {
 
 const SKIPPED = notAsked('excluded', 'skipped');
 
-/** Nothing but a {@link DcsError} should come out of a call; what does all the same is a reply that we could not read. */
+/** Calls reject only with a {@link DcsError}; any other error is one of ours while reading the reply. */
 export function asDcsError(error: unknown): DcsError {
-  return error instanceof DcsError ? error : new DcsError('bad-reply', 'the answer of the DCS could not be used');
+  return error instanceof DcsError ? error : new DcsError('bad-reply', 'The answer of the DCS could not be used.');
 }
 
 function fromCache(known: CachedAnswer, nowMs: number): ServedAnswer {
@@ -223,6 +223,6 @@ function stale(
   return { status: 'stale', reason, answer: known, ageMs: nowMs - known.storedAtMs, failure };
 }
 
-function excluded(reason: Exclusion, remembered: CachedAnswer | undefined): ServedAnswer {
-  return { status: 'excluded', reason, answer: remembered, ageMs: undefined, failure: undefined };
+function excluded(reason: Exclusion, answer: CachedAnswer | undefined): ServedAnswer {
+  return { status: 'excluded', reason, answer, ageMs: undefined, failure: undefined };
 }

@@ -4,8 +4,8 @@ import { NO_SEGMENTS, type SegmentSet } from '../segments/segment-set';
 import type { ShownAnswer } from '../segments/served-answer';
 
 /**
- * What the cache holds for a visitor: their segments, or that the DCS will not serve them. One flat object, since there
- * are as many of them as visitors.
+ * What the cache holds for a visitor: their segments, or that the DCS does not serve them. One flat object, because there is
+ * one per visitor.
  */
 export class CachedAnswer implements Stamped, ShownAnswer {
   readonly ids: string;
@@ -14,9 +14,9 @@ export class CachedAnswer implements Stamped, ShownAnswer {
   /** The data centre that answered. */
   readonly region: number | undefined;
   readonly transactionId: string | undefined;
-  /** Set instead of all that: the DCS does not serve this visitor. */
+  /** Why the DCS does not serve this visitor; the fields above are empty then. */
   readonly excluded: Exclusion | undefined;
-  /** The last region that the visitor's own cookies named: where to ask when they name none. */
+  /** The region of the visitor's last cookie that had one, for lookups without a region. */
   cookieRegion: number | undefined;
   readonly ttlMs: number;
   storedAtMs = 0;
@@ -54,12 +54,12 @@ export class CachedAnswer implements Stamped, ShownAnswer {
     });
   }
 
-  /** The DCS turns away the visitor, whatever was asked. */
+  /** Whether it answers all variants of the lookup: an exclusion is about the visitor. */
   get answersAll(): boolean {
     return this.excluded !== undefined;
   }
 
-  /** An exclusion ends with its ttl: nobody is kept out on old news. */
+  /** Whether it may be served stale. An exclusion ends with its ttl. */
   get keptStale(): boolean {
     return this.excluded === undefined;
   }

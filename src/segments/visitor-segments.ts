@@ -6,19 +6,23 @@ import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segment
 import { NO_SEGMENTS, type SegmentSet, splitIds } from './segment-set';
 import type { SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
 
-/** What all segments that one instance of the middleware serves have in common. */
+/** One instance of the middleware or the client, as far as the segments that it serves depend on it. */
 export interface Instance {
   readonly names: SegmentNames;
-  /** Keeps pages out of shared caches once segments have been read for them. */
+  /** Marks a response private once segments have been read for it. */
   readonly privacy: ResponsePrivacy;
 }
 
 /**
- * The segments of one visitor as of one request: what `req.aamSegments` is. Immutable. Whatever its status, `has()` can
- * be asked; where nothing is known the answer is `false`. Printing it or turning it into JSON shows no identifier.
+ * The segments of one visitor at one request: the type of `req.aamSegments`. Immutable. `has()` works with every status; it
+ * is `false` where nothing is known. Logging it or serializing it as JSON shows no identifier.
  *
- * Once segments have been read (`has()` and its like, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, JSON;
- * not `status`, `reason` and the rest), the response leaves as private, whoever the visitor is.
+ * Reading segments makes the response private (`Cache-Control: private`), whoever the visitor is: `has()`, `hasAny()`,
+ * `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor` and `toJSON()`. Reading `status`, `reason`,
+ * `ageMs`, `region` or `transactionId` does not.
+ *
+ * @example
+ * app.get('/', (req, res) => res.render('home', { cta: req.aamSegments.has('highValue') ? 'upgrade' : 'join' }));
  */
 export class VisitorSegments<Name extends string = string> implements Iterable<string> {
   readonly #instance: Instance;
@@ -26,8 +30,8 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   readonly #served: ServedAnswer;
   readonly #replaced: VisitorSegments | undefined;
   readonly #tcString: string | undefined;
-  /** The response that will be made of it, until it has been read. */
-  #unread: ServerResponse | undefined;
+  /** The response to mark private at the first reading; `undefined` after it. */
+  #unmarked: ServerResponse | undefined;
 
   /** Made by the middleware. @internal */
   constructor(
@@ -41,60 +45,60 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     this.#instance = instance;
     this.#visitor = visitor;
     this.#served = served;
-    this.#unread = res;
+    this.#unmarked = res;
     this.#replaced = replaced;
     this.#tcString = tcString;
   }
 
   /**
-   * The segments that this instance has served on a request: `segments` itself, or what another instance has replaced
-   * since. Found through the objects themselves, so that a request carries one property of ours and no more: each further
-   * one costs as much as reading the cookies, because Express gives every request object a shape of its own.
+   * The segments that `instance` served on a request: `segments` itself, or those that another instance replaced. Replaced
+   * segments are linked from their successor rather than from the request: each further property on a request costs as much
+   * as reading the cookies, because Express gives every request object its own shape.
    *
    * @internal
    */
   static servedBy(segments: VisitorSegments | undefined, instance: Instance): VisitorSegments | undefined {
-    // What is there may come from another copy of the package, or be something else altogether.
+    // The value may be from another copy of the package, or anything else.
     for (let each = segments; isRecord(each) && #instance in each; each = each.#replaced) {
       if (each.#instance === instance) return each;
     }
     return undefined;
   }
 
-  /** The consent string that went along with the question. @internal */
+  /** The TC string that was sent along with the lookup. @internal */
   static tcStringOf(segments: VisitorSegments): string | undefined {
     return segments.#tcString;
   }
 
-  /** The visitor, without taking it for a reading. @internal */
+  /** The visitor, without marking the response private. @internal */
   static visitorOf(segments: VisitorSegments): Visitor {
     return segments.#visitor;
   }
 
-  /** The same visitor's newer segments, for the same response. @internal */
+  /** Newer segments of the same visitor, for the same response. @internal */
   static renewed<Name extends string>(segments: VisitorSegments<Name>, served: ServedAnswer): VisitorSegments<Name> {
-    // What the response was made of before has made it private already, or may still do so.
-    return new VisitorSegments(segments.#instance, segments.#visitor, served, segments.#unread);
+    // Without a response if reading the older segments has already marked it.
+    return new VisitorSegments(segments.#instance, segments.#visitor, served, segments.#unmarked);
   }
 
   /**
-   * Whether the visitor is in a segment: a configured name, an id, or `{ value }` of a cookie destination.
-   * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` for an unknown name where `NODE_ENV` is `development` or `test`;
-   * elsewhere it is `false` and warned about once
+   * Whether the visitor is in a segment, given as a configured name, an id, or `{ value }` of a cookie destination.
+   * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` for an unknown name when `NODE_ENV` is `development` or `test`; otherwise
+   * the result is `false`, with one warning
    */
   has(ref: SegmentRef<Name>): boolean {
     return isInSet(this.#instance.names.resolve(ref), this.#read());
   }
 
-  /** Whether the visitor is in at least one of the segments; of none given: `false`. Throws as {@link has} does. */
+  /** Whether the visitor is in at least one of the segments; `false` without arguments. Throws like {@link has}. */
   hasAny(...refs: readonly SegmentRef<Name>[]): boolean {
-    // All are resolved before any is looked for: a misspelt name shows whoever the visitor is.
+    // Resolves all first, so that a misspelt name throws for every visitor.
     const wanted = this.#resolved(refs);
     const set = this.#read();
     return wanted.some((each) => isInSet(each, set));
   }
 
-  /** Whether the visitor is in every one of the segments; of none given: `true`. Throws as {@link has} does. */
+  /** Whether the visitor is in all of the segments; `true` without arguments. Throws like {@link has}. */
   hasAll(...refs: readonly SegmentRef<Name>[]): boolean {
     const wanted = this.#resolved(refs);
     const set = this.#read();
@@ -106,56 +110,58 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return splitIds(this.#read().ids);
   }
 
-  /** The configured names of the visitor's segments, in the order of their configuration. */
+  /** The configured names of the visitor's segments, in the order of the option `segments`. */
   get names(): readonly Name[] {
     return this.#instance.names.namesIn(this.#read()) as Name[];
   }
 
-  /** How many ids there are. */
+  /** The number of ids. */
   get size(): number {
     return this.ids.length;
   }
 
+  /** Iterates over the ids. */
   [Symbol.iterator](): Iterator<string> {
     return this.ids[Symbol.iterator]();
   }
 
-  /** Cookie destinations that the visitor qualifies for: cookie name to raw value, with or without a format. */
+  /** The cookie destinations that the visitor qualifies for, by cookie name, with their raw values. */
   get destinations(): Readonly<Record<string, string>> {
     return this.#read().destinations ?? NO_DESTINATIONS;
   }
 
+  /** Where the segments come from, or why there are none. */
   get status(): SegmentStatus {
     return this.#served.status;
   }
 
-  /** Why it is so; `undefined` where it is `fresh` or `cached`. */
+  /** The reason behind the status; `undefined` for `fresh` and `cached`. */
   get reason(): SegmentReason | undefined {
     return this.#served.reason;
   }
 
-  /** Age of the answer in milliseconds; 0 for a fresh one, `undefined` without one. */
+  /** The age of the answer in milliseconds: 0 for a fresh one, `undefined` without an answer. */
   get ageMs(): number | undefined {
     return this.#served.ageMs;
   }
 
-  /** The data centre that answered. */
+  /** The region of the data centre that answered; `undefined` without an answer. */
   get region(): number | undefined {
     return this.#served.answer?.region;
   }
 
-  /** The DCS's id of the call that brought the answer: Adobe support asks for it. */
+  /** The DCS transaction id of the answer, for Adobe support. */
   get transactionId(): string | undefined {
     return this.#served.answer?.transactionId;
   }
 
-  /** Who was asked about. Personal data: it is kept out of JSON and of what is printed. */
+  /** The visitor's ids. Personal data: not in the JSON, and not shown when logged. */
   get visitor(): Visitor {
     this.#read();
     return this.#visitor;
   }
 
-  /** Status, ids and names, nothing that tells who the visitor is. */
+  /** Status, ids and names; no identifier. */
   toJSON(): { status: SegmentStatus; ids: readonly string[]; names: readonly Name[] } {
     return { status: this.status, ids: this.ids, names: this.names };
   }
@@ -174,11 +180,11 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#served.answer ?? NO_SEGMENTS;
   }
 
-  /** The segments, for whoever makes something of them: from now on the response is about this visitor. */
+  /** The segments, for the caller to use: marks the response private. */
   #read(): SegmentSet {
-    if (this.#unread !== undefined) {
-      this.#instance.privacy.keepPrivate(this.#unread);
-      this.#unread = undefined;
+    if (this.#unmarked !== undefined) {
+      this.#instance.privacy.keepPrivate(this.#unmarked);
+      this.#unmarked = undefined;
     }
     return this.#set;
   }

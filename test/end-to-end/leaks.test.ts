@@ -12,20 +12,20 @@ const UUID = '07955261652886032950143702505894272138';
 const OTHER_ECID = '91563127448770346027793623225009407783';
 const TC_STRING = tcStringOf();
 const CUSTOMER = 'ann@customer.example';
-/** Whatever tells who a visitor is. */
+/** Everything that identifies a visitor. */
 const IDENTIFIERS = [ECID, UUID, OTHER_ECID, TC_STRING, CUSTOMER, encodeURIComponent(CUSTOMER), cookieOf(ECID)];
 
 let emitted: string[];
 beforeEach(() => {
   emitted = [];
-  const note = (...args: unknown[]) => void emitted.push(format(...args.map((arg) => everythingOf(arg))));
-  jest.spyOn(process, 'emitWarning').mockImplementation(note);
+  const record = (...args: unknown[]) => void emitted.push(format(...args.map((arg) => everythingOf(arg))));
+  jest.spyOn(process, 'emitWarning').mockImplementation(record);
   for (const method of ['log', 'info', 'warn', 'error', 'debug', 'trace'] as const) {
-    jest.spyOn(console, method).mockImplementation(note);
+    jest.spyOn(console, method).mockImplementation(record);
   }
   for (const stream of [process.stdout, process.stderr]) {
     jest.spyOn(stream, 'write').mockImplementation((chunk) => {
-      note(String(chunk));
+      record(String(chunk));
       return true;
     });
   }
@@ -35,14 +35,14 @@ afterEach(async () => {
   await closeSites();
 });
 
-/** As much as anybody can print of a value. */
+/** A value in all the ways in which it can be printed. */
 function everythingOf(value: unknown): string {
   const { stack, message, cause } = (value ?? {}) as { stack?: unknown; message?: unknown; cause?: unknown };
   const printed = [inspect(value, { depth: 20, showHidden: true }), inspect(value), String(stack), String(message)];
   return [...printed, inspect(cause, { depth: 20 }), JSON.stringify(value) ?? ''].join('\n');
 }
 
-/** A site that keeps all that its views and lookups show. */
+/** A site that records everything that its views and lookups show. */
 async function watchedSite(identity: { uuid?: boolean } = {}): Promise<Site> {
   const site = await createSite({
     maxWaitMs: 1_000,
@@ -91,7 +91,7 @@ function expectNoIdentifier(): void {
   for (const identifier of IDENTIFIERS) expect(text.includes(identifier)).toBe(false);
 }
 
-describe('nothing that is emitted has an identifier', () => {
+describe('nothing that is emitted contains an identifier', () => {
   const FAULTS: Fault[] = [
     { kind: 'hang' },
     { kind: 'reset' },
@@ -120,7 +120,7 @@ describe('nothing that is emitted has an identifier', () => {
   });
 
   it.each([0, 1, 2, 100, 101, 102, 109, 111, 171, 172, 198, 199, 200, 300, 301, 306, 309, 311, 315])(
-    'under the code %d, with whatever message',
+    'under the DCS error code %d',
     async (code) => {
       const site = await watchedSite();
       for (const id of [ECID, UUID, OTHER_ECID]) site.simulator.visitor(id).fails(code);
@@ -129,7 +129,7 @@ describe('nothing that is emitted has an identifier', () => {
     },
   );
 
-  it('when all goes well, in segments too', async () => {
+  it('on success', async () => {
     const site = await watchedSite({ uuid: true });
     site.simulator.visitor(UUID).in(GOLF).uuid(UUID);
     await useAll(site);
@@ -137,7 +137,7 @@ describe('nothing that is emitted has an identifier', () => {
     expectNoIdentifier();
   });
 
-  it('when an answer cannot even be parsed as HTTP', async () => {
+  it('when an answer is not valid HTTP', async () => {
     const site = await watchedSite();
     const broken = { kind: 'status', status: 200, headers: { 'Content-Length': '2' }, body: `{}${ECID}` } as const;
     site.simulator.fault(broken);
@@ -154,11 +154,11 @@ describe('memory', () => {
     return JSON.parse(stdout);
   };
 
-  it('holds no id with a key secret, though the visitors are remembered', async () => {
+  it('holds no id of the cached visitors with a key secret', async () => {
     expect(await held('with-secret')).toEqual({ remembered: true, ecid: false, uuid: false, customerId: false });
   }, 60_000);
 
-  it('holds ids without one: the test above can fail', async () => {
+  it('holds the ids without one, so the test above can fail', async () => {
     expect(await held()).toEqual({ remembered: true, ecid: true, uuid: true, customerId: true });
   }, 60_000);
 });

@@ -3,7 +3,7 @@ import request from 'supertest';
 import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, type Site } from '../helpers/site';
 
 const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
-const ROBOT = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)';
+const BOT = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -17,57 +17,57 @@ const view = async (site: Site, headers: Record<string, string>) =>
       .set({ Cookie: cookieOf(ECID), ...headers })
   ).body;
 
-describe('a robot', () => {
-  it('gets no segments and the default content, whatever is known of the id that it brings', async () => {
+describe('a bot', () => {
+  it('gets no segments, whatever is cached for the id that it sends', async () => {
     const site = await createSite();
     site.simulator.visitor(ECID).in(GOLF);
     expect(await view(site, { 'User-Agent': CHROME })).toMatchObject({ status: 'fresh', names: ['golfFans'] });
     for (let n = 0; n < 3; n++) {
-      expect(await view(site, { 'User-Agent': ROBOT })).toMatchObject({ status: 'excluded', reason: 'bot', ids: [] });
+      expect(await view(site, { 'User-Agent': BOT })).toMatchObject({ status: 'excluded', reason: 'bot', ids: [] });
     }
     expect(await view(site, { 'User-Agent': CHROME })).toMatchObject({ status: 'cached', names: ['golfFans'] });
     expect(site.simulator.requests).toHaveLength(1);
   });
 
-  it('is a visitor where the site wants that', async () => {
+  it('is served like a visitor with excludeBots: false', async () => {
     const site = await createSite({ excludeBots: false });
-    expect(await view(site, { 'User-Agent': ROBOT })).toMatchObject({ status: 'fresh' });
+    expect(await view(site, { 'User-Agent': BOT })).toMatchObject({ status: 'fresh' });
   });
 });
 
-describe('a page that the browser fetches ahead', () => {
-  const ahead = { 'User-Agent': CHROME, 'Sec-Purpose': 'prefetch;prerender' };
+describe('a prefetch', () => {
+  const prefetch = { 'User-Agent': CHROME, 'Sec-Purpose': 'prefetch;prerender' };
 
-  it('is served from the cache, and makes no call where nothing is there', async () => {
+  it('is served from the cache, and makes no call without a cached answer', async () => {
     const site = await createSite();
     site.simulator.visitor(ECID).in(GOLF);
-    expect(await view(site, ahead)).toMatchObject({ status: 'excluded', reason: 'skipped', ids: [] });
+    expect(await view(site, prefetch)).toMatchObject({ status: 'excluded', reason: 'skipped', ids: [] });
     expect(site.simulator.requests).toHaveLength(0);
     await view(site, {});
-    expect(await view(site, ahead)).toMatchObject({ status: 'cached', names: ['golfFans'] });
+    expect(await view(site, prefetch)).toMatchObject({ status: 'cached', names: ['golfFans'] });
   });
 
-  it.each([60_000, 660_000])('is served what is stale %d ms on, without a refresh', async (elapsedMs) => {
+  it.each([60_000, 660_000])('is served a stale answer after %d ms, without a refresh', async (elapsedMs) => {
     const site = await createSite();
     const clock = advanceableClock();
     site.simulator.visitor(ECID).in(GOLF);
     await view(site, {});
     clock.advance(elapsedMs);
-    expect(await view(site, ahead)).toMatchObject({ status: 'stale', reason: 'skipped', names: ['golfFans'] });
+    expect(await view(site, prefetch)).toMatchObject({ status: 'stale', reason: 'skipped', names: ['golfFans'] });
     expect(site.aam.stats()).toMatchObject({ calls: 1, inFlight: 0 });
   });
 
-  it('is served nothing that is too old', async () => {
+  it('is not served an expired answer', async () => {
     const site = await createSite();
     const clock = advanceableClock();
     await view(site, {});
     clock.advance(3_660_000);
-    expect(await view(site, ahead)).toMatchObject({ status: 'excluded', reason: 'skipped' });
+    expect(await view(site, prefetch)).toMatchObject({ status: 'excluded', reason: 'skipped' });
   });
 });
 
-describe('a warm visitor', () => {
-  it('is served synchronously with all gates on, also where the site’s function answers at once', async () => {
+describe('a cached visitor', () => {
+  it('is served synchronously with all gates on, if the site’s functions answer synchronously', async () => {
     const site = await createSite({
       consent: { required: true, given: () => true },
       identity: { customerIds: () => [{ dataSourceId: 1, id: 'ann' }] },

@@ -32,7 +32,7 @@ export type LookupResult<V, Name extends string = string> =
 
 /** Places in the window per concurrent call: room for results that are ready before their turn. */
 const WINDOW_PER_CALL = 8;
-/** A failing DCS is waited out for so long. After that its visitors get the error until it answers again. */
+/** How long an open breaker is waited out. After that its visitors get the error until the DCS answers again. */
 const MAX_OUTAGE_MS = 60_000;
 /** Bounds each wait, so that the end of {@link MAX_OUTAGE_MS} is noticed. */
 const MAX_SLEEP_MS = 1_000;

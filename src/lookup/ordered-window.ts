@@ -63,7 +63,7 @@ export class OrderedWindow<V, R> {
     }
   }
 
-  /** Makes `next()` reject at once, whatever is in progress. `onResult` is not called any more. */
+  /** Makes `next()` reject at once, whatever is in progress. `onResult` is no longer called. */
   fail(reason: unknown): void {
     this.#failure = { reason, isImmediate: true };
     this.#isDone = true;
@@ -71,7 +71,7 @@ export class OrderedWindow<V, R> {
     this.#wake();
   }
 
-  /** Ends the source, unless it is exhausted. `onResult` is not called any more. */
+  /** Ends the source, unless it is exhausted. `onResult` is no longer called. */
   async close(): Promise<void> {
     const isExhausted = this.#isDone && this.#failure === undefined;
     this.#isDone = true;

@@ -17,7 +17,7 @@ export interface Instance {
  * The segments of one visitor at one request: the type of `req.aamSegments`. Immutable. `has()` works with every status; it
  * is `false` where nothing is known. Logging it or serializing it as JSON shows no identifier.
  *
- * Reading segments makes the response private (`Cache-Control: private`), whoever the visitor is: `has()`, `hasAny()`,
+ * Reading segments makes the response private (`Cache-Control: private`) for every visitor: `has()`, `hasAny()`,
  * `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor` and `toJSON()`. Reading `status`, `reason`,
  * `ageMs`, `region` or `transactionId` does not.
  *

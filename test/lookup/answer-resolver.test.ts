@@ -147,7 +147,7 @@ describe('an answer without segments', () => {
   });
 });
 
-describe('a visitor whom the DCS does not serve', () => {
+describe('a visitor that the DCS excludes', () => {
   it.each([
     [171, 'opted-out', 7_200_000],
     [173, 'opted-out', 7_200_000],

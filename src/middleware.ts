@@ -66,7 +66,10 @@ export interface AamSegments<Name extends string = string> {
   forget(visitor: VisitorId): void;
   /** Counts since construction and current state, without identifiers. */
   stats(): AamStats;
-  /** Aborts calls and frees sockets and timers. Later requests are served from the cache, or as `unknown` (`closed`). */
+  /**
+   * Aborts lookups and frees sockets and timers. Queued events are sent first, for up to `dcs.timeoutMs`. Requests continue to
+   * be served: from the cache, or as `unknown` with the reason `closed`. Idempotent.
+   */
   close(): Promise<void>;
   /** {@link requireSegment} with this instance's names. */
   requireSegment(refs: SegmentRef<Name> | readonly SegmentRef<Name>[], options?: RequireSegmentOptions): Guard;

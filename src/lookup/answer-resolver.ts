@@ -135,7 +135,7 @@ export class AnswerResolver {
     const region = visitor.region ?? this.#cache.get(key, variant)?.cookieRegion;
     const question = { visitor: { ...visitor, region }, tcString, signals, variant };
     const flight = this.#outsideOfRequests(() =>
-      this.#cache.renew(key, variant, (detachedKey) => this.#loader.sendEvent(detachedKey, question)),
+      this.#cache.renew(key, variant, (storedKey) => this.#loader.sendEvent(storedKey, question)),
     );
     return this.arrived(await flight.promise);
   }
@@ -185,7 +185,7 @@ export class AnswerResolver {
     // Calls the site's function, which must run in the context of its request.
     const question = { ...lookup, signals: signalsOf() };
     const flight = this.#outsideOfRequests(() =>
-      this.#cache.load(key, variant, (detachedKey) => this.#loader.lookup(detachedKey, question)),
+      this.#cache.load(key, variant, (storedKey) => this.#loader.lookup(storedKey, question)),
     );
     return { flight, fallback, isProbe };
   }

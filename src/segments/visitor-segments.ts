@@ -1,3 +1,6 @@
+/**
+ * Owns: `req.aamSegments`, and that reading it makes the response private. Next: ../routing/.
+ */
 import type { ServerResponse } from 'node:http';
 import type { Visitor } from '../identity/visitor';
 import { isRecord } from '../option-checks';
@@ -6,23 +9,19 @@ import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segment
 import { NO_SEGMENTS, type SegmentSet, splitIds } from './segment-set';
 import type { SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
 
-/** One instance of the middleware or the client, as far as the segments that it serves depend on it. */
+/** What an instance of the middleware shares with all segments that it serves. */
 export interface Instance {
   readonly names: SegmentNames;
-  /** Marks a response private once segments have been read for it. */
+  /** Keeps responses for which segments were read out of shared caches. */
   readonly privacy: ResponsePrivacy;
 }
 
 /**
- * The segments of one visitor at one request: the type of `req.aamSegments`. Immutable. `has()` works with every status; it
- * is `false` where nothing is known. Logging it or serializing it as JSON shows no identifier.
+ * The segments of the visitor of a request: `req.aamSegments`. Immutable, and present whatever the status; without an answer,
+ * `has()` is `false`. Printing it or converting it to JSON shows no identifier.
  *
- * Reading segments makes the response private (`Cache-Control: private`) for every visitor: `has()`, `hasAny()`,
- * `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor` and `toJSON()`. Reading `status`, `reason`,
- * `ageMs`, `region` or `transactionId` does not.
- *
- * @example
- * app.get('/', (req, res) => res.render('home', { cta: req.aamSegments.has('highValue') ? 'upgrade' : 'join' }));
+ * Reading segments (`has()`, `hasAny()`, `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, JSON; not
+ * `status`, `reason` and the rest) makes the response private, whoever the visitor is.
  */
 export class VisitorSegments<Name extends string = string> implements Iterable<string> {
   readonly #instance: Instance;
@@ -30,8 +29,8 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   readonly #served: ServedAnswer;
   readonly #replaced: VisitorSegments | undefined;
   readonly #tcString: string | undefined;
-  /** The response to mark private at the first reading; `undefined` after it. */
-  #unmarked: ServerResponse | undefined;
+  /** The response, until segments are read for it. */
+  #unread: ServerResponse | undefined;
 
   /** Made by the middleware. @internal */
   constructor(
@@ -45,60 +44,60 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     this.#instance = instance;
     this.#visitor = visitor;
     this.#served = served;
-    this.#unmarked = res;
+    this.#unread = res;
     this.#replaced = replaced;
     this.#tcString = tcString;
   }
 
   /**
-   * The segments that `instance` served on a request: `segments` itself, or those that another instance replaced. Replaced
-   * segments are linked from their successor rather than from the request: each further property on a request costs as much
-   * as reading the cookies, because Express gives every request object its own shape.
+   * The segments that this instance has served on a request: `segments`, or an object that another instance has replaced with
+   * it. Found through a linked list, so that the request has a single property of ours: each one costs as much as reading the
+   * cookies, because Express gives every request object its own shape.
    *
    * @internal
    */
   static servedBy(segments: VisitorSegments | undefined, instance: Instance): VisitorSegments | undefined {
-    // The value may be from another copy of the package, or anything else.
+    // `segments` may come from another copy of the package, or be any other object.
     for (let each = segments; isRecord(each) && #instance in each; each = each.#replaced) {
       if (each.#instance === instance) return each;
     }
     return undefined;
   }
 
-  /** The TC string that was sent along with the lookup. @internal */
+  /** The consent string that was sent with the lookup. @internal */
   static tcStringOf(segments: VisitorSegments): string | undefined {
     return segments.#tcString;
   }
 
-  /** The visitor, without marking the response private. @internal */
+  /** The visitor, without making the response private. @internal */
   static visitorOf(segments: VisitorSegments): Visitor {
     return segments.#visitor;
   }
 
   /** Newer segments of the same visitor, for the same response. @internal */
   static renewed<Name extends string>(segments: VisitorSegments<Name>, served: ServedAnswer): VisitorSegments<Name> {
-    // Without a response if reading the older segments has already marked it.
-    return new VisitorSegments(segments.#instance, segments.#visitor, served, segments.#unmarked);
+    // No `res` if the old segments have been read: the response is private already.
+    return new VisitorSegments(segments.#instance, segments.#visitor, served, segments.#unread);
   }
 
   /**
-   * Whether the visitor is in a segment, given as a configured name, an id, or `{ value }` of a cookie destination.
-   * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` for an unknown name when `NODE_ENV` is `development` or `test`; otherwise
-   * the result is `false`, with one warning
+   * Whether the visitor is in a segment: a configured name, an id, or `{ value }` of a cookie destination.
+   * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` for an unknown name where `NODE_ENV` is `development` or `test`;
+   * elsewhere it is `false` and warned about once
    */
   has(ref: SegmentRef<Name>): boolean {
     return isInSet(this.#instance.names.resolve(ref), this.#read());
   }
 
-  /** Whether the visitor is in at least one of the segments; `false` without arguments. Throws like {@link has}. */
+  /** Whether the visitor is in at least one of the segments; `false` without arguments. Throws as {@link has} does. */
   hasAny(...refs: readonly SegmentRef<Name>[]): boolean {
-    // Resolves all first, so that a misspelt name throws for every visitor.
+    // Resolve all first, so that a misspelt name fails for every visitor.
     const wanted = this.#resolved(refs);
     const set = this.#read();
     return wanted.some((each) => isInSet(each, set));
   }
 
-  /** Whether the visitor is in all of the segments; `true` without arguments. Throws like {@link has}. */
+  /** Whether the visitor is in all of the segments; `true` without arguments. Throws as {@link has} does. */
   hasAll(...refs: readonly SegmentRef<Name>[]): boolean {
     const wanted = this.#resolved(refs);
     const set = this.#read();
@@ -125,7 +124,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.ids[Symbol.iterator]();
   }
 
-  /** The cookie destinations that the visitor qualifies for, by cookie name, with their raw values. */
+  /** Cookie destinations of the visitor: cookie name to raw value, also of those without a configured format. */
   get destinations(): Readonly<Record<string, string>> {
     return this.#read().destinations ?? NO_DESTINATIONS;
   }
@@ -135,7 +134,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#served.status;
   }
 
-  /** The reason behind the status; `undefined` for `fresh` and `cached`. */
+  /** The reason for the status; `undefined` for `fresh` and `cached`. */
   get reason(): SegmentReason | undefined {
     return this.#served.reason;
   }
@@ -150,18 +149,18 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#served.answer?.region;
   }
 
-  /** The DCS transaction id of the answer, for Adobe support. */
+  /** The DCS's id of the call behind the answer, for Adobe support. */
   get transactionId(): string | undefined {
     return this.#served.answer?.transactionId;
   }
 
-  /** The visitor's ids. Personal data: not in the JSON, and not shown when logged. */
+  /** The visitor with their ids. Personal data, which JSON and printing leave out. */
   get visitor(): Visitor {
     this.#read();
     return this.#visitor;
   }
 
-  /** Status, ids and names; no identifier. */
+  /** Status, ids and names, without identifiers of the visitor. */
   toJSON(): { status: SegmentStatus; ids: readonly string[]; names: readonly Name[] } {
     return { status: this.status, ids: this.ids, names: this.names };
   }
@@ -180,11 +179,11 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#served.answer ?? NO_SEGMENTS;
   }
 
-  /** The segments, for the caller to use: marks the response private. */
+  /** The segments; the response is private from now on. */
   #read(): SegmentSet {
-    if (this.#unmarked !== undefined) {
-      this.#instance.privacy.keepPrivate(this.#unmarked);
-      this.#unmarked = undefined;
+    if (this.#unread !== undefined) {
+      this.#instance.privacy.keepPrivate(this.#unread);
+      this.#unread = undefined;
     }
     return this.#set;
   }

@@ -18,7 +18,7 @@ const view = async (site: Site, headers: Record<string, string>) =>
   ).body;
 
 describe('a bot', () => {
-  it('gets no segments, whatever is cached for the id that it sends', async () => {
+  it('gets no segments and the default content, even with the id of a cached visitor', async () => {
     const site = await createSite();
     site.simulator.visitor(ECID).in(GOLF);
     expect(await view(site, { 'User-Agent': CHROME })).toMatchObject({ status: 'fresh', names: ['golfFans'] });
@@ -29,31 +29,31 @@ describe('a bot', () => {
     expect(site.simulator.requests).toHaveLength(1);
   });
 
-  it('is served like a visitor with excludeBots: false', async () => {
+  it('is a visitor like any other with excludeBots: false', async () => {
     const site = await createSite({ excludeBots: false });
     expect(await view(site, { 'User-Agent': BOT })).toMatchObject({ status: 'fresh' });
   });
 });
 
 describe('a prefetch', () => {
-  const prefetch = { 'User-Agent': CHROME, 'Sec-Purpose': 'prefetch;prerender' };
+  const ahead = { 'User-Agent': CHROME, 'Sec-Purpose': 'prefetch;prerender' };
 
-  it('is served from the cache, and makes no call without a cached answer', async () => {
+  it('is served from the cache, and makes no call on a miss', async () => {
     const site = await createSite();
     site.simulator.visitor(ECID).in(GOLF);
-    expect(await view(site, prefetch)).toMatchObject({ status: 'excluded', reason: 'skipped', ids: [] });
+    expect(await view(site, ahead)).toMatchObject({ status: 'excluded', reason: 'skipped', ids: [] });
     expect(site.simulator.requests).toHaveLength(0);
     await view(site, {});
-    expect(await view(site, prefetch)).toMatchObject({ status: 'cached', names: ['golfFans'] });
+    expect(await view(site, ahead)).toMatchObject({ status: 'cached', names: ['golfFans'] });
   });
 
-  it.each([60_000, 660_000])('is served a stale answer after %d ms, without a refresh', async (elapsedMs) => {
+  it.each([60_000, 660_000])('is served what is stale %d ms on, without a refresh', async (elapsedMs) => {
     const site = await createSite();
     const clock = advanceableClock();
     site.simulator.visitor(ECID).in(GOLF);
     await view(site, {});
     clock.advance(elapsedMs);
-    expect(await view(site, prefetch)).toMatchObject({ status: 'stale', reason: 'skipped', names: ['golfFans'] });
+    expect(await view(site, ahead)).toMatchObject({ status: 'stale', reason: 'skipped', names: ['golfFans'] });
     expect(site.aam.stats()).toMatchObject({ calls: 1, inFlight: 0 });
   });
 
@@ -62,12 +62,12 @@ describe('a prefetch', () => {
     const clock = advanceableClock();
     await view(site, {});
     clock.advance(3_660_000);
-    expect(await view(site, prefetch)).toMatchObject({ status: 'excluded', reason: 'skipped' });
+    expect(await view(site, ahead)).toMatchObject({ status: 'excluded', reason: 'skipped' });
   });
 });
 
-describe('a cached visitor', () => {
-  it('is served synchronously with all gates on, if the site’s functions answer synchronously', async () => {
+describe('a warm visitor', () => {
+  it('is served synchronously with all gates on, including a synchronous consent.given', async () => {
     const site = await createSite({
       consent: { required: true, given: () => true },
       identity: { customerIds: () => [{ dataSourceId: 1, id: 'ann' }] },

@@ -1,6 +1,6 @@
 /**
- * Owns: the client on its own, for workers, scripts and other frameworks. It is what the middleware is built on (how a
- * visitor is asked about, told of, and remembered), without requests: who calls it has made sure of consent.
+ * Owns: the standalone client for workers, scripts and other frameworks. It has the calls and the cache of the middleware,
+ * without requests and therefore without consent, which its caller has to check.
  */
 import { performance } from 'node:perf_hooks';
 import { DcsCalls, type DcsStats } from './dcs/dcs-calls';
@@ -17,64 +17,93 @@ import { type Instance, VisitorSegments } from './segments/visitor-segments';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface DcsClientStats extends DcsStats {
-  /** What is wrong with the configuration, and what to do: all that was said as the warning `WRN_AAM_DCS`. */
+  /** What is wrong with the configuration and what to do: the messages of all `WRN_AAM_DCS` warnings so far. */
   readonly advice: readonly string[];
 }
 
-/** Asks the DCS about visitors, and tells it of them. Applies no consent: whoever calls it has made sure of that. */
+/** Looks up visitors in the DCS and sends events about them. Does not check consent: that is up to the caller. */
 export interface DcsClient<Name extends string = string> {
   /**
-   * The visitor's segments. Asked again within `dcs.failureCooldownMs`, the same answer is given, since an id that many calls
-   * are made for is denylisted for good; an answer without segments for 15 seconds; that the DCS does not serve the
-   * visitor (`excluded`) for as long as that holds.
-   * @throws {AamError} by rejection: the `ERR_AAM_DCS_*` of the failure, `ERR_AAM_DCS_TIMEOUT` also when `maxWaitMs` is over,
-   * `ERR_AAM_CLOSED`; `ERR_AAM_INVALID_OPTION` for what is no visitor; the signal's reason
+   * Resolves with the visitor's segments. An answer is reused for `dcs.failureCooldownMs`, because Adobe denylists ids that
+   * many calls are made about, permanently; an answer without segments for 15 seconds; an exclusion (status `excluded`) for
+   * as long as it holds.
+   * @throws {AamError} by rejection: the `ERR_AAM_DCS_*` code of the failure, `ERR_AAM_DCS_TIMEOUT` also after `maxWaitMs`,
+   * `ERR_AAM_CLOSED`; `ERR_AAM_INVALID_OPTION` for an invalid visitor. Rejects with the signal's reason when it aborts.
    */
   lookup(visitor: VisitorId, options?: LookupOptions): Promise<VisitorSegments<Name>>;
   /**
-   * The segments of many visitors, in the order in which they are given. Reads no further ahead than eight times its
-   * `concurrency`; whoever occurs twice in that is asked about once. A visitor who cannot be answered has an `error` of
-   * their own. A 429 is waited out, and so is a server that fails, for a minute.
-   * @throws by rejection of `next()`: what the source throws, after the results of all that it gave before; the signal's
+   * Iterates over the segments of many visitors, in the order of the visitors. Reads at most eight times `concurrency` ahead;
+   * a visitor who occurs twice within that is looked up once. A visitor whose lookup fails has an `error`, and the iteration
+   * continues. Rate limiting (HTTP 429) is waited out; so is a failing DCS, for up to a minute.
+   * @throws by rejection of `next()`: the error of the source, after the results of its earlier visitors; the signal's
    * reason; `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`
    */
   lookupMany<V extends VisitorId>(
     visitors: AsyncIterable<V> | Iterable<V>,
-    options?: LookupManyOptions<V, Name>,
+    options?: LookupManyOptions,
   ): AsyncGenerator<LookupResult<V, Name>, void, undefined>;
   /**
-   * Tells the DCS what the visitor has done, after all that was asked and told of them before, and gives the segments
-   * that they are in now.
+   * Sends an event with these signals, after all earlier calls about the visitor, and resolves with the visitor's segments
+   * after it.
    * @throws {AamError} by rejection: `ERR_AAM_INVALID_SIGNAL`, `ERR_AAM_EVENT_TOO_LARGE` (over 32 000 bytes),
-   * `ERR_AAM_EVENT_DROPPED` (too many were waiting), and as {@link lookup}
+   * `ERR_AAM_EVENT_DROPPED` (the queue was full), and as {@link lookup}
    */
   sendEvent(visitor: VisitorId, signals: Signals): Promise<VisitorSegments<Name>>;
   /**
-   * Opts the visitor out of the company's Audience Manager account. **It cannot be taken back**, not even by Adobe: the DCS
-   * answers no call about them any more. For a customer id it also opts out the device that was linked to it last. The
-   * visitor is named by exactly one id. (Audience Manager docs, "Data Privacy Requests")
-   * @throws {AamError} by rejection: `ERR_AAM_INVALID_OPTION` without `{ irreversible: true }`, or for more than one id;
-   * the `ERR_AAM_DCS_*` of a failed call, `ERR_AAM_CLOSED`
+   * Opts the visitor out of the company's Audience Manager account. **This cannot be undone**, not even by Adobe: the DCS
+   * no longer answers calls about the visitor. For a customer id, the device last linked to it is opted out too. The visitor
+   * must have exactly one id. (Audience Manager docs, "Data Privacy Requests")
+   * @throws {AamError} by rejection: `ERR_AAM_INVALID_OPTION` without `{ irreversible: true }` or with more than one id; the
+   * `ERR_AAM_DCS_*` code of a failed call; `ERR_AAM_CLOSED`
    */
   optOut(visitor: VisitorId, confirmation: { readonly irreversible: true }): Promise<void>;
+  /** Counts since construction and current state, without identifiers. */
   stats(): DcsClientStats;
-  /** Ends lookups, sockets and timers; events that wait have as long as a call may take. Can be called twice. */
+  /** Aborts lookups and frees sockets and timers. Queued events are sent first, for up to `dcs.timeoutMs`. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Answers are only remembered so that nobody is asked about in rapid succession: as many as a second brings. */
-const MAX_REMEMBERED = 4_000;
+/**
+ * A client, and `lookupMany()` in the form that the command line needs. Internal: not exported by the package.
+ */
+export interface InternalClient<Name extends string> {
+  readonly client: DcsClient<Name>;
+  /**
+   * {@link DcsClient.lookupMany} with a callback for each result, which is called as soon as the result is available, before
+   * its turn in the order and before another call is made in its place. If it throws, the iteration ends with that error.
+   */
+  lookupMany<V extends VisitorId>(
+    visitors: AsyncIterable<V> | Iterable<V>,
+    options: LookupManyOptions,
+    onResult: (result: LookupResult<V, Name>) => void,
+  ): AsyncGenerator<LookupResult<V, Name>, void, undefined>;
+}
+
+/** The cache only prevents calls in rapid succession: room for the answers of about a second. */
+const MAX_CACHED_VISITORS = 4_000;
 const EMPTY_TTL_MS = 15_000;
 
 /**
- * Creates a client. Create it once: it owns a pool of sockets, and only within one client calls about a visitor never
- * overlap.
+ * Creates a client. Create it once and share it: it owns a pool of sockets, and calls about one visitor are kept from
+ * overlapping only within one client.
  * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`
+ *
+ * @example
+ * const client = createDcsClient({ orgId: '1FD6776A524453CC0A490D44@AdobeOrg', partner: 'acme' });
+ * const segments = await client.lookup({ ecid: '20265673158980419722735089753036633573' });
+ * await client.close();
  */
 export function createDcsClient<const Name extends string = never>(options: DcsClientOptions<Name>): DcsClient<Name> {
+  return createInternalClient(options).client;
+}
+
+/** {@link createDcsClient} for the command line. */
+export function createInternalClient<const Name extends string = never>(
+  options: DcsClientOptions<Name>,
+): InternalClient<Name> {
   const resolved = resolvedClientOptions(group<DcsClientOptions>('options', options, DCS_CLIENT_OPTIONS));
   const cache = {
-    maxVisitors: MAX_REMEMBERED,
+    maxVisitors: MAX_CACHED_VISITORS,
     ttlMs: resolved.dcs.failureCooldownMs,
     staleWhileRevalidateMs: 0,
     staleIfErrorMs: 0,
@@ -83,15 +112,15 @@ export function createDcsClient<const Name extends string = never>(options: DcsC
   };
   const nowMs = () => Math.floor(performance.now());
   const dcs = new DcsCalls({ ...resolved.dcs, noDataIntervalMs: EMPTY_TTL_MS, nowMs });
-  const lookup = new AnswerResolver({ ...resolved, cache }, dcs, nowMs);
+  const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy({ varyCookie: false }) };
-  return {
-    lookup: (visitor, lookupOptions = {}) => lookupVisitor<Name>(lookup, instance, visitor, lookupOptions),
-    lookupMany: (visitors, manyOptions = {}) => lookupMany(lookup, instance, visitors, manyOptions),
+  const client: DcsClient<Name> = {
+    lookup: (visitor, lookupOptions = {}) => lookupVisitor<Name>(resolver, instance, visitor, lookupOptions),
+    lookupMany: (visitors, manyOptions = {}) => lookupMany(resolver, instance, visitors, manyOptions),
     async sendEvent(visitorId, signals) {
       const encoded = encodedSignals(signals);
       const visitor = checkedVisitor(visitorId);
-      return new VisitorSegments<Name>(instance, visitor, await lookup.tell(visitor, undefined, encoded));
+      return new VisitorSegments<Name>(instance, visitor, await resolver.sendEvent(visitor, undefined, encoded));
     },
     async optOut(visitorId, confirmation) {
       const visitor = checkedVisitor(visitorId);
@@ -99,15 +128,19 @@ export function createDcsClient<const Name extends string = never>(options: DcsC
       assert(
         isConfirmed,
         'the second argument',
-        '{ irreversible: true }: an opt-out cannot be taken back',
+        '{ irreversible: true }, because an opt-out cannot be undone',
         confirmation,
       );
       const { ecid, uuid, customerIds = [] } = visitor;
       const ids = [ecid, uuid, ...customerIds].filter((id) => id !== undefined).length;
-      assert(ids === 1, 'a visitor who opts out', 'named by one id', ids);
-      await lookup.optOut(visitor);
+      assert(ids === 1, 'the number of ids of a visitor who opts out', '1', ids);
+      await resolver.optOut(visitor);
     },
-    stats: () => ({ ...dcs.stats(), advice: lookup.advice }),
+    stats: () => ({ ...dcs.stats(), advice: resolver.advice }),
     close: () => dcs.close(),
+  };
+  return {
+    client,
+    lookupMany: (visitors, manyOptions, onResult) => lookupMany(resolver, instance, visitors, manyOptions, onResult),
   };
 }

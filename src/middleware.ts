@@ -26,40 +26,50 @@ import type { SegmentRef } from './segments/segment-refs';
 import { notAsked, type SegmentStatus, type ServedAnswer } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
 
-/** Counts since construction, and sizes as they are now. No identifiers. */
+/** Counts since construction, and current sizes. Contains no identifiers. */
 export interface AamStats extends DcsClientStats {
-  /** Requests by the status that they were served with. */
+  /** Requests by the status of their segments. */
   readonly requests: Readonly<Record<SegmentStatus, number>>;
-  /** Visitors remembered. */
+  /** Visitors in the cache. */
   readonly visitors: number;
 }
 
-/** The middleware, and what can be done with it beside mounting it. */
+/** The middleware, with methods for use outside of its own requests. */
 export interface AamSegments<Name extends string = string> {
   (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
   /**
-   * The segments of a visitor outside of a request. Shares the cache and the calls with the requests. Applies no consent:
-   * whoever calls it has made sure of that.
-   * @throws {AamError} by rejection, only when there is nothing to serve: the `ERR_AAM_DCS_*` of the failure,
-   * `ERR_AAM_DCS_TIMEOUT` also when `maxWaitMs` is over, `ERR_AAM_CLOSED`; `ERR_AAM_INVALID_OPTION` for what is no
-   * visitor; the signal's reason
+   * Resolves with the segments of a visitor outside of a request. Shares the cache and the calls with the requests. Does not
+   * check consent: that is up to the caller.
+   * @throws {AamError} by rejection, only if there is nothing to serve: the `ERR_AAM_DCS_*` code of the failure,
+   * `ERR_AAM_DCS_TIMEOUT` also after `maxWaitMs`, `ERR_AAM_CLOSED`; `ERR_AAM_INVALID_OPTION` for an invalid visitor. Rejects
+   * with the signal's reason when it aborts.
    */
   lookup(visitor: VisitorId, options?: LookupOptions): Promise<VisitorSegments<Name>>;
   /**
-   * Tells the DCS what the visitor of this request has done, by `/event` with these signals, and gives the segments that
-   * they are in now; they replace the remembered ones, and the visitor's next page waits for them. One visitor's events go
-   * out one after the other, never beside a lookup. The consent of the request applies: where nobody may be asked about,
-   * or there is nobody, nothing is sent and the request's own segments are given, whose `status` says why. Can be left
-   * unawaited: a failure is then counted in {@link AamStats.events}, and a mistake in the signals said once.
+   * Sends an event with these signals for the visitor of a request, and resolves with the visitor's segments after it. They
+   * replace the cached ones, and the visitor's next page waits for them. Events of one visitor are sent in order, and never
+   * during a lookup. The consent of the request applies: without a visitor or without consent nothing is sent, and the
+   * promise resolves with the request's own segments, whose `status` and `reason` tell why. Need not be awaited: failures
+   * are counted in {@link AamStats.events}, and mistakes in the call are warned about once.
    * @throws {AamError} by rejection: `ERR_AAM_INVALID_SIGNAL`, `ERR_AAM_EVENT_TOO_LARGE` (over 32 000 bytes),
-   * `ERR_AAM_EVENT_DROPPED` (too many were waiting), the `ERR_AAM_DCS_*` of a failed call, `ERR_AAM_CLOSED`,
+   * `ERR_AAM_EVENT_DROPPED` (the queue was full), the `ERR_AAM_DCS_*` code of a failed call, `ERR_AAM_CLOSED`,
    * `ERR_AAM_MIDDLEWARE_MISSING`
+   *
+   * @example
+   * app.post('/cart', (req, res) => {
+   *   aam.sendEvent(req, { c_product: 'irons' });
+   *   res.redirect('/cart');
+   * });
    */
   sendEvent(req: IncomingMessage, signals: Signals): Promise<VisitorSegments<Name>>;
-  /** Forgets what is remembered of a visitor; an answer that is on its way is not remembered either. */
+  /** Removes a visitor from the cache. The answer of a call in flight is not cached either. */
   forget(visitor: VisitorId): void;
+  /** Counts since construction and current state, without identifiers. */
   stats(): AamStats;
-  /** Ends calls, sockets and timers. Requests go on: from the cache, else `unknown`, reason `closed`. */
+  /**
+   * Aborts lookups and frees sockets and timers. Queued events are sent first, for up to `dcs.timeoutMs`. Requests continue to
+   * be served: from the cache, or as `unknown` with the reason `closed`. Idempotent.
+   */
   close(): Promise<void>;
   /** {@link requireSegment} with this instance's names. */
   requireSegment(refs: SegmentRef<Name> | readonly SegmentRef<Name>[], options?: RequireSegmentOptions): Guard;
@@ -70,25 +80,29 @@ export interface AamSegments<Name extends string = string> {
 interface ServedRequest extends IncomingMessage {
   aamSegments?: VisitorSegments;
   cookies?: unknown;
-  /** Express has it, and Connect has it in apps that are mounted. */
+  /** Set by Express, and by Connect in mounted apps. */
   originalUrl?: string;
 }
 
 interface ServedResponse extends ServerResponse {
-  /** Express has it, Connect has not. */
+  /** Set by Express, not by Connect. */
   locals?: Record<string, unknown>;
 }
 
 /**
- * Creates the middleware. Create it once, at start-up: it owns a cache and a pool of sockets.
+ * Creates the middleware. Create it once, at startup: it owns a cache and a pool of sockets.
  * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`
+ *
+ * @example
+ * const aam = aamSegments({ orgId: '1FD6776A524453CC0A490D44@AdobeOrg', partner: 'acme', segments: { golfFans: 984263 } });
+ * app.use(aam);
  */
 export function aamSegments<const Name extends string = never>(options: AamSegmentsOptions<Name>): AamSegments<Name> {
   const resolved = resolveOptions(options);
   const { maxWaitMs, orgId } = resolved;
   const nowMs = () => Math.floor(performance.now());
   const dcs = new DcsCalls({ ...resolved.dcs, noDataIntervalMs: resolved.cache.emptyTtlMs, nowMs });
-  const lookup = new AnswerResolver(resolved, dcs, nowMs);
+  const resolver = new AnswerResolver(resolved, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy(resolved.privacy) };
   const cookies = new CookieFinder();
   const { regions } = resolved.dcs;
@@ -109,105 +123,110 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     anonymous: 0,
     excluded: 0,
   };
-  function aamSegmentsMiddleware(req: ServedRequest, res: ServedResponse, next: (error?: unknown) => void): void {
-    const present = req.aamSegments;
-    if (present !== undefined) {
-      const before = VisitorSegments.servedBy(present, instance);
-      if (before !== undefined) {
-        expose(req, res, before);
-        next();
-        return;
-      }
-    }
-    const startedAtMs = lookup.nowMs();
-    const leftMs = () => (res.destroyed ? 0 : maxWaitMs - (lookup.nowMs() - startedAtMs));
-    const proceed = (visitor: Visitor, verdict: ServedAnswer, tcString?: string) => {
-      requests[verdict.status]++;
-      expose(req, res, new VisitorSegments(instance, visitor, verdict, res, present, tcString));
-      next();
-    };
-    const serve = (visitor: Visitor, found: ServedAnswer | PendingAnswer, tcString: string | undefined) => {
-      if (!('flight' in found)) {
-        proceed(visitor, found, tcString);
-        return;
-      }
-      const { flight, instead, isProbe } = found;
-      const waitMs = isProbe ? 0 : leftMs();
-      holdRequest(flight.promise, waitMs, res, {
-        gaveUp: () => proceed(visitor, lookup.pending(instead, lookup.nowMs()), tcString),
-        arrived: (remembered) => proceed(visitor, lookup.arrived(remembered), tcString),
-        failed: (error) => proceed(visitor, lookup.failed(asDcsError(error), instead, lookup.nowMs()), tcString),
-      });
-    };
 
-    const exclusion = leftAlone(req);
+  function aamSegmentsMiddleware(req: ServedRequest, res: ServedResponse, next: (error?: unknown) => void): void {
+    const replaced = req.aamSegments;
+    const own = VisitorSegments.servedBy(replaced, instance);
+    if (own !== undefined) {
+      // Mounted more than once: this request has been served already.
+      expose(req, res, own);
+      next();
+      return;
+    }
+    const startedAtMs = nowMs();
+    const exclusion = exclusionOf(req);
     if (exclusion !== undefined) {
-      proceed({}, notAsked('excluded', exclusion));
+      serve({}, notAsked('excluded', exclusion));
       return;
     }
     const { cookie } = req.headers;
     const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
     const identity = siteIdentity.complete(identityReader.read(found, req.originalUrl ?? req.url), req);
+    const { visitor } = identity;
     const consent = gate.consider(req, found, identity);
-    if (!(consent instanceof Promise)) {
-      serve(identity.visitor, decide(req, identity, consent, startedAtMs), consent.tcString);
-      return;
+    if (consent instanceof Promise) awaitConsent(consent);
+    else lookUp(consent, startedAtMs);
+
+    function awaitConsent(pending: Promise<Consent>): void {
+      holdRequest(pending, leftMs(), res, {
+        arrived: (answer) => lookUp(answer, nowMs()),
+        failed: () => lookUp(NO_CONSENT, nowMs()),
+        gaveUp: () => {
+          // Consent that is not known in time counts as refused. A refusal that arrives later still withdraws.
+          pending.then(({ refusal }) => {
+            if (refusal !== undefined) resolver.withdraw(visitor, refusal);
+          });
+          serve(visitor, notAsked('excluded', 'no-consent'));
+        },
+      });
     }
-    const decideLater = (answer: Consent) => decide(req, identity, answer, lookup.nowMs());
-    holdRequest(consent, leftMs(), res, {
-      arrived: (answer) => serve(identity.visitor, decideLater(answer), answer.tcString),
-      failed: () => proceed(identity.visitor, decideLater(NO_CONSENT) as ServedAnswer),
-      gaveUp: () => {
-        // Not known in time is no yes. A no that comes late still ends what is known and what is on its way.
-        consent.then(({ refusal }) => {
-          if (refusal !== undefined) lookup.withdraw(identity.visitor, refusal);
-        });
-        proceed(identity.visitor, notAsked('excluded', 'no-consent'));
-      },
-    });
+
+    function lookUp(answeredConsent: Consent, atMs: number): void {
+      const { tcString } = answeredConsent;
+      const answer = answerTo(req, identity, answeredConsent, atMs);
+      if ('flight' in answer) awaitAnswer(answer, tcString);
+      else serve(visitor, answer, tcString);
+    }
+
+    function awaitAnswer({ flight, fallback, isProbe }: PendingAnswer, tcString: string | undefined): void {
+      holdRequest(flight.promise, isProbe ? 0 : leftMs(), res, {
+        arrived: (answer) => serve(visitor, resolver.arrived(answer), tcString),
+        failed: (error) => serve(visitor, resolver.failed(asDcsError(error), fallback, nowMs()), tcString),
+        gaveUp: () => serve(visitor, resolver.pending(fallback, nowMs()), tcString),
+      });
+    }
+
+    function serve(servedVisitor: Visitor, served: ServedAnswer, tcString?: string): void {
+      requests[served.status]++;
+      expose(req, res, new VisitorSegments(instance, servedVisitor, served, res, replaced, tcString));
+      next();
+    }
+
+    /** What is left of `maxWaitMs`. A request whose client has gone is not held. */
+    function leftMs(): number {
+      return res.destroyed ? 0 : maxWaitMs - (nowMs() - startedAtMs);
+    }
   }
 
-  /** Why a request is served without even looking at who makes it. */
-  function leftAlone(req: ServedRequest): 'skipped' | 'bot' | undefined {
-    // Not knowing whether a request is to be left alone, we leave it alone; the site goes on.
+  /** Why a request is excluded before its cookies are read. */
+  function exclusionOf(req: ServedRequest): 'skipped' | 'bot' | undefined {
+    // If the site's function throws, the request is skipped.
     if (skip?.call(req, true)) return 'skipped';
     return bots?.isBot(req.headers['user-agent']) ? 'bot' : undefined;
   }
 
-  /** All that can be said without waiting. */
-  function decide(
+  /** What can be served at once, or the pending answer to wait for. */
+  function answerTo(
     req: ServedRequest,
-    identity: Identity,
-    consent: Consent,
-    nowMs: number,
+    { visitor, problem }: Identity,
+    { refusal, tcString }: Consent,
+    atMs: number,
   ): ServedAnswer | PendingAnswer {
-    const { visitor, problem } = identity;
-    const { refusal, tcString } = consent;
     if (refusal !== undefined) {
-      // Who withdraws is not only not asked about any more: what was learnt before goes too.
-      if (problem === undefined) lookup.withdraw(visitor, refusal);
+      // Also removes what was cached before the refusal.
+      if (problem === undefined) resolver.withdraw(visitor, refusal);
       return notAsked('excluded', refusal);
     }
     if (problem !== undefined) return notAsked('anonymous', problem);
     const signalsOf = signals && (() => signals.of(req));
-    return lookup.begin(visitor, tcString, !isPrefetch(req.headers), nowMs, signalsOf);
+    return resolver.begin(visitor, tcString, !isPrefetch(req.headers), atMs, signalsOf);
   }
 
   return Object.assign(aamSegmentsMiddleware, {
     lookup: (visitor: VisitorId, lookupOptions: LookupOptions = {}) =>
-      lookupVisitor<Name>(lookup, instance, visitor, lookupOptions),
-    sendEvent: (req: IncomingMessage, signals: Signals) => {
-      const sent = sendEventOf<Name>(lookup, instance, req, signals);
-      // Who does not wait for it need not do anything about it either.
-      sent.catch(complainAboutEvent);
+      lookupVisitor<Name>(resolver, instance, visitor, lookupOptions),
+    sendEvent: (req: IncomingMessage, eventSignals: Signals) => {
+      const sent = sendEventOf<Name>(resolver, instance, req, eventSignals);
+      // The promise need not be awaited, so its rejection must not be an unhandled one.
+      sent.catch(warnOfSiteError);
       return sent;
     },
-    forget: (visitor: VisitorId) => lookup.forget(checkedVisitor(visitor)),
+    forget: (visitor: VisitorId) => resolver.forget(checkedVisitor(visitor)),
     stats: () => ({
       requests: { ...requests },
-      visitors: lookup.size,
+      visitors: resolver.size,
       ...dcs.stats(),
-      advice: lookup.advice,
+      advice: resolver.advice,
     }),
     close: () => dcs.close(),
     requireSegment: requireSegment<Name>,
@@ -215,19 +234,20 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   });
 }
 
-/** Those are the site's to mend, and would go unseen where nobody awaits the event. Each code is said once. */
-function complainAboutEvent({ code, message }: AamError): void {
-  if (!SITES_OWN.includes(code) || complainedAbout.has(code)) return;
-  complainedAbout.add(code);
-  process.emitWarning(`sendEvent(): ${message}`, { code: 'WRN_AAM_EVENT' });
-}
-
-const SITES_OWN: readonly AamErrorCode[] = [
+/** Mistakes in a call of `sendEvent()`, which would go unnoticed where its promise is not awaited. */
+const SITE_ERRORS: readonly AamErrorCode[] = [
   'ERR_AAM_INVALID_SIGNAL',
   'ERR_AAM_EVENT_TOO_LARGE',
   'ERR_AAM_MIDDLEWARE_MISSING',
 ];
-const complainedAbout = new Set<AamErrorCode>();
+const warnedCodes = new Set<AamErrorCode>();
+
+/** Warns once per code. */
+function warnOfSiteError({ code, message }: AamError): void {
+  if (!SITE_ERRORS.includes(code) || warnedCodes.has(code)) return;
+  warnedCodes.add(code);
+  process.emitWarning(`sendEvent(): ${message}`, { code: 'WRN_AAM_EVENT' });
+}
 
 function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegments): void {
   req.aamSegments = segments;

@@ -23,7 +23,7 @@ describe('createDcsClient()', () => {
     expect(simulator.requests.map(({ region }) => region)).toEqual([9, 'alias', 'alias']);
   });
 
-  it('gives the same answer again for dcs.failureCooldownMs, and asks after that', async () => {
+  it('reuses an answer for dcs.failureCooldownMs, and makes a new call after that', async () => {
     const clock = advanceableClock();
     const { client, simulator } = await createClient();
     simulator.visitor(ECID).in(GOLF);
@@ -34,7 +34,7 @@ describe('createDcsClient()', () => {
     expect(simulator.requests).toHaveLength(2);
   });
 
-  it('sends events in their order and never beside a lookup', async () => {
+  it('sends events in order and never during a lookup', async () => {
     const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } });
     await fc.assert(
       fc.asyncProperty(
@@ -59,7 +59,7 @@ describe('createDcsClient()', () => {
     );
   });
 
-  it('gives the segments after an event, which the next lookup goes by', async () => {
+  it('resolves with the segments after an event, which the next lookup uses', async () => {
     const { client, simulator } = await createClient();
     expect((await client.lookup({ ecid: ECID })).size).toBe(0);
     simulator.visitor(ECID).in(GOLF);
@@ -68,9 +68,9 @@ describe('createDcsClient()', () => {
     expect(client.stats()).toMatchObject({ calls: 2, inFlight: 0, events: { sent: 1, failed: 0 } });
   });
 
-  it('has text arrive as it is, or refuses it with a code', async () => {
+  it('sends any text unchanged, or rejects it with a code', async () => {
     const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } }, { denylistAfter: false });
-    // Any UTF-16 there is: controls, halves of surrogate pairs, separators of URLs and of the protocol.
+    // Any UTF-16: control characters, lone surrogates, separators of URLs and of the protocol.
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 40 }),
       fc.string({ unit: fc.constantFrom('&', '=', '%', '+', ' ', '\u0001', '#', '%01', ',', '/', '?', '\n') }),
@@ -97,7 +97,7 @@ describe('createDcsClient()', () => {
     );
   });
 
-  it('opts a visitor out when it is told that this cannot be taken back, and only then', async () => {
+  it('opts a visitor out only with the confirmation that this is irreversible', async () => {
     const { client, simulator } = await createClient();
     simulator.visitor(ECID).in(GOLF);
     for (const confirmation of [undefined, {}, { irreversible: false }, true]) {
@@ -120,7 +120,7 @@ describe('createDcsClient()', () => {
     ['an ECID', { ecid: ECID }, { d_mid: ECID, d_orgid: ORG }],
     ['a UUID', { uuid: UUID }, { d_uuid: UUID }],
     ['a customer id', { customerIds: [{ id: 'a b', dataSourceId: 7 }] }, { d_cid: '7\u0001a b' }],
-  ])('opts out %s, and says no more than whom', async (_name, visitor, params) => {
+  ])('opts out %s, and sends nothing but the id', async (_name, visitor, params) => {
     const { client, simulator } = await createClient();
     await client.optOut(visitor as VisitorId, { irreversible: true });
     await client.optOut(visitor as VisitorId, { irreversible: true });
@@ -131,13 +131,13 @@ describe('createDcsClient()', () => {
     ['lookup', (client: DcsClient) => client.lookup({ ecid: ECID })],
     ['sendEvent', (client: DcsClient) => client.sendEvent({ ecid: ECID }, { c_a: 1 })],
     ['optOut', (client: DcsClient) => client.optOut({ ecid: ECID }, { irreversible: true })],
-  ])('%s() is refused after close()', async (_name, act) => {
+  ])('%s() rejects after close()', async (_name, act) => {
     const { client } = await createClient();
     await client.close();
     await expect(act(client as DcsClient)).rejects.toMatchObject({ code: 'ERR_AAM_CLOSED' });
   });
 
-  it('refuses options that only the middleware has, and says once that an organisation is unusual', () => {
+  it('rejects options of the middleware, and warns once about an unusual organisation', () => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const options = { orgId: ORG, partner: 'acme', maxWaitMs: 5 } as DcsClientOptions;
     expect(() => createDcsClient(options)).toThrow(expect.objectContaining({ code: 'ERR_AAM_UNKNOWN_OPTION' }));

@@ -12,7 +12,7 @@ afterEach(async () => {
 });
 
 describe('a page view', () => {
-  it('asks the DCS of the region in the cookie, and finds the segments', async () => {
+  it('calls the DCS of the region in the cookie, and serves its segments', async () => {
     const { view, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF, 7);
     expect(await view()).toEqual({
@@ -28,13 +28,13 @@ describe('a page view', () => {
     ]);
   });
 
-  it.each([3, 4, 6, 7, 8, 9, 11, 12])('asks region %d', async (region) => {
+  it.each([3, 4, 6, 7, 8, 9, 11, 12])('calls region %d', async (region) => {
     const { view, simulator } = await createSite();
     expect(await view(cookieOf(ECID, region))).toMatchObject({ status: 'fresh', region });
     expect(simulator.requests).toMatchObject([{ region, host: 'acme.demdex.net' }]);
   });
 
-  it.each([null, 5])('asks the alias where the region is %p', async (region) => {
+  it.each([null, 5])('calls the alias for region %p', async (region) => {
     const { view, simulator } = await createSite();
     await view(cookieOf(ECID, region));
     expect(simulator.requests).toMatchObject([{ region: 'alias', host: 'acme.demdex.net' }]);
@@ -51,9 +51,9 @@ describe('a page view', () => {
 
   it.each([
     ['without cookies', 'theme=dark', 'anonymous', 'no-id'],
-    ['with an id that is none', cookieOf('12345'), 'anonymous', 'bad-id'],
+    ['with an invalid id', cookieOf('12345'), 'anonymous', 'bad-id'],
     ['of a visitor who opted out', cookieOf(ECID, 9, 'global'), 'excluded', 'opted-out'],
-    ['of a visitor without a target', cookieOf('NONE'), 'excluded', 'opted-out'],
+    ['with MCMID=NONE', cookieOf('NONE'), 'excluded', 'opted-out'],
   ])('%s makes no call', async (_title, cookie, status, reason) => {
     const { view, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
@@ -61,7 +61,7 @@ describe('a page view', () => {
     expect(simulator.requests).toHaveLength(0);
   });
 
-  it('of a visitor who opts out shows nothing of what is remembered, and forgets it', async () => {
+  it('of a visitor who opts out does not show the cached answer, and removes it', async () => {
     const { view, simulator, aam } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     await view();
@@ -70,7 +70,7 @@ describe('a page view', () => {
     expect(aam.stats().visitors).toBe(0);
   });
 
-  it('works with cookies that somebody else has parsed, where there is no header', async () => {
+  it('works with req.cookies when there is no Cookie header', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     const app = express();
@@ -84,13 +84,13 @@ describe('a page view', () => {
     expect(body).toEqual({ status: 'fresh', ids: [String(GOLF)], names: ['golfFans'] });
   });
 
-  it('finds the same in res.locals', async () => {
+  it('has the same object in res.locals', async () => {
     const { app, view } = await createSite();
     app.get('/locals', (req, res) => res.json({ same: res.locals.aamSegments === req.aamSegments }));
     expect(await view(cookieOf(ECID), '/locals')).toEqual({ same: true });
   });
 
-  it('works in a server without Express', async () => {
+  it('works without Express', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     const server = createServer((req, res) =>
@@ -128,7 +128,7 @@ describe('a Cookie header of arbitrary bytes', () => {
       fc.stringMatching(/^\d{37,39}$/),
     );
     const header = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''));
-    let asked = 0;
+    let calls = 0;
     fc.assert(
       fc.property(header, fc.boolean(), (text, isId) => {
         const cookie = isId ? `AMCV_${ORG}=MCMID|${text}` : text;
@@ -136,11 +136,11 @@ describe('a Cookie header of arbitrary bytes', () => {
         const req = { headers: { cookie } } as { headers: object; aamSegments?: { status: string } };
         aam(req as never, {} as never, next);
         expect(next.mock.calls).toEqual([[]]);
-        if (req.aamSegments?.status === 'unknown') asked++;
+        if (req.aamSegments?.status === 'unknown') calls++;
       }),
       { numRuns: 2_000, examples: [['2'.repeat(38), true]] },
     );
-    expect(asked).toBeGreaterThan(0);
+    expect(calls).toBeGreaterThan(0);
     while (aam.stats().inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
     expect(simulator.requests.length).toBeGreaterThan(0);
     for (const { params, path } of simulator.requests) {
@@ -150,7 +150,7 @@ describe('a Cookie header of arbitrary bytes', () => {
   });
 });
 
-describe('an organisation id unlike Adobe’s', () => {
+describe('an organisation id of an unusual form', () => {
   it('is warned about', async () => {
     const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     await createSite({ orgId: '1FD6776A524453CC0A490D4' });
@@ -159,13 +159,13 @@ describe('an organisation id unlike Adobe’s', () => {
 });
 
 describe('the option skip', () => {
-  it('leaves a request alone', async () => {
+  it('excludes a request', async () => {
     const { view, simulator } = await createSite({ skip: (req) => req.path === '/' });
     expect(await view()).toMatchObject({ status: 'excluded', reason: 'skipped', ids: [] });
     expect(simulator.requests).toHaveLength(0);
   });
 
-  it('leaves a request alone where it throws, and says so once without the message', async () => {
+  it('excludes a request when it throws, and warns once without the message', async () => {
     const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const skip = () => {
       throw new TypeError(`secret ${ECID}`);
@@ -184,21 +184,24 @@ describe('a failing DCS', () => {
     ['http-status', { kind: 'status', status: 503 }],
     ['rate-limited', { kind: 'status', status: 429 }],
     ['bad-reply', { kind: 'malformed' }],
-  ] as const)('leaves a cold visitor unknown, reason %s, and is not asked again at once', async (reason, fault) => {
-    const { view, simulator } = await createSite({ maxWaitMs: 5_000 });
-    simulator.fault(fault);
-    expect(await view()).toMatchObject({ status: 'unknown', reason, ids: [] });
-    expect(await view()).toMatchObject({ status: 'unknown', reason });
-    expect(simulator.requests).toHaveLength(1);
-  });
+  ] as const)(
+    'leaves a new visitor unknown (%s), and gets no further call during the cooldown',
+    async (reason, fault) => {
+      const { view, simulator } = await createSite({ maxWaitMs: 5_000 });
+      simulator.fault(fault);
+      expect(await view()).toMatchObject({ status: 'unknown', reason, ids: [] });
+      expect(await view()).toMatchObject({ status: 'unknown', reason });
+      expect(simulator.requests).toHaveLength(1);
+    },
+  );
 
-  it('that is not there at all leaves the site alone', async () => {
+  it('that cannot be reached does not break the site', async () => {
     const origin = await deadOrigin();
     const { view } = await createSite({ maxWaitMs: 5_000, dcs: { origins: { 9: origin }, defaultOrigin: origin } });
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'network' });
   });
 
-  it('that takes longer than a call may leaves a patient visitor unknown, reason timeout', async () => {
+  it('that takes longer than timeoutMs leaves the visitor unknown (timeout)', async () => {
     await using hanging = await dcsServer(() => {});
     const dcs = { origins: {}, defaultOrigin: hanging.origin.origin, timeoutMs: 20 };
     const { view } = await createSite({ maxWaitMs: 5_000, dcs });
@@ -206,8 +209,8 @@ describe('a failing DCS', () => {
   });
 });
 
-describe('the same request', () => {
-  it('is done once however often it meets the instance', async () => {
+describe('a request', () => {
+  it('is served once, however often the instance is mounted', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     const seen = new Set<unknown>();
@@ -223,7 +226,7 @@ describe('the same request', () => {
     expect(aam.stats().requests).toMatchObject({ fresh: 1, cached: 0 });
   });
 
-  it('has the answer of the instance that was met last, each from its own cache', async () => {
+  it('has the answer of the last of several instances, each with its own cache', async () => {
     const one = await createSite();
     const other = await createSite({ orgId: '999999999999999999999999' });
     one.simulator.visitor(ECID).in(GOLF);
@@ -251,8 +254,8 @@ describe('the same request', () => {
     ['an object like ours', { status: 'fresh', hasAny: () => true, names: ['highValue'] }],
     ['null', null],
     ['a string', 'golfFans'],
-    ['a proxy of somebody', new Proxy({}, {})],
-  ])('that already bears something else (%s) gets the visitor’s own segments', async (_name, other) => {
+    ['a proxy', new Proxy({}, {})],
+  ])('that already has another aamSegments (%s) gets the visitor’s own segments', async (_name, other) => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     const app = express();
@@ -266,7 +269,7 @@ describe('the same request', () => {
     expect(aam.stats().requests).toMatchObject({ fresh: 1, cached: 0 });
   });
 
-  it('gets the visitor’s own segments behind another copy of the package too', async () => {
+  it('gets the visitor’s own segments also after another copy of the package', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     let copy: typeof import('express-aam-segments') | undefined;
@@ -287,7 +290,7 @@ describe('the same request', () => {
     await others?.close();
   });
 
-  it('is answered synchronously when the visitor is known', async () => {
+  it('is served synchronously when the visitor is cached', async () => {
     const { aam, view } = await createSite();
     await view();
     const next = jest.fn();
@@ -299,7 +302,7 @@ describe('the same request', () => {
 });
 
 describe('close()', () => {
-  it('ends the waiting of requests and serves what is known from then on', async () => {
+  it('stops holding requests, and serves from the cache afterwards', async () => {
     const { view, aam, simulator } = await createSite({ maxWaitMs: 60_000, dcs: { timeoutMs: 60_000 } });
     simulator.visitor(ECID).in(GOLF);
     await view();
@@ -316,7 +319,7 @@ describe('close()', () => {
 });
 
 describe('stats()', () => {
-  it('counts requests by status, visitors and calls, and says how it stands with each server', async () => {
+  it('counts requests by status, visitors and calls, and shows the state of each origin', async () => {
     const { view, aam, simulator } = await createSite();
     await view();
     await view();

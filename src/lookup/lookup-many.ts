@@ -1,6 +1,6 @@
 /**
- * Owns: asking about many visitors, one after the other from a source that may be endless: how many at a time and per
- * second, and what is waited for instead of failing. Next: ordered-window.ts, which keeps their order and a window of them.
+ * Owns: looking up many visitors from a source that may be endless: how many at a time and per second, and which failures
+ * are waited out. Next: ordered-window.ts, which bounds how far the source is read ahead and keeps the order.
  */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,49 +13,52 @@ import { assert, count, group, optional } from '../option-checks';
 import type { Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { AnswerResolver } from './answer-resolver';
 import { lookupVisitor } from './lookup-visitor';
-import { OrderedWindow, type Started } from './ordered-window';
+import { OrderedWindow, type StartedWork } from './ordered-window';
 
-/** How fast to ask about many. */
-export interface LookupManyOptions<V = VisitorId, Name extends string = string> {
-  /** Visitors who are asked about at a time. @default 16 */
+/** Options of `lookupMany()`. */
+export interface LookupManyOptions {
+  /** The most visitors looked up at a time. @default 16 */
   readonly concurrency?: number | undefined;
-  /** Calls per second, at most. @default as many as the DCS answers */
+  /** The most calls per second; may be a fraction. @default no limit */
   readonly ratePerSecond?: number | undefined;
-  /** Told of each result as soon as it is there, before it is its turn and before another call is made. What it throws ends it. */
-  readonly onResult?: ((result: LookupResult<V, Name>) => void) | undefined;
-  /** Ends it with its own reason. Calls that are on their way are let go of. */
+  /** Ends the iteration; `next()` rejects with the signal's reason. Calls in flight continue, their results are discarded. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What became of one visitor: segments, or why there are none. `visitor` is the very object that was given. */
+/** The result for one visitor: segments, or the error of the lookup. `visitor` is the same object that was given. */
 export type LookupResult<V, Name extends string = string> =
   | { readonly visitor: V; readonly segments: VisitorSegments<Name>; readonly error: undefined }
   | { readonly visitor: V; readonly segments: undefined; readonly error: AamError };
 
-/** Beside those who are asked about now, so many others may wait for the answer of one who came before them. */
+/** Places in the window per concurrent call: room for results that are ready before their turn. */
 const WINDOW_PER_CALL = 8;
-/** A DCS that fails is waited for. When it has failed for so long, its visitors fail until it answers again. */
-const OUTAGE_PATIENCE_MS = 60_000;
-/** So that a patience that is over is noticed. */
-const LONGEST_NAP_MS = 1_000;
-/** Timers are late. So much of it is made up for. */
+/** How long an open breaker is waited out. After that its visitors get the error until the DCS answers again. */
+const MAX_OUTAGE_MS = 60_000;
+/** Bounds each wait, so that the end of {@link MAX_OUTAGE_MS} is noticed. */
+const MAX_SLEEP_MS = 1_000;
+/** Timers fire late. The rate makes up for delays up to this long. */
 const CATCH_UP_MS = 20;
 
-/** The segments of many visitors, in the order in which they were given: what `client.lookupMany()` does. */
+/**
+ * The segments of many visitors, in the order in which they were given: what `client.lookupMany()` does.
+ * @param onResult called with each result as soon as it is available, before its turn in the order and before another call
+ * is made in its place; if it throws, the iteration ends with that error
+ */
 export async function* lookupMany<V extends VisitorId, Name extends string>(
-  lookup: AnswerResolver,
+  resolver: AnswerResolver,
   instance: Instance,
   visitors: AsyncIterable<V> | Iterable<V>,
-  options: LookupManyOptions<V, Name>,
+  options: LookupManyOptions,
+  onResult?: (result: LookupResult<V, Name>) => void,
 ): AsyncGenerator<LookupResult<V, Name>, void, undefined> {
-  const { concurrency, ratePerSecond, onResult, signal } = checked(options);
+  const { concurrency, ratePerSecond, signal } = checked(options);
   const ended = new AbortController();
   setMaxListeners(0, ended.signal);
-  const asking = new Asking<Name>(lookup, instance, concurrency, ratePerSecond, ended.signal);
+  const pool = new LookupPool<Name>(resolver, instance, concurrency, ratePerSecond, ended.signal);
   const window = new OrderedWindow(
     visitors,
     concurrency * WINDOW_PER_CALL,
-    (visitor, tell) => asking.ask(visitor, tell),
+    (visitor, report) => pool.start(visitor, report),
     onResult,
   );
   const onAbort = () => window.fail(signal?.reason);
@@ -70,18 +73,13 @@ export async function* lookupMany<V extends VisitorId, Name extends string>(
   } finally {
     signal?.removeEventListener('abort', onAbort);
     const closing = window.close();
-    ended.abort(new DcsError('closed', 'nobody wants to know any more'));
+    ended.abort(new DcsError('closed', 'lookupMany() was ended.'));
     await closing;
   }
 }
 
-function checked<V, Name extends string>(options: LookupManyOptions<V, Name>) {
-  const given = group<LookupManyOptions<V, Name>>('options', options, {
-    concurrency: true,
-    ratePerSecond: true,
-    onResult: true,
-    signal: true,
-  });
+function checked(options: LookupManyOptions) {
+  const given = group<LookupManyOptions>('options', options, { concurrency: true, ratePerSecond: true, signal: true });
   const { ratePerSecond } = given;
   const rule = 'a number above 0';
   assert(ratePerSecond === undefined || ratePerSecond > 0, 'options.ratePerSecond', rule, ratePerSecond);
@@ -89,7 +87,6 @@ function checked<V, Name extends string>(options: LookupManyOptions<V, Name>) {
   return {
     concurrency: count('options.concurrency', given.concurrency, 16),
     ratePerSecond,
-    onResult: optional('options.onResult', given.onResult, 'a function', (value) => typeof value === 'function'),
     signal: optional('options.signal', given.signal, 'an AbortSignal', isSignal),
   };
 }
@@ -98,105 +95,110 @@ type Answer<Name extends string> =
   | { readonly segments: VisitorSegments<Name>; readonly error: undefined }
   | { readonly segments: undefined; readonly error: AamError };
 
-/** Asks about visitors, whoever they are, as fast as it may. */
-class Asking<Name extends string> {
-  readonly #lookup: AnswerResolver;
+/** Looks up visitors within the concurrency and the rate, and retries while the DCS is temporarily unavailable. */
+class LookupPool<Name extends string> {
+  readonly #resolver: AnswerResolver;
   readonly #instance: Instance;
   readonly #ended: AbortSignal;
-  readonly #room;
+  readonly #bulkhead;
   readonly #msPerCall: number;
-  /** Who is in the window twice is asked about once. */
+  /** By lookup: a visitor who occurs twice in the window is looked up once. */
   readonly #answers = new Map<string, Promise<Answer<Name>>>();
-  /** By region, since when no call was made because too many had failed. */
-  readonly #outages = new Map<number | undefined, number>();
+  /** By region: when its circuit breaker was first found open. */
+  readonly #outageSinceMs = new Map<number | undefined, number>();
   #nextCallAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
-    lookup: AnswerResolver,
+    resolver: AnswerResolver,
     instance: Instance,
     concurrency: number,
     ratePerSecond: number | undefined,
     ended: AbortSignal,
   ) {
-    this.#lookup = lookup;
+    this.#resolver = resolver;
     this.#instance = instance;
     this.#ended = ended;
-    this.#room = bulkhead(concurrency, Number.POSITIVE_INFINITY);
+    this.#bulkhead = bulkhead(concurrency, Number.POSITIVE_INFINITY);
     this.#msPerCall = ratePerSecond === undefined ? 0 : 1_000 / ratePerSecond;
   }
 
   /**
-   * Never rejects. `tell` is called before another visitor is asked about in this one's place, so that who writes results
-   * down has written this one; `leave` is to be called when the answer has left the window.
+   * Starts the lookup of a visitor; its result never rejects. `report` is called before another visitor is looked up in
+   * this one's place, so that a caller who records results has recorded this one by then.
    */
-  ask<V extends VisitorId>(
+  start<V extends VisitorId>(
     visitorId: V,
-    tell: (result: LookupResult<V, Name>) => void,
-  ): Started<LookupResult<V, Name>> {
+    report: (result: LookupResult<V, Name>) => void,
+  ): StartedWork<LookupResult<V, Name>> {
     const resultOf = (answer: Answer<Name>): LookupResult<V, Name> => ({ visitor: visitorId, ...answer });
     let visitor: Visitor;
     try {
       visitor = checkedVisitor(visitorId);
     } catch (error) {
       const result = resultOf({ segments: undefined, error: error as AamError });
-      tell(result);
-      return { result: Promise.resolve(result), leave: () => {} };
+      report(result);
+      return { result: Promise.resolve(result), release: () => {} };
     }
-    const question = this.#lookup.questionKeyOf(visitor);
-    const onItsWay = this.#answers.get(question);
-    if (onItsWay !== undefined) {
-      const result = onItsWay.then((answer) => {
-        tell(resultOf(answer));
+    const key = this.#resolver.lookupKeyOf(visitor);
+    const pending = this.#answers.get(key);
+    if (pending !== undefined) {
+      const result = pending.then((answer) => {
+        report(resultOf(answer));
         return resultOf(answer);
       });
-      return { result, leave: () => {} };
+      return { result, release: () => {} };
     }
-    const asked = this.#room.execute(async () => {
-      const answer = await this.#ask(visitor);
-      tell(resultOf(answer));
+    const lookup = this.#bulkhead.execute(async () => {
+      const answer = await this.#lookUp(visitor);
+      report(resultOf(answer));
       return answer;
     }, this.#ended);
-    // Ended while it waited for its turn.
-    const answer = asked.catch((error: AamError): Answer<Name> => ({ segments: undefined, error }));
-    this.#answers.set(question, answer);
-    return { result: answer.then(resultOf), leave: () => this.#answers.delete(question) };
+    // Rejected when lookupMany() was ended while it was queued.
+    const answer = lookup.catch((error: AamError): Answer<Name> => ({ segments: undefined, error }));
+    this.#answers.set(key, answer);
+    return { result: answer.then(resultOf), release: () => this.#answers.delete(key) };
   }
 
-  async #ask(visitor: Visitor): Promise<Answer<Name>> {
+  async #lookUp(visitor: Visitor): Promise<Answer<Name>> {
     for (;;) {
-      if (this.#msPerCall > 0) await this.#turn();
+      if (this.#msPerCall > 0) await this.#awaitRate();
       try {
         this.#ended.throwIfAborted();
-        const segments = await lookupVisitor<Name>(this.#lookup, this.#instance, visitor as VisitorId, {});
-        this.#outages.delete(visitor.region);
+        const segments = await lookupVisitor<Name>(this.#resolver, this.#instance, visitor as VisitorId, {});
+        this.#outageSinceMs.delete(visitor.region);
         return { segments, error: undefined };
       } catch (error) {
-        if (!this.#isWorthWaitingFor(error, visitor)) return { segments: undefined, error: error as AamError };
-        const waitMs = this.#lookup.retryInMs(visitor);
-        await sleep(Math.min(Math.ceil(waitMs), LONGEST_NAP_MS), undefined, { signal: this.#ended }).catch(() => {});
+        if (!this.#isTemporary(error, visitor)) return { segments: undefined, error: error as AamError };
+        await this.#sleep(Math.min(Math.ceil(this.#resolver.retryInMs(visitor)), MAX_SLEEP_MS));
       }
     }
   }
 
-  /** When the rate allows the next call. */
-  async #turn(): Promise<void> {
-    const nowMs = this.#lookup.nowMs();
+  /** Resolves when the rate allows the next call. */
+  async #awaitRate(): Promise<void> {
+    const nowMs = this.#resolver.nowMs();
     const atMs = Math.max(this.#nextCallAtMs, nowMs - CATCH_UP_MS);
     this.#nextCallAtMs = atMs + this.#msPerCall;
-    if (atMs > nowMs) await sleep(atMs - nowMs, undefined, { signal: this.#ended }).catch(() => {});
+    if (atMs > nowMs) await this.#sleep(atMs - nowMs);
   }
 
-  #isWorthWaitingFor(error: unknown, { region }: Visitor): boolean {
+  /** Sleeps, at the longest until lookupMany() is ended. */
+  async #sleep(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#ended }).catch(() => {});
+  }
+
+  /** Whether to wait and retry: the call was not made, or the DCS turned it away unread. */
+  #isTemporary(error: unknown, { region }: Visitor): boolean {
     if (!(error instanceof DcsError)) return false;
     switch (error.reason) {
       case 'rate-limited':
       case 'overloaded':
         return true;
       case 'circuit-open': {
-        const nowMs = this.#lookup.nowMs();
-        const sinceMs = this.#outages.get(region) ?? nowMs;
-        this.#outages.set(region, sinceMs);
-        return nowMs - sinceMs < OUTAGE_PATIENCE_MS;
+        const nowMs = this.#resolver.nowMs();
+        const sinceMs = this.#outageSinceMs.get(region) ?? nowMs;
+        this.#outageSinceMs.set(region, sinceMs);
+        return nowMs - sinceMs < MAX_OUTAGE_MS;
       }
       default:
         return false;

@@ -5,17 +5,17 @@ import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import { type AnswerResolver, asDcsError, type PendingAnswer } from './answer-resolver';
 
-/** How long `lookup()` waits. */
+/** Options of `lookup()`. */
 export interface LookupOptions {
-  /** The longest to wait for an answer that is not in the cache. @default as long as the call may take */
+  /** Milliseconds to wait for an answer that is not in the cache. @default until the call has ended */
   readonly maxWaitMs?: number | undefined;
-  /** Ends the waiting with its own reason. A call that is on its way goes on and is remembered. */
+  /** Ends the wait; `lookup()` rejects with the signal's reason. A call in flight continues, and its answer is cached. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** The segments of a visitor outside of a request: what `aam.lookup()` does. */
 export async function lookupVisitor<Name extends string>(
-  lookup: AnswerResolver,
+  resolver: AnswerResolver,
   instance: Instance,
   visitorId: VisitorId,
   options: LookupOptions,
@@ -24,29 +24,30 @@ export async function lookupVisitor<Name extends string>(
   const { maxWaitMs, signal } = group<LookupOptions>('options', options, { maxWaitMs: true, signal: true });
   if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
   signal?.throwIfAborted();
-  const found = lookup.begin(visitor, undefined, true, lookup.nowMs());
-  const verdict = 'flight' in found ? await settled(lookup, found, maxWaitMs, signal) : found;
-  if (verdict.status === 'unknown') {
-    throw verdict.failure ?? new AamError('ERR_AAM_DCS_TIMEOUT', `no answer within ${maxWaitMs} ms`);
+  const answer = resolver.begin(visitor, undefined, true, resolver.nowMs());
+  const served = 'flight' in answer ? await settled(resolver, answer, maxWaitMs, signal) : answer;
+  if (served.status === 'unknown') {
+    throw served.failure ?? new AamError('ERR_AAM_DCS_TIMEOUT', `No answer within ${maxWaitMs} ms.`);
   }
-  return new VisitorSegments<Name>(instance, visitor, verdict);
+  return new VisitorSegments<Name>(instance, visitor, served);
 }
 
+/** What is served once the call has ended or `maxWaitMs` has passed. Rejects only when the signal aborts. */
 function settled(
-  lookup: AnswerResolver,
-  { flight, instead }: PendingAnswer,
+  resolver: AnswerResolver,
+  { flight, fallback }: PendingAnswer,
   maxWaitMs: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<ServedAnswer> {
   return new Promise((resolve, reject) => {
-    const giveUp = () => resolve(lookup.pending(instead, lookup.nowMs()));
-    const timer = maxWaitMs === undefined ? undefined : setTimeout(giveUp, maxWaitMs);
+    const onTimeout = () => resolve(resolver.pending(fallback, resolver.nowMs()));
+    const timer = maxWaitMs === undefined ? undefined : setTimeout(onTimeout, maxWaitMs);
     const onAbort = () => reject(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     flight.promise
       .then(
-        (remembered) => resolve(lookup.arrived(remembered)),
-        (error: unknown) => resolve(lookup.failed(asDcsError(error), instead, lookup.nowMs())),
+        (answer) => resolve(resolver.arrived(answer)),
+        (error: unknown) => resolve(resolver.failed(asDcsError(error), fallback, resolver.nowMs())),
       )
       .finally(() => {
         clearTimeout(timer);

@@ -1,35 +1,41 @@
 /**
- * Owns: the order of many that are worked on at a time, and that no more of them are held than a window has. Generic: it
- * knows nothing of visitors. Next: lookup-many.ts.
+ * Owns: processing the items of a source concurrently, with results in the order of the items and a bound on how many are
+ * held. Generic: visitors are not known here. Next: lookup-many.ts.
  */
 
-/** Work on one item. Its result never rejects; `leave` is called when the result has left the window. */
-export interface Started<R> {
+/** The work on one item. `result` must not reject; `release` is called once the result has left the window. */
+export interface StartedWork<R> {
   readonly result: Promise<R>;
-  readonly leave: () => void;
+  readonly release: () => void;
 }
 
-interface Waiting<R> {
-  readonly leave: () => void;
+interface Slot<R> {
+  readonly release: () => void;
+  /** `undefined` while the work is in progress. */
   result: R | undefined;
 }
 
-/** Reads a source so far ahead and no further, and gives what is made of its items in their order. */
+/** Reads up to `size` items of a source ahead, starts the work on each, and returns the results in order. */
 export class OrderedWindow<V, R> {
   readonly #source: AsyncIterator<V> | Iterator<V>;
   readonly #size: number;
-  readonly #start: (item: V, tell: (result: R) => void) => Started<R>;
+  readonly #start: (item: V, report: (result: R) => void) => StartedWork<R>;
   #onResult: (result: R) => void;
-  readonly #window: Waiting<R>[] = [];
+  readonly #slots: Slot<R>[] = [];
   #isReading = false;
-  #isOver = false;
+  /** No further item is read. */
+  #isDone = false;
   #failure: { readonly reason: unknown; readonly isImmediate: boolean } | undefined;
   #wake: () => void = () => {};
 
+  /**
+   * @param start starts the work on an item; `report` passes its result to `onResult`
+   * @param onResult called with each result when it is available, in any order; if it throws, `next()` rejects with that
+   */
   constructor(
     source: AsyncIterable<V> | Iterable<V>,
     size: number,
-    start: (item: V, tell: (result: R) => void) => Started<R>,
+    start: (item: V, report: (result: R) => void) => StartedWork<R>,
     onResult: (result: R) => void = () => {},
   ) {
     this.#size = size;
@@ -38,17 +44,17 @@ export class OrderedWindow<V, R> {
     this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   }
 
-  /** `undefined` at the end. Where the source fails, what it gave before comes first. */
+  /** The next result, `undefined` at the end. If the source throws, the results of its earlier items come first. */
   async next(): Promise<R | undefined> {
     for (;;) {
       if (this.#failure?.isImmediate) throw this.#failure.reason;
       this.#read();
-      const [first] = this.#window;
+      const [first] = this.#slots;
       if (first === undefined && this.#failure !== undefined) throw this.#failure.reason;
-      if (first === undefined && this.#isOver) return undefined;
+      if (first === undefined && this.#isDone) return undefined;
       if (first?.result !== undefined) {
-        this.#window.shift();
-        first.leave();
+        this.#slots.shift();
+        first.release();
         return first.result;
       }
       await new Promise<void>((resolve) => {
@@ -57,49 +63,49 @@ export class OrderedWindow<V, R> {
     }
   }
 
-  /** Ends it, whatever is on its way: nothing more is told. */
+  /** Makes `next()` reject at once, whatever is in progress. `onResult` is no longer called. */
   fail(reason: unknown): void {
     this.#failure = { reason, isImmediate: true };
-    this.#isOver = true;
+    this.#isDone = true;
     this.#onResult = () => {};
     this.#wake();
   }
 
-  /** Nothing more is wanted of the source. */
+  /** Ends the source, unless it is exhausted. `onResult` is no longer called. */
   async close(): Promise<void> {
-    const isExhausted = this.#isOver && this.#failure === undefined;
-    this.#isOver = true;
-    // That it was ended is no result.
+    const isExhausted = this.#isDone && this.#failure === undefined;
+    this.#isDone = true;
+    // Work that is aborted from now on has no result.
     this.#onResult = () => {};
-    // A source that is just being read, and may never go on, is told and not waited for.
-    const told = isExhausted ? undefined : this.#source.return?.();
-    if (!this.#isReading) await told;
+    // Not awaited while a read is pending: that read, and so return(), may never settle.
+    const returned = isExhausted ? undefined : this.#source.return?.();
+    if (!this.#isReading) await returned;
   }
 
   #read(): void {
-    if (this.#isReading || this.#isOver || this.#window.length >= this.#size) return;
+    if (this.#isReading || this.#isDone || this.#slots.length >= this.#size) return;
     this.#isReading = true;
     Promise.resolve()
       .then(() => this.#source.next())
       .then(
         ({ done, value }) => {
           this.#isReading = false;
-          if (this.#isOver) return;
-          if (done) this.#isOver = true;
+          if (this.#isDone) return;
+          if (done) this.#isDone = true;
           else this.#add(value);
           this.#wake();
           this.#read();
         },
         (reason: unknown) => {
           this.#isReading = false;
-          this.#isOver = true;
+          this.#isDone = true;
           this.#failure ??= { reason, isImmediate: false };
           this.#wake();
         },
       );
   }
 
-  #tell(result: R): void {
+  #report(result: R): void {
     try {
       this.#onResult(result);
     } catch (reason) {
@@ -108,12 +114,12 @@ export class OrderedWindow<V, R> {
   }
 
   #add(item: V): void {
-    const { result, leave } = this.#start(item, (told) => this.#tell(told));
-    const waiting: Waiting<R> = { leave, result: undefined };
-    this.#window.push(waiting);
+    const { result, release } = this.#start(item, (reported) => this.#report(reported));
+    const slot: Slot<R> = { release, result: undefined };
+    this.#slots.push(slot);
     result.then((settled) => {
-      waiting.result = settled;
-      if (this.#window[0] === waiting) this.#wake();
+      slot.result = settled;
+      if (this.#slots[0] === slot) this.#wake();
     });
   }
 }

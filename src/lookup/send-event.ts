@@ -5,9 +5,9 @@ import { isPrefetch } from '../request/prefetch';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { AnswerResolver } from './answer-resolver';
 
-/** Tells the DCS what the visitor of a request has done: what `aam.sendEvent()` does. */
+/** Sends an event for the visitor of a request: what `aam.sendEvent()` does. */
 export async function sendEventOf<Name extends string>(
-  lookup: AnswerResolver,
+  resolver: AnswerResolver,
   instance: Instance,
   req: IncomingMessage,
   signals: Signals,
@@ -18,12 +18,13 @@ export async function sendEventOf<Name extends string>(
   if (segments === undefined) {
     throw new AamError(
       'ERR_AAM_MIDDLEWARE_MISSING',
-      'this request has not been through the middleware whose sendEvent() was called',
+      'This request has not passed the middleware whose sendEvent() was called; mount it before the route.',
     );
   }
   const { status } = segments;
-  // Nobody to speak of, nobody who may be spoken of, or not their doing: the browser fetches ahead.
+  // Nothing is sent without a visitor, without consent, or for a prefetch, which is not the visitor's doing.
   if (status === 'anonymous' || status === 'excluded' || isPrefetch(req.headers)) return segments;
-  const answer = await lookup.tell(VisitorSegments.visitorOf(segments), VisitorSegments.tcStringOf(segments), encoded);
-  return VisitorSegments.renewed(segments, answer);
+  const visitor = VisitorSegments.visitorOf(segments);
+  const served = await resolver.sendEvent(visitor, VisitorSegments.tcStringOf(segments), encoded);
+  return VisitorSegments.renewed(segments, served);
 }

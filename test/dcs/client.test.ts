@@ -5,7 +5,7 @@ import { ANSWER, dcsServer, http } from './dcs-server';
 import { requestRows, statusRows } from './dcs-vectors';
 
 describe('DcsClient.lookup', () => {
-  it('brings the reply', async () => {
+  it('resolves with the reply', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(server.origin);
     expect(await client.lookup('a', about({ ecid: ECID }))).toMatchObject({
@@ -16,17 +16,20 @@ describe('DcsClient.lookup', () => {
     expect([client.stats().calls, client.stats().inFlight]).toEqual([1, 0]);
   });
 
-  it.each(requestRows)('sends $id to the origin of the region: the alias in Host, and nothing besides', async (row) => {
-    const { orgId, mid, region, partnerHost } = row.input;
-    await using server = await dcsServer((socket) => socket.write(http()));
-    await using client = clientOf(server.origin, { orgId, partnerHost, segmentIds: false });
-    await client.lookup('a', about({ ecid: mid, region }));
-    const [requestLine, ...headers] = (server.heads[0] as string).trimEnd().split('\r\n');
-    expect(requestLine).toBe(`${row.expected.method} ${row.expected.path} HTTP/1.1`);
-    expect(headers.sort()).toEqual(['connection: keep-alive', `host: ${row.expected.hostHeader}`]);
-  });
+  it.each(requestRows)(
+    'sends $id to the origin of the region with the alias in Host and no other header',
+    async (row) => {
+      const { orgId, mid, region, partnerHost } = row.input;
+      await using server = await dcsServer((socket) => socket.write(http()));
+      await using client = clientOf(server.origin, { orgId, partnerHost, segmentIds: false });
+      await client.lookup('a', about({ ecid: mid, region }));
+      const [requestLine, ...headers] = (server.heads[0] as string).trimEnd().split('\r\n');
+      expect(requestLine).toBe(`${row.expected.method} ${row.expected.path} HTTP/1.1`);
+      expect(headers.sort()).toEqual(['connection: keep-alive', `host: ${row.expected.hostHeader}`]);
+    },
+  );
 
-  it('asks each visitor’s own region, and the default where it is unknown', async () => {
+  it('calls each visitor’s own region, and the default origin for an unknown one', async () => {
     await using ninth = await dcsServer((socket) => socket.write(http()));
     await using alias = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(alias.origin, { regions: new Regions(new Map([[9, ninth.origin]]), alias.origin) });
@@ -40,7 +43,7 @@ describe('DcsClient.lookup', () => {
     ]);
   });
 
-  it('uses a socket again, after answers with a status or an error too', async () => {
+  it('reuses a socket, also after an HTTP error or an unusable answer', async () => {
     const answers = [
       http(),
       http('x', '500 No'),
@@ -51,7 +54,7 @@ describe('DcsClient.lookup', () => {
     ];
     await using server = await dcsServer((socket, nth) => socket.write(answers[nth - 1] as string));
     let nowMs = 0;
-    // A minute later each time, so that no pause is left.
+    // A minute between calls, so that no pause is left.
     await using client = clientOf(server.origin, { nowMs: () => nowMs });
     for (const _ of answers) {
       nowMs += 60_000;
@@ -62,7 +65,7 @@ describe('DcsClient.lookup', () => {
     expect(server.connections).toBe(1);
   });
 
-  it('opens as many sockets as there are calls at once, up to the limit', async () => {
+  it('opens a socket per concurrent call, up to the limit', async () => {
     await using server = await dcsServer((socket) => setImmediate(() => socket.write(http())));
     await using client = clientOf(server.origin, { connections: 3 });
     const keys = Array.from({ length: 12 }, (_, index) => String(index));
@@ -71,7 +74,7 @@ describe('DcsClient.lookup', () => {
     expect(server.connections).toBe(3);
   });
 
-  it('makes one call for a visitor at a time, and tells how many are on their way', async () => {
+  it('makes one call at a time per visitor, and counts those in flight', async () => {
     await using server = await dcsServer(() => {});
     await using client = clientOf(server.origin);
     const lookups = [client.lookup('a', about({ ecid: ECID })), client.lookup('a', about({ ecid: ECID }))];
@@ -84,7 +87,7 @@ describe('DcsClient.lookup', () => {
     expect(server.heads).toHaveLength(2);
   });
 
-  it('keeps the visitor’s failure for the interval, at once and without a call', async () => {
+  it('rejects with the visitor’s last failure during the cooldown, without a call', async () => {
     await using server = await dcsServer((socket, nth) => socket.write(nth === 1 ? http('', '500 No') : http()));
     let nowMs = 0;
     await using client = clientOf(server.origin, { failureCooldownMs: 1_000, nowMs: () => nowMs });
@@ -98,14 +101,14 @@ describe('DcsClient.lookup', () => {
   });
 });
 
-describe('an answer that is a status', () => {
+describe('an HTTP status', () => {
   const REASONS: Readonly<Record<string, string>> = { 'dcs/http-429': 'rate-limited', 'dcs/http-503': 'http-status' };
 
-  it.each(statusRows)('leads to what $id stands for', async ({ id, input }) => {
+  it.each(statusRows)('of $id becomes its reason', async ({ id, input }) => {
     await using server = await dcsServer((socket) => socket.write(http(input.bodyText, `${input.status} Status`)));
     await using client = clientOf(server.origin);
     const reason = REASONS[id];
-    if (reason === undefined) throw new Error(`this file does not say what ${id} leads to`);
+    if (reason === undefined) throw new Error(`no expected reason for ${id}`);
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason, noData: false });
   });
 
@@ -116,15 +119,15 @@ describe('an answer that is a status', () => {
     ['404 Not Found', 'http-status', 'ERR_AAM_DCS_STATUS'],
     ['201 Created', 'http-status', 'ERR_AAM_DCS_STATUS'],
     ['206 Partial Content', 'http-status', 'ERR_AAM_DCS_STATUS'],
-  ])('%s is %s, whatever the body says', async (status, reason, code) => {
+  ])('%s is %s, whatever the body', async (status, reason, code) => {
     await using server = await dcsServer((socket) => socket.write(http(ANSWER, status)));
     await using client = clientOf(server.origin);
     const error: unknown = await client.lookup('a', about({ ecid: ECID })).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(DcsError);
-    expect(error).toMatchObject({ reason, code, message: `the DCS answered HTTP ${status.slice(0, 3)}` });
+    expect(error).toMatchObject({ reason, code, message: `The DCS answered with HTTP ${status.slice(0, 3)}.` });
   });
 
-  it.each([301, 302, 303, 307, 308])('%i is not followed', async (status) => {
+  it.each([301, 302, 303, 307, 308])('%i is not followed as a redirect', async (status) => {
     await using server = await dcsServer((socket) => {
       socket.write(http('', `${status} Elsewhere`, `Location: ${server.origin.href}elsewhere\r\n`));
     });

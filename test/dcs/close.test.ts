@@ -3,15 +3,15 @@ import { Regions } from '../../src/dcs/protocol/regions';
 import { about, clientOf, ECID, OTHER_ECID } from './client-of';
 import { ANSWER, dcsServer, http } from './dcs-server';
 
-const CLOSED = { reason: 'closed', code: 'ERR_AAM_CLOSED', message: 'close() was called' };
+const CLOSED = { reason: 'closed', code: 'ERR_AAM_CLOSED', message: 'close() was called.' };
 const visitor = { ecid: ECID };
 
 describe('DcsClient.close', () => {
   it.each([
-    ['are not answered', ''],
+    ['have no answer yet', ''],
     ['wait for the rest of the headers', 'HTTP/1.1 200 OK\r\n'],
     ['wait for the rest of the body', `HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n${ANSWER}`],
-  ])('ends calls that %s, and their sockets', async (_, begun) => {
+  ])('aborts calls that %s, and closes their sockets', async (_, begun) => {
     await using server = await dcsServer((socket) => socket.write(begun));
     await using client = clientOf(server.origin);
     const lookups = ['a', 'b'].map((key) => client.lookup(key, about(visitor)));
@@ -23,7 +23,7 @@ describe('DcsClient.close', () => {
     expect(client.stats().inFlight).toBe(0);
   });
 
-  it('ends calls that wait for a socket', async () => {
+  it('aborts calls that wait for a socket', async () => {
     await using server = await dcsServer(() => {});
     await using client = clientOf(server.origin, { connections: 1 });
     const lookups = ['a', 'b', 'c'].map((key) => client.lookup(key, about(visitor)));
@@ -34,7 +34,7 @@ describe('DcsClient.close', () => {
     expect(server.heads).toHaveLength(1);
   });
 
-  it('ends a call in the turn of the event loop in which it began', async () => {
+  it('aborts a call in the same turn of the event loop as it started', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(server.origin);
     const lookup = client.lookup('a', about(visitor));
@@ -44,7 +44,7 @@ describe('DcsClient.close', () => {
     expect(server.heads).toHaveLength(0);
   });
 
-  it('ends a TLS handshake that the other side does not answer', async () => {
+  it('aborts a TLS handshake that the server does not answer', async () => {
     await using server = await dcsServer(() => {});
     const { port } = server.origin;
     await using client = clientOf(new URL(`https://127.0.0.1:${port}`), { timeoutMs: 60_000 });
@@ -55,7 +55,7 @@ describe('DcsClient.close', () => {
     await server.deserted();
   });
 
-  it('ends a call that waits for the address, and does not connect when it comes', async () => {
+  it('aborts a call that waits for DNS, and does not connect when the address arrives', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     const asked: (() => void)[] = [];
     const spy = jest.spyOn(dns, 'lookup').mockImplementation(((
@@ -81,7 +81,7 @@ describe('DcsClient.close', () => {
     }
   });
 
-  it('frees sockets that are kept for later, of all origins', async () => {
+  it('closes idle keep-alive sockets of all origins', async () => {
     await using first = await dcsServer((socket) => socket.write(http()));
     await using second = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(first.origin, { regions: new Regions(new Map([[9, second.origin]]), first.origin) });
@@ -91,7 +91,7 @@ describe('DcsClient.close', () => {
     await Promise.all([first.deserted(), second.deserted()]);
   });
 
-  it('frees the socket of a status whose body does not end', async () => {
+  it('closes the socket of an HTTP error whose body does not end', async () => {
     await using server = await dcsServer((socket) => socket.write('HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n'));
     await using client = clientOf(server.origin, { timeoutMs: 60_000 });
     await expect(client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'http-status' });
@@ -99,7 +99,7 @@ describe('DcsClient.close', () => {
     await server.deserted();
   });
 
-  it('can be called twice, before and after it is done', async () => {
+  it('can be called again, before and after it has finished', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     const client = clientOf(server.origin);
     await client.lookup('a', about(visitor));
@@ -108,7 +108,7 @@ describe('DcsClient.close', () => {
     await server.deserted();
   });
 
-  it('refuses every lookup from then on, without a call', async () => {
+  it('rejects every later lookup without a call', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     const client = clientOf(server.origin, { failureCooldownMs: 1_000 });
     await client.lookup('a', about(visitor));

@@ -14,7 +14,7 @@ import { ANSWER, dcsServer, http } from './dcs-server';
 
 const fixture = (name: string) => path.join(__dirname, 'fixtures', name);
 
-/** A server with a certificate for these names; it notes whom each connection asks for, and each request's Host. */
+/** A server with this certificate; it records the TLS server name of each connection and the Host of each request. */
 async function tlsServer(certificate: 'localhost' | 'alias' | 'wildcard' | 'expired') {
   const servernames: unknown[] = [];
   const hosts: unknown[] = [];
@@ -33,7 +33,7 @@ async function tlsServer(certificate: 'localhost' | 'alias' | 'wildcard' | 'expi
   return { port, servernames, hosts, [Symbol.asyncDispose]: () => promisify(server.close.bind(server))() };
 }
 
-/** In a process of its own: which certificates are trusted is settled when a process starts. */
+/** In a child process, because the trusted certificates are read when a process starts. */
 async function outcomesAt(origins: string[], trusted?: string): Promise<{ outcomes: string[]; warnings: string[] }> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
@@ -44,7 +44,7 @@ async function outcomesAt(origins: string[], trusted?: string): Promise<{ outcom
 }
 
 describe('a connection', () => {
-  it('is checked against the host that is connected to, by name and by address; the alias is in Host alone', async () => {
+  it('verifies the certificate against the host it connects to, by name and address; the alias is only in Host', async () => {
     await using server = await tlsServer('localhost');
     await using alias = await tlsServer('alias');
     const origins = [
@@ -53,18 +53,18 @@ describe('a connection', () => {
       `https://localhost:${alias.port}`,
       `https://127.0.0.1:${alias.port}`,
     ];
-    const refused = 'the call to the DCS failed: ERR_TLS_CERT_ALTNAME_INVALID';
+    const refused = 'The call to the DCS failed: ERR_TLS_CERT_ALTNAME_INVALID.';
     expect(await outcomesAt(origins, fixture('ca.pem'))).toEqual({
       outcomes: ['984263', '984263', refused, refused],
       warnings: [],
     });
-    // An address is no name to ask for (RFC 6066).
+    // An IP address is not sent as a server name (RFC 6066).
     expect(server.servernames.sort()).toEqual([false, 'localhost']);
     expect(server.hosts).toEqual(['acme.demdex.net', 'acme.demdex.net']);
     expect(alias.hosts).toEqual([]);
   }, 20_000);
 
-  it('is made where the certificate is for all names of the domain, one level deep', async () => {
+  it('accepts a wildcard certificate for one level of subdomains', async () => {
     await using server = await tlsServer('wildcard');
     const origins = ['usw2.demdex.test', 'irl1.demdex.test', 'a.b.demdex.test'].map(
       (name) => `https://${name}:${server.port}`,
@@ -72,35 +72,35 @@ describe('a connection', () => {
     expect((await outcomesAt(origins, fixture('wildcard.pem'))).outcomes).toEqual([
       '984263',
       '984263',
-      'the call to the DCS failed: ERR_TLS_CERT_ALTNAME_INVALID',
+      'The call to the DCS failed: ERR_TLS_CERT_ALTNAME_INVALID.',
     ]);
     expect(server.hosts).toEqual(['acme.demdex.net', 'acme.demdex.net']);
   }, 20_000);
 
-  it('is refused where the certificate has expired', async () => {
+  it('rejects an expired certificate', async () => {
     await using server = await tlsServer('expired');
     const { outcomes } = await outcomesAt([`https://usw2.demdex.test:${server.port}`], fixture('expired.pem'));
-    expect(outcomes).toEqual(['the call to the DCS failed: CERT_HAS_EXPIRED']);
+    expect(outcomes).toEqual(['The call to the DCS failed: CERT_HAS_EXPIRED.']);
     expect(server.hosts).toEqual([]);
   }, 20_000);
 
-  it('is refused where nobody vouches for the certificate', async () => {
+  it('rejects a certificate of an unknown issuer', async () => {
     await using server = await tlsServer('localhost');
     const { outcomes } = await outcomesAt([`https://localhost:${server.port}`]);
-    expect(outcomes).toEqual(['the call to the DCS failed: UNABLE_TO_VERIFY_LEAF_SIGNATURE']);
+    expect(outcomes).toEqual(['The call to the DCS failed: UNABLE_TO_VERIFY_LEAF_SIGNATURE.']);
     expect(server.hosts).toEqual([]);
   }, 20_000);
 
-  it('is made to the IPv4 address first where a name has both', async () => {
+  it('tries the IPv4 address first when a name has both', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     const { port } = server.origin;
     const attempted: unknown[] = [];
     const connected = channel('undici:client:connected');
-    const note = (message: unknown) => {
+    const record = (message: unknown) => {
       const { socket } = message as { socket: { autoSelectFamilyAttemptedAddresses: unknown } };
       attempted.push(socket.autoSelectFamilyAttemptedAddresses);
     };
-    connected.subscribe(note);
+    connected.subscribe(record);
     const lookup = jest.spyOn(dns, 'lookup').mockImplementation(bothFamilies as unknown as typeof dns.lookup);
     try {
       await using client = clientOf(new URL(`http://dcs.example:${port}`));
@@ -109,13 +109,13 @@ describe('a connection', () => {
       expect(attempted).toEqual([[`127.0.0.1:${port}`]]);
     } finally {
       lookup.mockRestore();
-      connected.unsubscribe(note);
+      connected.unsubscribe(record);
     }
   });
 });
 
 describe('Connector.destroy', () => {
-  it('ends what is still opening, and leaves alone what is open', async () => {
+  it('destroys sockets that are still opening, and leaves open ones alone', async () => {
     await using server = await dcsServer((socket) => socket.write('pong'));
     const { hostname, port } = server.origin;
     const connector = new Connector(60_000, () => 0);
@@ -134,7 +134,7 @@ describe('Connector.destroy', () => {
   });
 });
 
-/** What Node answers for a name with an address of each family, of which the system names IPv6 first. */
+/** Node's answer for a name with one address of each family, of which the system returns IPv6 first. */
 function bothFamilies(
   _name: string,
   options: dns.LookupAllOptions,

@@ -10,27 +10,27 @@ export function http(body = ANSWER, status = '200 OK', headers = ''): string {
 
 export interface DcsServer extends AsyncDisposable {
   readonly origin: URL;
-  /** The heads of the requests so far, with their line ends. */
+  /** Raw request heads received so far. */
   readonly heads: readonly string[];
-  /** Connections so far. */
+  /** Connections accepted so far. */
   readonly connections: number;
-  /** Connections that are open now. */
+  /** Open connections. */
   readonly sockets: ReadonlySet<Socket>;
-  /** Answers on every connection. */
+  /** Writes to every open connection. */
   answer(bytes: string): void;
-  /** When so many requests have arrived. */
+  /** Resolves once `count` requests have arrived. */
   received(count: number): Promise<void>;
-  /** When no connection is open any more. */
+  /** Resolves once no connection is open. */
   deserted(): Promise<void>;
 }
 
-/** A server on loopback that answers each request as it is told, byte by byte. */
+/** A server on loopback; `answer` writes the raw bytes of each answer. */
 export async function dcsServer(answer: (socket: Socket, nth: number) => unknown): Promise<DcsServer> {
   const heads: string[] = [];
   const sockets = new Set<Socket>();
   const waiting = new Set<() => void>();
   const changed = () => new Promise<void>((resolve) => waiting.add(resolve));
-  const tell = () => {
+  const notify = () => {
     for (const resolve of waiting) resolve();
     waiting.clear();
   };
@@ -41,11 +41,11 @@ export async function dcsServer(answer: (socket: Socket, nth: number) => unknown
     socket.on('error', () => {});
     socket.on('close', () => {
       sockets.delete(socket);
-      tell();
+      notify();
     });
     socket.on('data', (data) => {
       heads.push(data.toString('latin1'));
-      tell();
+      notify();
       answer(socket, heads.length);
     });
   }).listen(0, '127.0.0.1');

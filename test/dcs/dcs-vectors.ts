@@ -11,14 +11,14 @@ interface Row {
 
 const rows: readonly Row[] = vectors.rows;
 
-/** What is asked of a DCS. */
+/** Requests to a DCS. */
 export const requestRows = rows.filter(({ input }) => input.partnerHost !== undefined);
 
-/** Answers that are more than a status. */
+/** Answers with HTTP 200. */
 export const replyRows = rows.filter((row) => !requestRows.includes(row) && row.input.status === 200);
 
-/** Everything else: answers of which only the status counts. */
+/** Answers with another HTTP status. */
 export const statusRows = rows.filter((row) => !requestRows.includes(row) && !replyRows.includes(row));
 
-/** Answers with a cookie destination that is to be taken apart. */
+/** Answers with a cookie destination to be parsed. */
 export const destinationRows = rows.filter(({ input, expected }) => input.format ?? expected.keyValues);

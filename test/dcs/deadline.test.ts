@@ -13,29 +13,29 @@ function drip(socket: Socket, text = ' '): void {
   socket.on('close', () => clearInterval(timer));
 }
 
-/** Why a lookup failed, if it has when a timer that is set a little longer than its deadline runs out. */
+/** The reason of a lookup that fails within its deadline and a little tolerance. */
 function reasonAtDeadline(lookup: Promise<unknown>, timeoutMs: number): Promise<unknown> {
-  const late = new Promise((resolve) => setTimeout(resolve, timeoutMs + 100, 'not failed yet'));
+  const late = new Promise((resolve) => setTimeout(resolve, timeoutMs + 100, 'still pending'));
   return Promise.race([lookup.catch(({ reason }: DcsError) => reason), late]);
 }
 
 describe('the deadline of a call', () => {
   it.each<[string, (socket: Socket) => void]>([
-    ['that is not answered', () => {}],
+    ['without an answer', () => {}],
     ['whose answer stops within the headers', (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-')],
     ['whose headers do not end', (socket) => socket.write('HTTP/1.1 200 OK\r\n') && drip(socket, 'X-A: b\r\n')],
     ['whose answer stops after the headers', (socket) => socket.write(HEAD)],
     ['whose answer stops within the body', (socket) => socket.write(`${HEAD}{"segments":[1]`)],
     ['whose body drips', (socket) => socket.write(HEAD) && drip(socket)],
-    ['that is answered with interim answers only', (socket) => drip(socket, 'HTTP/1.1 103 Early Hints\r\n\r\n')],
-  ])('ends one %s, and its socket', async (_, answer) => {
+    ['with only interim answers', (socket) => drip(socket, 'HTTP/1.1 103 Early Hints\r\n\r\n')],
+  ])('aborts one %s, and closes its socket', async (_, answer) => {
     await using server = await dcsServer(answer);
     await using client = clientOf(server.origin, { timeoutMs: 100 });
     const startedAtMs = performance.now();
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({
       reason: 'timeout',
       code: 'ERR_AAM_DCS_TIMEOUT',
-      message: 'the DCS did not answer within 100 ms',
+      message: 'The DCS did not answer within 100 ms.',
     });
     expect(performance.now() - startedAtMs).toBeGreaterThan(95);
     await server.deserted();
@@ -70,7 +70,7 @@ describe('the deadline of a call', () => {
     }
   });
 
-  it('of 0 ms is over before the call', async () => {
+  it('of 0 ms expires before the call is sent', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     await using client = clientOf(server.origin, { timeoutMs: 0 });
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({
@@ -78,7 +78,7 @@ describe('the deadline of a call', () => {
     });
   });
 
-  it('ends the body of a status too, though the caller knows at once', async () => {
+  it('covers draining the body of an HTTP error, though the caller fails at once', async () => {
     await using server = await dcsServer((socket) => socket.write(ENDLESS_500));
     await using client = clientOf(server.origin, { timeoutMs: 200 });
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
@@ -86,14 +86,14 @@ describe('the deadline of a call', () => {
     await server.deserted();
   });
 
-  it('is not waited for where the body of a status is longer than what is drained', async () => {
+  it('does not delay closing the socket of an HTTP error whose body is too long to drain', async () => {
     await using server = await dcsServer((socket) => socket.write('HTTP/1.1 500 No\r\nContent-Length: 16385\r\n\r\n'));
     await using client = clientOf(server.origin, { timeoutMs: 60_000 });
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
     await server.deserted();
   });
 
-  it('leaves the body of a status no more time than the headers have left over', async () => {
+  it('gives the body of an HTTP error only the time that the headers have left', async () => {
     let nowMs = 0;
     await using server = await dcsServer((socket) => {
       nowMs = 59_990;

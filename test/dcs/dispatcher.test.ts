@@ -16,7 +16,7 @@ function aamOf(origin: URL, dcs: Partial<NonNullable<AamSegmentsOptions['dcs']>>
   });
 }
 
-/** An HTTP proxy that only knows CONNECT. */
+/** An HTTP proxy that supports only CONNECT. */
 async function proxy() {
   const targets: string[] = [];
   const open = new Set<Socket>();
@@ -45,7 +45,7 @@ async function proxy() {
 }
 
 describe('dcs.dispatcher', () => {
-  it('can be a proxy: the DCS is asked through it, with the alias in Host', async () => {
+  it('can be a proxy: calls go through it with the alias in Host', async () => {
     await using server = await dcsServer((socket) => socket.write(http()));
     await using through = await proxy();
     const dispatcher = new ProxyAgent(through.url);
@@ -57,7 +57,7 @@ describe('dcs.dispatcher', () => {
     await dispatcher.close();
   });
 
-  it('stays the site’s own: close() ends our calls and leaves it open', async () => {
+  it('remains open after close(), which aborts only our calls', async () => {
     await using server = await dcsServer((socket, nth) => nth > 1 && socket.write(http()));
     await using dispatcher = disposable(new Agent());
     const aam = aamOf(server.origin, { dispatcher });
@@ -69,7 +69,7 @@ describe('dcs.dispatcher', () => {
     expect(await body.text()).toContain('984263');
   });
 
-  it('has the deadline of every call', async () => {
+  it('is subject to the deadline of a call', async () => {
     await using server = await dcsServer(() => {});
     await using dispatcher = disposable(new Agent());
     const aam = aamOf(server.origin, { dispatcher, timeoutMs: 20 });
@@ -77,7 +77,7 @@ describe('dcs.dispatcher', () => {
     await aam.close();
   });
 
-  it('fails as the DCS would where it fails itself', async () => {
+  it('failing is a network error', async () => {
     const request = () => Promise.reject(new Error(`no way for ${ECID}`));
     const aam = aamOf(new URL('http://127.0.0.1:9'), { dispatcher: { request } as unknown as Dispatcher });
     const failure = (await aam.lookup(visitor).catch((error: unknown) => error)) as Error;

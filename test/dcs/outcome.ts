@@ -1,7 +1,7 @@
 import { DcsError } from '../../src/dcs/protocol/dcs-error';
 import { type DcsReply, replyFromBody } from '../../src/dcs/protocol/reply';
 
-/** What an answer leads to: a reply, or the error that the caller gets. Anything else that is thrown goes on. */
+/** The reply or the DcsError that parsing an answer results in. Any other error is rethrown. */
 export function outcomeOf(body: unknown, errorHeader?: string): DcsReply | DcsError {
   try {
     return replyFromBody(typeof body === 'string' ? body : JSON.stringify(body), errorHeader);
@@ -11,7 +11,7 @@ export function outcomeOf(body: unknown, errorHeader?: string): DcsReply | DcsEr
   }
 }
 
-/** The reply of an answer with a uuid and these fields. */
+/** The reply for an answer with a uuid and these fields. */
 export function replyTo(fields: object, errorHeader?: string): DcsReply {
   const outcome = outcomeOf({ uuid: '1', stuff: [], ...fields }, errorHeader);
   if (outcome instanceof DcsError) throw outcome;

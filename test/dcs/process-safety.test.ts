@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-describe('a process with a client whose servers misbehave', () => {
-  it('ends by itself, without an uncaught error, an unhandled rejection or a warning', async () => {
+describe('a process whose DCS servers misbehave', () => {
+  it('exits by itself, without an uncaught error, unhandled rejection or warning', async () => {
     const script = path.join(__dirname, 'fixtures', 'hostile-servers.ts');
     const run = promisify(execFile)(process.execPath, ['--import', 'tsx', '--unhandled-rejections=strict', script]);
     const { stdout, stderr } = await run;

@@ -7,7 +7,7 @@ const reset = (socket: Socket) => socket.resetAndDestroy();
 const end = (socket: Socket) => socket.end();
 const inPart = (how: (socket: Socket) => unknown) => (socket: Socket) => socket.write('HTTP/1.1 2', () => how(socket));
 
-/** A client one of whose sockets has served a call: the clock has gone on since it was opened. */
+/** A client with one kept-alive socket, opened at an earlier time of its clock. */
 async function usedClient(...others: ((socket: Socket) => unknown)[]) {
   const answers = [(socket: Socket) => socket.write(http()), ...others];
   const server = await dcsServer((socket, nth) => answers[nth - 1]?.(socket));
@@ -27,11 +27,11 @@ async function usedClient(...others: ((socket: Socket) => unknown)[]) {
 
 const answer = (socket: Socket) => socket.write(http());
 
-describe('a kept-alive socket that the server closes instead of answering', () => {
+describe('a call on a kept-alive socket that the server closes instead of answering', () => {
   it.each([
     ['resets', reset],
     ['ends', end],
-  ])('is not taken for a failure: the call is made once more (the server %s it)', async (_how, close) => {
+  ])('is retried (the server %s it)', async (_how, close) => {
     await using used = await usedClient(close, answer);
     expect(await used.client.lookup('a', about(visitor))).toMatchObject({ segments: ['984263'] });
     expect(used.server.heads).toHaveLength(3);
@@ -39,13 +39,13 @@ describe('a kept-alive socket that the server closes instead of answering', () =
     expect(used.client.stats().calls).toBe(3);
   });
 
-  it('is tried once, no matter how that ends', async () => {
+  it('is retried only once', async () => {
     await using used = await usedClient(reset, reset, answer);
     await expect(used.client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'network' });
     expect(used.server.heads).toHaveLength(3);
   });
 
-  it('has the one deadline of the call', async () => {
+  it('has one deadline for both attempts', async () => {
     const server = await dcsServer((socket, nth) => [answer, reset, () => {}][nth - 1]?.(socket));
     let nowMs = 0;
     await using client = clientOf(server.origin, { nowMs: () => nowMs++, timeoutMs: 1_000 });
@@ -58,11 +58,11 @@ describe('a kept-alive socket that the server closes instead of answering', () =
   });
 });
 
-describe('no second call is made', () => {
+describe('a call is not retried', () => {
   it.each([
     ['resets', reset],
     ['ends', end],
-  ])('on a socket that was opened for it (the server %s it)', async (_how, close) => {
+  ])('on a new socket (the server %s it)', async (_how, close) => {
     await using server = await dcsServer(close);
     await using client = clientOf(server.origin);
     await expect(client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'network' });
@@ -72,13 +72,13 @@ describe('no second call is made', () => {
   it.each([
     ['resets', reset],
     ['ends', end],
-  ])('when a part of an answer had come (then the server %s it)', async (_how, close) => {
+  ])('once part of an answer has arrived (then the server %s it)', async (_how, close) => {
     await using used = await usedClient(inPart(close), answer);
     await expect(used.client.lookup('a', about(visitor))).rejects.toMatchObject({ reason: 'network' });
     expect(used.server.heads).toHaveLength(2);
   });
 
-  it('when close() was called', async () => {
+  it('after close()', async () => {
     await using used = await usedClient(() => {}, answer);
     const lookup = used.client.lookup('a', about(visitor));
     await used.server.received(2);

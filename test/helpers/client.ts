@@ -1,5 +1,6 @@
 import { createDcsClient, type DcsClient, type DcsClientOptions } from 'express-aam-segments';
 import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
+import { createInternalClient } from '../../src/dcs-client';
 import { GOLF, HIGH_VALUE, ORG } from './site';
 
 export const OTHER_ECID = '91563127448770346027793623225009407783';
@@ -9,19 +10,34 @@ const open: { close(): Promise<void> }[] = [];
 
 /** A client on a DCS simulator; both are closed after the test. */
 export async function createClient(
-  { dcs, ...options }: Partial<DcsClientOptions<Name>> = {},
+  options: Partial<DcsClientOptions<Name>> = {},
   simulatorOptions?: DcsSimulatorOptions,
 ): Promise<{ client: DcsClient<Name>; simulator: DcsSimulator }> {
   const simulator = await createDcsSimulator({ segmentIds: true, ...simulatorOptions });
-  const client = createDcsClient({
+  const client = createDcsClient(optionsOn(simulator, options));
+  open.push(client, simulator);
+  return { client, simulator };
+}
+
+/** The same with `lookupMany()` as the command line uses it. */
+export async function createClientOfBulk() {
+  const simulator = await createDcsSimulator({ segmentIds: true });
+  const { client, lookupMany } = createInternalClient(optionsOn(simulator, {}));
+  open.push(client, simulator);
+  return { client, lookupMany, simulator };
+}
+
+function optionsOn(
+  simulator: DcsSimulator,
+  { dcs, ...options }: Partial<DcsClientOptions<Name>>,
+): DcsClientOptions<Name> {
+  return {
     orgId: ORG,
     partner: 'acme',
     segments: { golfFans: GOLF, highValue: HIGH_VALUE },
     dcs: { ...simulator.dcs, timeoutMs: 5_000, ...dcs },
     ...options,
-  });
-  open.push(client, simulator);
-  return { client, simulator };
+  };
 }
 
 /** Closes what a test has opened; a fault that was never used makes the test fail. */

@@ -15,8 +15,8 @@ async function seenOnce(options: Parameters<typeof createSite>[0] = {}) {
   return { ...site, clock };
 }
 
-describe('an answer that is older than its ttl', () => {
-  it('is served at once while one refresh runs, which replaces it whole', async () => {
+describe('an answer older than its ttl', () => {
+  it('is served at once while one refresh runs, which replaces it completely', async () => {
     await using dcs = await dcsServer((socket, nth) => nth === 1 && socket.write(http()));
     const { view, clock, aam } = await seenOnce({ dcs: { origins: {}, defaultOrigin: dcs.origin.origin } });
     clock.advance(60_000);
@@ -30,7 +30,7 @@ describe('an answer that is older than its ttl', () => {
     expect(dcs.heads).toHaveLength(2);
   });
 
-  it('stays when the refresh fails, says why, and the DCS is left alone for a while', async () => {
+  it('is kept with the reason when the refresh fails, and no call is made during the cooldown', async () => {
     const { view, simulator, clock, aam } = await seenOnce();
     simulator.fault({ kind: 'status', status: 503 });
     clock.advance(60_000);
@@ -43,7 +43,7 @@ describe('an answer that is older than its ttl', () => {
     await simulator.received(3);
   });
 
-  it('is waited to be refreshed past the first window, and replaced when that works', async () => {
+  it('past staleWhileRevalidateMs holds the request for the refresh, and is replaced', async () => {
     const { view, simulator, clock } = await seenOnce();
     simulator.visitor(ECID).in(HIGH_VALUE);
     clock.advance(660_000);
@@ -51,17 +51,17 @@ describe('an answer that is older than its ttl', () => {
     expect(simulator.requests).toHaveLength(2);
   });
 
-  it('is still served past the first window when the refresh fails', async () => {
+  it('past staleWhileRevalidateMs is still served when the refresh fails', async () => {
     const { view, simulator, clock } = await seenOnce();
     simulator.fault({ kind: 'reset' });
     clock.advance(660_000);
     expect(await view()).toMatchObject({ status: 'stale', reason: 'network', names: ['golfFans'] });
     expect(await view()).toMatchObject({ status: 'stale', reason: 'network', names: ['golfFans'] });
-    // The kept-alive socket is reset, and so is the one that is opened in its place.
+    // The first call is reset on the kept-alive socket and on the new one of its retry.
     expect(simulator.requests).toHaveLength(3);
   });
 
-  it('is still served past the first window when the refresh is late', async () => {
+  it('past staleWhileRevalidateMs is still served when the refresh is late', async () => {
     const { view, simulator, clock } = await seenOnce({ maxWaitMs: 30, dcs: { timeoutMs: 60_000 } });
     simulator.fault({ kind: 'hang' });
     clock.advance(660_000);
@@ -69,14 +69,14 @@ describe('an answer that is older than its ttl', () => {
     await simulator.received(2);
   });
 
-  it('is not served past both windows', async () => {
+  it('is not served past staleIfErrorMs', async () => {
     const { view, simulator, clock } = await seenOnce();
     simulator.fault({ kind: 'reset' });
     clock.advance(3_660_000);
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'network', ids: [] });
   });
 
-  it('is served after close(), with the reason', async () => {
+  it('is served after close(), with the reason closed', async () => {
     const { view, clock, aam } = await seenOnce();
     await aam.close();
     clock.advance(60_000);
@@ -86,15 +86,15 @@ describe('an answer that is older than its ttl', () => {
   });
 });
 
-describe('the region to ask', () => {
-  it('is that of the cookie at the time of the refresh', async () => {
+describe('the region that is called', () => {
+  it('is the one in the cookie at the time of the refresh', async () => {
     const { view, simulator, clock } = await seenOnce();
     clock.advance(660_000);
     await view(cookieOf(ECID, 6));
     expect(simulator.requests.map(({ region }) => region)).toEqual([9, 6]);
   });
 
-  it('is the last one that the visitor’s cookies named where they name none', async () => {
+  it('is the visitor’s last known one if the cookie has none', async () => {
     const { view, simulator, clock } = await seenOnce();
     await view(cookieOf(ECID, 6));
     clock.advance(660_000);
@@ -104,7 +104,7 @@ describe('the region to ask', () => {
     expect(simulator.requests.map(({ region }) => region)).toEqual([9, 6, 6]);
   });
 
-  it('is never the one that an answer of the alias names', async () => {
+  it('is never taken from an answer of the alias', async () => {
     const { view, simulator } = await createSite();
     const clock = advanceableClock();
     expect(await view(cookieOf(ECID, null))).toMatchObject({ region: 7 });
@@ -115,7 +115,7 @@ describe('the region to ask', () => {
 });
 
 describe('an answer without segments', () => {
-  it('is asked for again after its own, shorter ttl', async () => {
+  it('is refreshed after emptyTtlMs', async () => {
     const { view, simulator } = await createSite();
     const clock = advanceableClock();
     expect(await view()).toMatchObject({ status: 'fresh', ids: [] });
@@ -126,7 +126,7 @@ describe('an answer without segments', () => {
     await simulator.received(2);
   });
 
-  it('is not one with a configured value, nor is a raw destination a segment', async () => {
+  it('is not an answer with a configured destination value, though raw destinations are no segments', async () => {
     const { view, simulator } = await createSite({ destinations: { aam: { keys: ['seg'] } } });
     const clock = advanceableClock();
     simulator.visitor(ECID).destination('aam', `seg=${GOLF},seg=sports-fan`).destination('other', 'seg=7');
@@ -139,7 +139,7 @@ describe('an answer without segments', () => {
     expect(await view()).toMatchObject({ status: 'cached' });
   });
 
-  it('replaces segments that the visitor was in', async () => {
+  it('replaces earlier segments', async () => {
     const { view, simulator, clock } = await seenOnce();
     simulator.visitor(ECID).out();
     clock.advance(660_000);
@@ -147,7 +147,7 @@ describe('an answer without segments', () => {
   });
 });
 
-describe('a visitor whom the DCS does not serve', () => {
+describe('a visitor that the DCS excludes', () => {
   it.each([
     [171, 'opted-out', 7_200_000],
     [173, 'opted-out', 7_200_000],
@@ -158,7 +158,7 @@ describe('a visitor whom the DCS does not serve', () => {
     [198, 'refused', 3_600_000],
     [199, 'refused', 3_600_000],
   ])(
-    'by code %d is excluded, %s, what is known is dropped, and asked about again when that ends',
+    'by code %d is excluded as %s without the cached answer, and looked up again when that expires',
     async (code, reason, ttlMs) => {
       jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
       const { view, simulator, clock } = await seenOnce();
@@ -174,7 +174,7 @@ describe('a visitor whom the DCS does not serve', () => {
     },
   );
 
-  it.each([306, 307])('by code %d is never asked about again', async (code) => {
+  it.each([306, 307])('by code %d is never looked up again', async (code) => {
     const { view, simulator, clock, aam } = await seenOnce();
     simulator.visitor(ECID).fails(code);
     clock.advance(660_000);
@@ -186,8 +186,8 @@ describe('a visitor whom the DCS does not serve', () => {
   });
 });
 
-describe('a DCS that has no data just now', () => {
-  it.each([0, 10, 200, 201, 202, 203, 204, 205])('by code %d takes nothing away', async (code) => {
+describe('an answer without data', () => {
+  it.each([0, 10, 200, 201, 202, 203, 204, 205])('of code %d leaves the cached answer', async (code) => {
     const { view, simulator, clock } = await seenOnce();
     simulator.visitor(ECID).fails(code);
     clock.advance(660_000);
@@ -195,7 +195,7 @@ describe('a DCS that has no data just now', () => {
   });
 
   it.each(['{}', ''])(
-    'by answering %p leaves a cold visitor unknown and is asked again after emptyTtlMs',
+    'with body %p leaves a new visitor unknown until the next call after emptyTtlMs',
     async (body) => {
       const { view, simulator } = await createSite({ maxWaitMs: 5_000 });
       const clock = advanceableClock();
@@ -211,21 +211,21 @@ describe('a DCS that has no data just now', () => {
   );
 });
 
-describe('a code that somebody has to do something about', () => {
-  it('is said once, with what to do and without any identifier', async () => {
+describe('a code that the site can fix', () => {
+  it('is warned about once, with what to do and without identifiers', async () => {
     const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { view } = await createSite({ partner: 'someone-else', maxWaitMs: 5_000 });
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'dcs-error' });
     expect(await view(cookieOf(ECID.replace(/^2/, '3')))).toMatchObject({ status: 'unknown', reason: 'dcs-error' });
     expect(warned.mock.calls).toEqual([
       [
-        expect.stringMatching(/^DCS error 1: the DCS does not know this partner; check the option 'partner'/),
+        expect.stringMatching(/^DCS error 1: the partner is unknown; check the option 'partner'/),
         { code: 'WRN_AAM_DCS' },
       ],
     ]);
   });
 
-  it('is said also when it comes beside usable data', async () => {
+  it('is warned about also when the answer is usable', async () => {
     const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { view, simulator } = await createSite();
     const body = JSON.stringify({ segments: [GOLF], uuid: '1', errors: [{ code: 311, msg: ECID }] });
@@ -237,14 +237,14 @@ describe('a code that somebody has to do something about', () => {
 });
 
 describe('forget()', () => {
-  it('makes the next view ask again', async () => {
+  it('makes the next page view look the visitor up again', async () => {
     const { view, simulator, aam } = await seenOnce();
     aam.forget({ ecid: ECID });
     expect(await view()).toMatchObject({ status: 'fresh' });
     expect(simulator.requests).toHaveLength(2);
   });
 
-  it('refuses what is no visitor, without repeating it', async () => {
+  it('rejects an invalid visitor, without the id in the message', async () => {
     const { aam } = await createSite();
     const wrong = [{ ecid: '12345' }, { uuid: ECID, ecid: ECID }, {}, null, undefined, { ecid: ECID, region: 'x' }];
     for (const visitor of wrong) {
@@ -254,7 +254,7 @@ describe('forget()', () => {
   });
 });
 
-/** Until no call is on its way any more: its end is seen by everybody who asked for the visitor. */
+/** Resolves once no call is in flight and all its waiters have been notified. */
 async function idle(aam: Awaited<ReturnType<typeof createSite>>['aam']): Promise<void> {
   while (aam.stats().inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
   await new Promise((resolve) => setImmediate(resolve));

@@ -16,14 +16,14 @@ async function viewMany(view: (cookie: string) => Promise<unknown>, from: number
   for (let n = from; n < to; n++) await view(cookieOf(ecidOf(n)));
 }
 
-describe('trouble with the configuration', () => {
+describe('a mistake in the configuration', () => {
   it.each([
     [1, /partner/],
     [2, /orgId/],
     [198, /country/],
     [199, /country/],
     [311, /encoded/],
-  ])('is said once where the DCS answers code %d, and kept in stats()', async (code, about) => {
+  ])('that the DCS reports as code %d is warned about once, and kept in stats()', async (code, about) => {
     const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0 } });
     simulator.fault({ kind: 'body', body: JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [] }) });
     await viewMany(view, 0, 3);
@@ -31,14 +31,14 @@ describe('trouble with the configuration', () => {
     expect(aam.stats().advice).toEqual([expect.stringContaining(`DCS error ${code}: `)]);
   });
 
-  it.each([171, 204, 300, 999])('is not what code %d says', async (code) => {
+  it.each([171, 204, 300, 999])('is not what code %d means', async (code) => {
     const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000 });
     simulator.fault({ kind: 'body', body: JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [] }) });
     await view();
     expect([advice(), aam.stats().advice]).toEqual([[], []]);
   });
 
-  it('holds no identifier', async () => {
+  it('is described without identifiers', async () => {
     const { view, simulator } = await createSite({ maxWaitMs: 10_000, simulator: { segmentIds: false } });
     simulator.fault({ kind: 'body', body: '{"errors":[{"code":1,"msg":""}]}' }, { calls: 1 });
     await viewMany(view, 0, 12);
@@ -47,8 +47,8 @@ describe('trouble with the configuration', () => {
   });
 });
 
-describe('segment ids that Adobe has not enabled', () => {
-  it('are said to be missing after ten answers without a list of ids, once', async () => {
+describe('segment ids', () => {
+  it('are reported missing after ten answers without a list of ids, once', async () => {
     const { view, aam } = await createSite({ maxWaitMs: 10_000, simulator: { segmentIds: false } });
     await viewMany(view, 0, 9);
     expect(advice()).toEqual([]);
@@ -57,14 +57,14 @@ describe('segment ids that Adobe has not enabled', () => {
     expect(aam.stats().advice).toEqual([expect.stringContaining('enable d_cts')]);
   });
 
-  it('are not missed where they are not asked for', async () => {
+  it('are not reported missing when they are not requested', async () => {
     const options = { maxWaitMs: 10_000, simulator: { segmentIds: false }, dcs: { segmentIds: false } } as const;
     const { view } = await createSite(options);
     await viewMany(view, 0, 12);
     expect(advice()).toEqual([]);
   });
 
-  it('are enabled where one answer has had them', async () => {
+  it('are taken for enabled once one answer had them', async () => {
     const { view, simulator } = await createSite({ maxWaitMs: 10_000 });
     simulator.visitor(ecidOf(0)).in(GOLF);
     await viewMany(view, 0, 1);
@@ -73,7 +73,7 @@ describe('segment ids that Adobe has not enabled', () => {
     expect(advice()).toEqual([]);
   });
 
-  it('are not missed in answers that only have an empty list of them', async () => {
+  it('are not reported missing when the answers have an empty list of them', async () => {
     const { view } = await createSite({ maxWaitMs: 10_000 });
     await viewMany(view, 0, 12);
     expect(advice()).toEqual([]);

@@ -1,4 +1,4 @@
-import { closeClients, createClient, OTHER_ECID } from '../helpers/client';
+import { closeClients, createClient, createClientOfBulk, OTHER_ECID } from '../helpers/client';
 import { advanceableClock, deadOrigin, ECID, GOLF } from '../helpers/site';
 
 afterEach(async () => {
@@ -17,11 +17,11 @@ describe('lookupMany()', () => {
   }
   const visitors = (count: number) => Array.from({ length: count }, (_, n) => ({ ecid: ecidOf(n) }));
 
-  it('answers all in the order in which they were given, with the very objects that were given', async () => {
+  it('keeps the order of the visitors, and returns the same objects', async () => {
     const { client, simulator } = await createClient();
     const given = visitors(300);
     for (const [n, { ecid }] of given.entries()) if (n % 3 === 0) simulator.visitor(ecid).in(GOLF);
-    // Those who are asked about first are answered last.
+    // The first calls are answered last.
     const slow = simulator.fault({ kind: 'latency', latencyMs: 100 }, { calls: 20 });
     const results = await all(client.lookupMany(given));
     expect(results.map(({ visitor }) => visitor)).toEqual(given);
@@ -31,7 +31,7 @@ describe('lookupMany()', () => {
     expect(simulator.overlaps).toEqual([]);
   });
 
-  it('asks about no more at a time than it may', async () => {
+  it('makes no more calls at a time than concurrency', async () => {
     const { client, simulator } = await createClient();
     let most = 0;
     const results = client.lookupMany(visitors(60), { concurrency: 5 });
@@ -43,7 +43,7 @@ describe('lookupMany()', () => {
     expect(requests).toHaveLength(60);
   });
 
-  it('reads no further ahead than its window, and nothing that nobody waits for', async () => {
+  it('reads nothing before the first next(), and then no further ahead than its window', async () => {
     const { client } = await createClient();
     let read = 0;
     let isClosed = false;
@@ -63,17 +63,17 @@ describe('lookupMany()', () => {
     expect(isClosed).toBe(true);
   });
 
-  it('asks once about who occurs twice', async () => {
+  it('looks up a visitor who occurs twice only once', async () => {
     const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } });
     simulator.visitor(ECID).in(GOLF);
     const given = [{ ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ECID }, { ecid: ECID }];
-    // One after the other: nobody joins a call that is on its way.
+    // Sequentially, so that none joins a call in flight.
     const results = await all(client.lookupMany(given, { concurrency: 1 }));
     expect(results.map(({ segments }) => segments?.names)).toEqual([['golfFans'], [], ['golfFans'], ['golfFans']]);
     expect(simulator.requests).toHaveLength(2);
   });
 
-  it('gives each visitor an error of their own', async () => {
+  it('reports an error per visitor', async () => {
     const { client, simulator } = await createClient();
     simulator.fault({ kind: 'status', status: 503 }, { visitor: OTHER_ECID });
     const given = [{ ecid: ECID }, { ecid: 'x' }, { ecid: OTHER_ECID }, { ecid: ecidOf(1) }];
@@ -87,7 +87,7 @@ describe('lookupMany()', () => {
     expect(results.map(({ segments }) => segments?.status)).toEqual(['fresh', undefined, undefined, 'fresh']);
   });
 
-  it('is slowed down by 429, and nobody fails', async () => {
+  it('waits out rate limiting, without errors', async () => {
     const rateLimit = { calls: 10, withinMs: 300, retryAfterSeconds: 1 };
     const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } }, { rateLimit });
     const results = await all(client.lookupMany(visitors(25), { concurrency: 8 }));
@@ -95,7 +95,7 @@ describe('lookupMany()', () => {
     expect(simulator.requests.some(({ answeredStatus }) => answeredStatus === 429)).toBe(true);
   });
 
-  it('waits out a server that fails for a while', async () => {
+  it('waits out an open circuit breaker', async () => {
     const breaker = { minCalls: 2, windowMs: 10_000, failurePercent: 50, probeAfterMs: 50 };
     const { client, simulator } = await createClient({ dcs: { breaker, failureCooldownMs: 0 } });
     simulator.fault({ kind: 'status', status: 503 }, { calls: 3 });
@@ -104,7 +104,7 @@ describe('lookupMany()', () => {
     expect(results.map(({ error }) => error?.code)).not.toContain('ERR_AAM_DCS_CIRCUIT_OPEN');
   });
 
-  it('does not wait for a server that has failed for a minute', async () => {
+  it('reports the error when the breaker has been open for a minute', async () => {
     const clock = advanceableClock();
     const breaker = { minCalls: 1, windowMs: 10_000, failurePercent: 50, probeAfterMs: 2_147_483_647 };
     const defaultOrigin = await deadOrigin();
@@ -112,7 +112,7 @@ describe('lookupMany()', () => {
     const results = client.lookupMany(visitors(3), { concurrency: 1 });
     expect((await results.next()).value?.error?.code).toBe('ERR_AAM_DCS_NETWORK');
     const next = results.next();
-    // It has met the open breaker by then.
+    // By then it has met the open breaker.
     for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
     clock.advance(60_000);
     for (const result of [await next, await results.next()]) {
@@ -121,63 +121,62 @@ describe('lookupMany()', () => {
     expect(client.stats().calls).toBe(1);
   });
 
-  it('keeps to a rate', async () => {
+  it('keeps to ratePerSecond', async () => {
     const { client, simulator } = await createClient();
     await all(client.lookupMany(visitors(30), { concurrency: 10, ratePerSecond: 100 }));
     const { requests } = simulator;
     const [first, last] = [requests[0]?.at as number, requests.at(-1)?.at as number];
-    // 29 intervals of 10 ms, of which 20 ms may be made up for.
+    // 29 intervals of 10 ms, minus the 20 ms that it may catch up.
     expect(last - first).toBeGreaterThan(255);
   });
 
-  it('tells of each result as soon as it is there, and of none that was ended', async () => {
-    const { client, simulator } = await createClient();
+  it('calls onResult with each result as soon as it is available, and not after the end', async () => {
+    const { client, lookupMany, simulator } = await createClientOfBulk();
     simulator.fault({ kind: 'hang' }, { visitor: ECID });
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const given = [{ ecid: ecidOf(1) }, { ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ecidOf(2) }];
-    const onResult = ({ visitor }: { visitor: { ecid: string } }) => told.push(visitor.ecid);
-    const results = client.lookupMany(given, { onResult, concurrency: 2 });
+    const results = lookupMany(given, { concurrency: 2 }, ({ visitor }) => reported.push(visitor.ecid));
     expect((await results.next()).value?.visitor).toBe(given[0]);
-    while (told.length < 3) await new Promise(setImmediate);
-    expect(told).toEqual([ecidOf(1), OTHER_ECID, ecidOf(2)]);
+    while (reported.length < 3) await new Promise(setImmediate);
+    expect(reported).toEqual([ecidOf(1), OTHER_ECID, ecidOf(2)]);
     const controller = new AbortController();
-    const other = client.lookupMany([{ ecid: ECID }, { ecid: 'x' }, { ecid: ecidOf(3) }], {
-      onResult: ({ error }) => told.push(error?.code),
-      concurrency: 1,
-      signal: controller.signal,
-    });
+    const other = lookupMany(
+      [{ ecid: ECID }, { ecid: 'x' }, { ecid: ecidOf(3) }],
+      { concurrency: 1, signal: controller.signal },
+      ({ error }) => reported.push(error?.code),
+    );
     const next = other.next();
-    while (told.length < 4) await new Promise(setImmediate);
+    while (reported.length < 4) await new Promise(setImmediate);
     controller.abort(new Error('enough'));
     await expect(next).rejects.toThrow('enough');
     for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
-    expect(told.slice(3)).toEqual(['ERR_AAM_INVALID_OPTION']);
-    const toldOfThird: string[] = [];
-    const third = client.lookupMany([{ ecid: ecidOf(4) }, { ecid: ECID }, { ecid: ecidOf(5) }], {
-      onResult: ({ visitor }) => toldOfThird.push(visitor.ecid),
-      concurrency: 1,
-    });
+    expect(reported.slice(3)).toEqual(['ERR_AAM_INVALID_OPTION']);
+    const reportedByThird: string[] = [];
+    const third = lookupMany(
+      [{ ecid: ecidOf(4) }, { ecid: ECID }, { ecid: ecidOf(5) }],
+      { concurrency: 1 },
+      ({ visitor }) => reportedByThird.push(visitor.ecid),
+    );
     await third.next();
     await third.return();
     await client.close();
     for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
-    expect(toldOfThird).toEqual([ecidOf(4)]);
+    expect(reportedByThird).toEqual([ecidOf(4)]);
   });
 
   it.each([
     ['an answer', [{ ecid: ECID }, { ecid: OTHER_ECID }]],
-    ['what is no visitor', [{ ecid: 'x' }, { ecid: OTHER_ECID }]],
-  ])('ends with what onResult throws when it is told of %s', async (_name, given) => {
-    const { client, simulator } = await createClient();
-    const onResult = () => {
+    ['an invalid visitor', [{ ecid: 'x' }, { ecid: OTHER_ECID }]],
+  ])('rejects with the error that onResult throws for %s', async (_name, given) => {
+    const { lookupMany, simulator } = await createClientOfBulk();
+    const results = lookupMany(given, { concurrency: 1 }, () => {
       throw new Error('the disk is full');
-    };
-    const results = client.lookupMany(given, { onResult, concurrency: 1 });
+    });
     await expect(results.next()).rejects.toThrow('the disk is full');
     expect(simulator.requestsOf(OTHER_ECID)).toEqual([]);
   });
 
-  it('ends with the reason of its signal', async () => {
+  it('rejects with the reason of its signal', async () => {
     const { client, simulator } = await createClient();
     simulator.fault({ kind: 'hang' }, { region: 9 });
     const controller = new AbortController();
@@ -191,7 +190,7 @@ describe('lookupMany()', () => {
     expect(simulator.requests).toHaveLength(1);
   });
 
-  it('gives what came before the source failed, then the failure', async () => {
+  it('returns the results before a failure of the source, then rejects with it', async () => {
     const { client } = await createClient();
     async function* source() {
       yield { ecid: ECID };
@@ -207,11 +206,18 @@ describe('lookupMany()', () => {
   });
 
   it.each([{ concurrency: 0 }, { ratePerSecond: 0 }, { signal: 1 }, { concurency: 1 }])(
-    'refuses %j',
+    'rejects the options %j',
     async (options) => {
       const { client } = await createClient();
       const results = client.lookupMany([], options as never);
       await expect(results.next()).rejects.toMatchObject({ code: expect.stringMatching(/_OPTION$/) });
     },
   );
+
+  it('rejects onResult as an unknown option', async () => {
+    const { client } = await createClient();
+    const results = client.lookupMany([{ ecid: ECID }], { onResult: () => {} } as never);
+    await expect(results.next()).rejects.toMatchObject({ code: 'ERR_AAM_UNKNOWN_OPTION' });
+    expect(client.stats().calls).toBe(0);
+  });
 });

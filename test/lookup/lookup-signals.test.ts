@@ -9,7 +9,7 @@ afterEach(async () => {
 });
 
 describe('options.signals', () => {
-  it('sends what the site says of the request along with the lookup, and nothing from the cache', async () => {
+  it('sends the returned signals along with the lookup; a cache hit sends none', async () => {
     const signals = jest.fn((req: Request) => ({ c_section: req.path, c_tag: ['a', 'b'] }));
     const { view, simulator } = await createSite({ signals });
     expect((await view(cookieOf(ECID), '/')).status).toBe('fresh');
@@ -19,7 +19,7 @@ describe('options.signals', () => {
     expect(signals).toHaveBeenCalledTimes(1);
   });
 
-  it('is asked once by those who share a call, in the context of the request that makes it', async () => {
+  it('is called once for requests that share a call, in the context of the request that makes it', async () => {
     const store = new AsyncLocalStorage<string>();
     const signals = jest.fn(() => ({ c_of: store.getStore() }));
     const { aam, simulator } = await createSite({ signals });
@@ -47,16 +47,16 @@ describe('options.signals', () => {
     [
       'names another visitor',
       () => ({ d_mid: '1' }),
-      'options.signals: the key "d_mid" is reserved for the protocol; start it with \'c_\'; the lookup goes without',
+      'options.signals: The signal key "d_mid" is reserved; use a key that starts with \'c_\'. The lookup is made without signals.',
     ],
     [
-      'is too much',
+      'is too long',
       () => ({ c_a: 'x'.repeat(20_000) }),
-      'options.signals: more than 20000 bytes; the lookup goes without',
+      'options.signals: The signals take more than 20000 bytes. The lookup is made without signals.',
     ],
     ['is a promise', async () => ({ c_a: 1 }), undefined],
-    ['is nothing', () => undefined, undefined],
-  ])('lets the lookup go without what %s, and says so once', async (_name, signals, warning) => {
+    ['is undefined', () => undefined, undefined],
+  ])('makes the lookup without signals when it %s, and warns once of mistakes', async (_name, signals, warning) => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { view, simulator } = await createSite({
       signals: signals as never,
@@ -69,10 +69,10 @@ describe('options.signals', () => {
   });
 
   it.each([
-    ['who refuses', { 'Sec-GPC': '1' }],
-    ['whose browser fetches ahead', { 'Sec-Purpose': 'prefetch' }],
-    ['who is a robot', { 'User-Agent': 'Googlebot/2.1' }],
-  ])('is not asked about somebody %s', async (_name, headers) => {
+    ['of a visitor who refuses', { 'Sec-GPC': '1' }],
+    ['that is a prefetch', { 'Sec-Purpose': 'prefetch' }],
+    ['of a bot', { 'User-Agent': 'Googlebot/2.1' }],
+  ])('is not called for a request %s', async (_name, headers) => {
     const signals = jest.fn(() => ({ c_a: 1 }));
     const { app, simulator } = await createSite({ signals });
     await request(app)
@@ -82,14 +82,14 @@ describe('options.signals', () => {
     expect(simulator.requests).toEqual([]);
   });
 
-  it('posts what is too long for a URL', async () => {
+  it('is sent by POST when it is too long for a URL', async () => {
     const { view, simulator } = await createSite({ signals: () => ({ c_a: 'ü'.repeat(3_000) }) });
     await view();
     expect(simulator.requests[0]).toMatchObject({ method: 'POST', params: { d_mid: ECID, c_a: 'ü'.repeat(3_000) } });
   });
 
-  it('is not called again for a call that may have been read', async () => {
-    // A lookup that tells something is an event: on a connection that breaks it is not repeated.
+  it('prevents a retry of the lookup: the DCS may have read the signals', async () => {
+    // Signals must not arrive twice, so the call is not retried on a broken connection.
     const { view, simulator } = await createSite({
       signals: () => ({ c_a: 1 }),
       cache: { emptyTtlMs: 0, staleWhileRevalidateMs: 0 },

@@ -7,7 +7,7 @@ afterEach(async () => {
 });
 
 describe('lookup()', () => {
-  it('finds the segments of a visitor by ECID, and shares cache and calls with the requests', async () => {
+  it('resolves with the segments of an ECID, sharing cache and calls with the requests', async () => {
     const { aam, view, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     const [first, second] = await Promise.all([aam.lookup({ ecid: ECID, region: 9 }), aam.lookup({ ecid: ECID })]);
@@ -17,7 +17,7 @@ describe('lookup()', () => {
     expect(simulator.requests).toMatchObject([{ region: 9, params: { d_mid: ECID } }]);
   });
 
-  it('finds the segments of a visitor by UUID, who is not the visitor with that ECID', async () => {
+  it('resolves with the segments of a UUID, which is not the visitor with the same ECID', async () => {
     const { aam, simulator } = await createSite();
     await aam.lookup({ uuid: ECID });
     await aam.lookup({ ecid: ECID });
@@ -25,7 +25,7 @@ describe('lookup()', () => {
     expect(simulator.requests[0]?.params).not.toHaveProperty('d_mid');
   });
 
-  it('rejects with the failure when there is nothing to serve', async () => {
+  it('rejects with the failure if there is nothing to serve', async () => {
     const { aam, simulator } = await createSite();
     simulator.fault({ kind: 'status', status: 503 });
     const failure = { code: 'ERR_AAM_DCS_STATUS', reason: 'http-status' };
@@ -34,7 +34,7 @@ describe('lookup()', () => {
     expect(simulator.requests).toHaveLength(1);
   });
 
-  it('serves what is known when the refresh fails', async () => {
+  it('serves the cached answer when the refresh fails', async () => {
     const { aam, simulator } = await createSite();
     const clock = advanceableClock();
     simulator.visitor(ECID).in(GOLF);
@@ -44,23 +44,23 @@ describe('lookup()', () => {
     expect(await aam.lookup({ ecid: ECID })).toMatchObject({ status: 'stale', reason: 'network', names: ['golfFans'] });
   });
 
-  it('tells about excluded visitors, which is no failure', async () => {
+  it('resolves for excluded visitors, which is not a failure', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).optOut();
     expect(await aam.lookup({ ecid: ECID })).toMatchObject({ status: 'excluded', reason: 'opted-out' });
   });
 
-  it('waits no longer than it may; the call goes on', async () => {
+  it('waits no longer than maxWaitMs; the call continues', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     simulator.fault({ kind: 'latency', latencyMs: 100 });
     const impatient = aam.lookup({ ecid: ECID }, { maxWaitMs: 10 });
     const patient = aam.lookup({ ecid: ECID });
-    await expect(impatient).rejects.toMatchObject({ code: 'ERR_AAM_DCS_TIMEOUT', message: 'no answer within 10 ms' });
+    await expect(impatient).rejects.toMatchObject({ code: 'ERR_AAM_DCS_TIMEOUT', message: 'No answer within 10 ms.' });
     expect((await patient).names).toEqual(['golfFans']);
   });
 
-  it('ends with the reason of its signal; the call goes on', async () => {
+  it('rejects with the reason of its signal; the call continues', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     simulator.fault({ kind: 'latency', latencyMs: 100 });
@@ -74,7 +74,7 @@ describe('lookup()', () => {
     expect(simulator.requests).toHaveLength(1);
   });
 
-  it('leaves no listener on a signal that outlives it', async () => {
+  it('removes its listener from the signal', async () => {
     const { aam } = await createSite();
     const { signal } = new AbortController();
     const removed = jest.spyOn(signal, 'removeEventListener');
@@ -84,7 +84,7 @@ describe('lookup()', () => {
     expect(removed.mock.calls[0]?.[1]).toBe(added.mock.calls[0]?.[1]);
   });
 
-  it('rejects after close(), and serves what is known', async () => {
+  it('rejects after close(), except for a cached answer', async () => {
     const { aam } = await createSite();
     await aam.lookup({ ecid: ECID });
     await aam.close();
@@ -92,7 +92,7 @@ describe('lookup()', () => {
     expect((await aam.lookup({ ecid: ECID })).status).toBe('cached');
   });
 
-  it('rejects what is no visitor and wrong options, without repeating an id', async () => {
+  it('rejects invalid visitors and options, without the id in the message', async () => {
     const { aam } = await createSite();
     const code = 'ERR_AAM_INVALID_OPTION';
     await expect(aam.lookup({ ecid: '12345' })).rejects.toMatchObject({
@@ -107,7 +107,7 @@ describe('lookup()', () => {
 });
 
 describe('req.aamSegments', () => {
-  it('shows no identifier when it is printed or turned into JSON', async () => {
+  it('shows no identifier when it is logged or serialized as JSON', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     const segments = await aam.lookup({ ecid: ECID });
@@ -119,7 +119,7 @@ describe('req.aamSegments', () => {
     expect(segments.transactionId).toMatch(/^[\w+/=-]{12}$/);
   });
 
-  it('can be asked for names, ids as numbers and as strings', async () => {
+  it('accepts names, and ids as numbers and strings', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF, 7);
     const segments = await aam.lookup({ ecid: ECID });
@@ -149,7 +149,7 @@ describe('req.aamSegments', () => {
     expect(segments.size).toBe(2);
   });
 
-  it('throws for an unknown name whoever the visitor is, and in production warns once', async () => {
+  it('throws for an unknown name whatever segments the visitor is in; in production it warns once', async () => {
     const { aam } = await createSite();
     const segments = await aam.lookup({ ecid: ECID });
     const unknown = expect.objectContaining({ code: 'ERR_AAM_UNKNOWN_SEGMENT' });
@@ -162,7 +162,7 @@ describe('req.aamSegments', () => {
     expect(warned).toHaveBeenCalledTimes(1);
   });
 
-  it('cannot be changed', async () => {
+  it('is immutable', async () => {
     const { aam } = await createSite();
     const segments = await aam.lookup({ ecid: ECID });
     expect(() => Object.assign(segments, { status: 'cached' })).toThrow(TypeError);
@@ -171,7 +171,7 @@ describe('req.aamSegments', () => {
     expect(() => Object.assign(segments.destinations, { a: 'b' })).toThrow(TypeError);
   });
 
-  it('is there for a view of nobody', async () => {
+  it('exists without a visitor', async () => {
     const { view } = await createSite();
     expect(await view('')).toMatchObject({
       status: 'anonymous',

@@ -10,7 +10,7 @@ afterEach(async () => {
   await closeSites();
 });
 
-/** A site on which `GET /buy` tells the DCS of it, without waiting. */
+/** A site on which `GET /buy` sends an event without awaiting it. */
 async function shop(options?: Parameters<typeof createSite>[0]): Promise<Site> {
   const site = await createSite(options);
   site.app.get('/buy', (req, res) => {
@@ -21,7 +21,7 @@ async function shop(options?: Parameters<typeof createSite>[0]): Promise<Site> {
 }
 
 describe('sendEvent()', () => {
-  it('sends the signals beside what a lookup says, and gives the segments that the visitor is in now', async () => {
+  it('sends the signals with the parameters of a lookup, and resolves with the new segments', async () => {
     const { app, aam, simulator, view } = await createSite();
     await view();
     app.get('/buy', async (req, res) => {
@@ -38,7 +38,7 @@ describe('sendEvent()', () => {
     expect(aam.stats().events).toEqual({ queued: 0, sent: 1, failed: 0, dropped: 0 });
   });
 
-  it('changes the same visitor’s next page, and nobody else’s', async () => {
+  it('changes the next page of the same visitor only', async () => {
     const { view, simulator } = await shop();
     expect(await view()).toMatchObject({ names: [], status: 'fresh' });
     expect(await view(cookieOf(OTHER_ECID))).toMatchObject({ names: [], status: 'fresh' });
@@ -50,7 +50,7 @@ describe('sendEvent()', () => {
     expect(simulator.requests).toHaveLength(3);
   });
 
-  it('never overlaps with another call about the visitor, and keeps the order', async () => {
+  it('never overlaps with another call about the visitor, and keeps the order of events', async () => {
     const { app, aam, simulator } = await createSite({ cache: { ttlMs: 0, staleWhileRevalidateMs: 0 } });
     app.get('/step/:n', (req, res) => {
       aam.sendEvent(req, { c_n: String(req.params.n) });
@@ -71,7 +71,7 @@ describe('sendEvent()', () => {
               .get(isEvent ? `/step/${n}` : '/')
               .set('Cookie', cookieOf(ecid));
             if (isEvent) {
-              // The order of events is that in which the site sends them.
+              // Awaited, so that the order of the events is known.
               await visit;
               sent.get(ecid)?.push(String(n));
             } else visits.push(visit.then(() => {}));
@@ -80,8 +80,8 @@ describe('sendEvent()', () => {
           while (aam.stats().inFlight > 0) await new Promise(setImmediate);
           expect(simulator.requests.filter(({ overlapped }) => overlapped)).toEqual([]);
           for (const [ecid, ns] of sent) {
-            const told = simulator.requestsOf(ecid).flatMap(({ params }) => params.c_n ?? []);
-            expect(told).toEqual(ns);
+            const received = simulator.requestsOf(ecid).flatMap(({ params }) => params.c_n ?? []);
+            expect(received).toEqual(ns);
           }
         },
       ),
@@ -90,12 +90,12 @@ describe('sendEvent()', () => {
   });
 
   it.each([
-    ['of an opted-out visitor', cookieOf(ECID, 9, 'global'), {}],
-    ['of nobody', 'a=b', {}],
-    ['of a robot', cookieOf(ECID), { 'User-Agent': 'Googlebot/2.1' }],
-    ['of who sends Sec-GPC', cookieOf(ECID), { 'Sec-GPC': '1' }],
-    ['of a browser that fetches ahead', cookieOf(ECID), { 'Sec-Purpose': 'prefetch' }],
-  ])('sends nothing %s, and gives the request’s own segments', async (_name, cookie, headers) => {
+    ['for an opted-out visitor', cookieOf(ECID, 9, 'global'), {}],
+    ['without a visitor', 'a=b', {}],
+    ['for a bot', cookieOf(ECID), { 'User-Agent': 'Googlebot/2.1' }],
+    ['with Sec-GPC', cookieOf(ECID), { 'Sec-GPC': '1' }],
+    ['for a prefetch', cookieOf(ECID), { 'Sec-Purpose': 'prefetch' }],
+  ])('sends nothing %s, and resolves with the request’s own segments', async (_name, cookie, headers) => {
     const { app, aam, simulator } = await createSite();
     app.get('/buy', async (req, res) => {
       res.json({ isOwn: (await aam.sendEvent(req, { c_product: 'irons' })) === req.aamSegments });
@@ -112,14 +112,14 @@ describe('sendEvent()', () => {
     ['a key of the protocol, in capitals', { D_sid: 1 }, 'ERR_AAM_INVALID_SIGNAL'],
     ['consent', { gdpr_consent: 'x' }, 'ERR_AAM_INVALID_SIGNAL'],
     ['an empty key', { '': 'x' }, 'ERR_AAM_INVALID_SIGNAL'],
-    ['a number that is none', { c_price: Number.NaN }, 'ERR_AAM_INVALID_SIGNAL'],
-    ['half a surrogate pair', { c_name: '\ud800' }, 'ERR_AAM_INVALID_SIGNAL'],
+    ['a number that is not finite', { c_price: Number.NaN }, 'ERR_AAM_INVALID_SIGNAL'],
+    ['a lone surrogate', { c_name: '\ud800' }, 'ERR_AAM_INVALID_SIGNAL'],
     ['null', { c_name: null }, 'ERR_AAM_INVALID_SIGNAL'],
     ['an object', { c_name: {} }, 'ERR_AAM_INVALID_SIGNAL'],
     ['undefined in a list', { c_name: [undefined] }, 'ERR_AAM_INVALID_SIGNAL'],
-    ['no object', 'c_name=x', 'ERR_AAM_INVALID_SIGNAL'],
+    ['a string', 'c_name=x', 'ERR_AAM_INVALID_SIGNAL'],
     ['32 000 bytes', { c_text: 'x'.repeat(32_000) }, 'ERR_AAM_EVENT_TOO_LARGE'],
-  ])('refuses %s', async (_name, signals, code) => {
+  ])('rejects %s', async (_name, signals, code) => {
     jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { app, aam, simulator } = await createSite();
     app.get('/buy', async (req, res) => {
@@ -130,7 +130,7 @@ describe('sendEvent()', () => {
     expect(simulator.requests).toHaveLength(1);
   });
 
-  it('refuses a request that the middleware has not seen', async () => {
+  it('rejects a request that has not passed the middleware', async () => {
     jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { aam } = await createSite();
     const app = express();
@@ -140,30 +140,30 @@ describe('sendEvent()', () => {
     expect((await request(app).get('/')).body).toEqual({ code: 'ERR_AAM_MIDDLEWARE_MISSING' });
   });
 
-  it('goes by GET up to 8000 bytes of URL and by POST beyond', async () => {
+  it('uses GET for URLs of up to 8000 bytes and POST beyond', async () => {
     const { app, aam, simulator } = await createSite();
-    app.get('/tell/:length', async (req, res) => {
+    app.get('/send/:length', async (req, res) => {
       await aam.sendEvent(req, { c_text: 'x'.repeat(Number(req.params.length)) });
       res.end();
     });
-    await request(app).get('/tell/0').set('Cookie', cookieOf(ECID));
+    await request(app).get('/send/0').set('Cookie', cookieOf(ECID));
     const [, plain] = simulator.requests;
     const room = 8_000 - `${simulator.dcs.origins[9]}${plain?.url}`.length;
-    await request(app).get(`/tell/${room}`).set('Cookie', cookieOf(ECID));
+    await request(app).get(`/send/${room}`).set('Cookie', cookieOf(ECID));
     await request(app)
-      .get(`/tell/${room + 1}`)
+      .get(`/send/${room + 1}`)
       .set('Cookie', cookieOf(ECID));
-    await request(app).get('/tell/31000').set('Cookie', cookieOf(ECID));
-    const told = simulator.requests.slice(2);
-    expect(told.map(({ method, answeredStatus }) => [method, answeredStatus])).toEqual([
+    await request(app).get('/send/31000').set('Cookie', cookieOf(ECID));
+    const sent = simulator.requests.slice(2);
+    expect(sent.map(({ method, answeredStatus }) => [method, answeredStatus])).toEqual([
       ['GET', 200],
       ['POST', 200],
       ['POST', 200],
     ]);
-    expect(told.map(({ params }) => String(params.c_text).length)).toEqual([room, room + 1, 31_000]);
+    expect(sent.map(({ params }) => String(params.c_text).length)).toEqual([room, room + 1, 31_000]);
   });
 
-  it('waits while the server is left alone, and is sent when it is well again', async () => {
+  it('is queued while the breaker is open, and sent when it closes', async () => {
     const clock = advanceableClock();
     const breaker = { minCalls: 1, probeAfterMs: 60 };
     const { app, aam, simulator, view } = await shop({ dcs: { breaker, failover: false, failureCooldownMs: 0 } });
@@ -176,7 +176,7 @@ describe('sendEvent()', () => {
     expect(simulator.requests[1]?.params).toMatchObject({ d_mid: ECID, c_product: 'irons' });
   });
 
-  it('drops the oldest of too many, and counts it', async () => {
+  it('drops the oldest when the queue is full, and counts them', async () => {
     const { app, aam, simulator } = await createSite({ dcs: { maxQueuedEvents: 2 } });
     const outcomes: Promise<string>[] = [];
     app.get('/many', (req, res) => {
@@ -197,7 +197,7 @@ describe('sendEvent()', () => {
     expect(aam.stats().events).toEqual({ queued: 0, sent: 3, failed: 0, dropped: 2 });
   });
 
-  it('is still sent when close() has been called, and not after that', async () => {
+  it('is still sent during close(), and rejected afterwards', async () => {
     jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { app, aam, simulator } = await createSite();
     let after: Promise<unknown> = Promise.resolve();

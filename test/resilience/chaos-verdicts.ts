@@ -1,51 +1,55 @@
-/** What is wanted of a chaos run. */
+/** The expectations of a chaos run. */
 import { type ChaosReport, MAX_WAIT_MS } from './chaos';
 
 export interface Verdict {
-  readonly wanted: string;
+  readonly expectation: string;
   readonly isMet: boolean;
-  readonly seen: string;
+  readonly observed: string;
 }
 
 const TOLERANCE_MS = 25;
 const HEAP_TOLERANCE = 0.1;
 
-/** What holds however long the run is and however busy the machine. */
+/** Expectations that hold for any duration and load. */
 export function verdictsOfService(report: ChaosReport): Verdict[] {
   const { serverErrors, wrongSegments, crash, callsAboutOptedOut, overlaps, dcsSockets, maxDcsSockets } = report;
   return [
-    { wanted: 'no 5xx', isMet: serverErrors === 0, seen: `${serverErrors}` },
+    { expectation: 'no 5xx', isMet: serverErrors === 0, observed: `${serverErrors}` },
     {
-      wanted: 'no wrong segment for any visitor',
+      expectation: 'no wrong segment for any visitor',
       isMet: wrongSegments.length === 0,
-      seen: `${wrongSegments.length} ${wrongSegments.slice(0, 3).join('; ')}`,
+      observed: `${wrongSegments.length} ${wrongSegments.slice(0, 3).join('; ')}`,
     },
-    { wanted: 'no call about a visitor who opted out', isMet: callsAboutOptedOut === 0, seen: `${callsAboutOptedOut}` },
-    { wanted: 'no two calls at once for a visitor', isMet: overlaps === 0, seen: `${overlaps}` },
-    { wanted: 'no unhandled rejection', isMet: crash === undefined, seen: crash ?? 'the process lived on' },
     {
-      wanted: 'sockets back to the size of the pools',
+      expectation: 'no call about a visitor who opted out',
+      isMet: callsAboutOptedOut === 0,
+      observed: `${callsAboutOptedOut}`,
+    },
+    { expectation: 'no overlapping calls for a visitor', isMet: overlaps === 0, observed: `${overlaps}` },
+    { expectation: 'no unhandled rejection', isMet: crash === undefined, observed: crash ?? 'none' },
+    {
+      expectation: 'no more sockets than the pools allow',
       isMet: dcsSockets <= maxDcsSockets,
-      seen: `${dcsSockets} of at most ${maxDcsSockets}`,
+      observed: `${dcsSockets} of at most ${maxDcsSockets}`,
     },
   ];
 }
 
-/** What takes a run of minutes on a machine with nothing else to do. */
+/** Expectations that need a run of minutes on an otherwise idle machine. */
 export function verdictsOfMeasure({ heldMs, idleExtraMs, ...report }: ChaosReport): Verdict[] {
   const beyondMs = percentile(heldMs, 99.9) - MAX_WAIT_MS;
   const machineMs = Math.max(0, percentile(idleExtraMs, 99.9));
   const growth = report.heapAtEndBytes / report.heapAfterWarmUpBytes - 1;
   return [
     {
-      wanted: `no wait above maxWaitMs + ${TOLERANCE_MS} ms at p99.9, beyond what the machine adds`,
+      expectation: `p99.9 of the wait within maxWaitMs + ${TOLERANCE_MS} ms, plus what the machine adds`,
       isMet: beyondMs <= TOLERANCE_MS + machineMs,
-      seen: `maxWaitMs ${signed(beyondMs)} ms; the machine adds ${machineMs.toFixed(1)} ms`,
+      observed: `maxWaitMs ${signed(beyondMs)} ms; the machine adds ${machineMs.toFixed(1)} ms`,
     },
     {
-      wanted: 'heap within 10 % of its level after warm-up',
+      expectation: 'heap within 10 % of its level after warm-up',
       isMet: growth <= HEAP_TOLERANCE,
-      seen: `${megabytes(report.heapAfterWarmUpBytes)}, then ${megabytes(report.heapAtEndBytes)}`,
+      observed: `${megabytes(report.heapAfterWarmUpBytes)}, then ${megabytes(report.heapAtEndBytes)}`,
     },
   ];
 }

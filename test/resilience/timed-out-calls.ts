@@ -1,6 +1,6 @@
 /**
- * In a process of its own: thousands of calls to a server that never answers; prints what is left of them.
- * Run with --expose-gc.
+ * Makes thousands of calls to a server that never answers, and prints the memory, timers and sockets that are left. Runs in
+ * its own process, with --expose-gc.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -9,18 +9,18 @@ import { aamSegments } from 'express-aam-segments';
 const CALLS = 10_000;
 const AT_ONCE = 50;
 
-/** The least within two seconds: undici lets go of a connection that did not come about in time only after one. */
+/** The minimum over two seconds: undici releases a connection that timed out while opening only after one second. */
 async function settledHeapBytes(): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
+  let minimum = Number.POSITIVE_INFINITY;
   for (let n = 0; n < 20; n++) {
-    least = Math.min(least, await heapBytes());
+    minimum = Math.min(minimum, await heapBytes());
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return least;
+  return minimum;
 }
 
 async function heapBytes(): Promise<number> {
-  // Twice, with a turn of the event loop between: what finalizers let go of goes in the second.
+  // Twice, with a turn of the event loop in between: the second collects what finalizers have released.
   for (let n = 0; n < 2; n++) {
     globalThis.gc?.();
     await new Promise(setImmediate);
@@ -42,7 +42,7 @@ async function run(): Promise<void> {
   const aam = aamSegments({
     orgId: '1FD6776A524453CC0A490D44',
     partner: 'acme',
-    // So few are remembered that what is left over would show.
+    // A small cache, so that leftovers show.
     cache: { maxVisitors: 100 },
     dcs: { origins: {}, defaultOrigin: origin, timeoutMs: 5, failureCooldownMs: 0, breaker: { minCalls: 100_000_000 } },
   });

@@ -1,6 +1,6 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { createDcsClient } from '../../dcs-client';
+import { createInternalClient } from '../../dcs-client';
 import type { LookupResult } from '../../lookup/lookup-many';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from '../account';
 import { type Command, countOf, EXIT, print, printJson, readArgs, UsageError, usage } from '../command';
@@ -61,7 +61,9 @@ export const bulk: Command = {
 
     const account = accountOptions(values);
     const connections = Math.max(64, concurrency);
-    const client = usage(() => createDcsClient({ ...account, dcs: { connections, ...account.dcs } }));
+    const { client, lookupMany } = usage(() =>
+      createInternalClient({ ...account, dcs: { connections, ...account.dcs } }),
+    );
     const input = isFile ? createReadStream(from) : stdin;
     const reader = rowReader(input, format, source);
     const tally = new Tally();
@@ -91,9 +93,8 @@ export const bulk: Command = {
           tally.add(outcome);
           progress.show(row.index + 1, tally.failed);
         });
-        const onResult = run.onResult;
-        const options = { concurrency, ratePerSecond, onResult, signal: stopped.signal };
-        for await (const result of client.lookupMany(reader.rows(run.isUnknown), options)) {
+        const options = { concurrency, ratePerSecond, signal: stopped.signal };
+        for await (const result of lookupMany(reader.rows(run.isUnknown), options, run.onResult)) {
           run.write(result.visitor);
           if (output.isFull) await output.drained();
         }

@@ -1,7 +1,7 @@
 import { AamError, type AamErrorCode } from '../../errors';
 import type { Exclusion } from './error-codes';
 
-/** Why a call brought no usable answer. What a visitor's status says when nothing else is known. */
+/** Why a call brought no usable answer. It is also the reason of `unknown`, and of `stale` after a failed refresh. */
 export type FailureReason =
   | 'timeout'
   | 'network'
@@ -47,18 +47,18 @@ export interface DcsFailure extends Details {
 }
 
 /**
- * A call that brought no usable answer. Names regions, codes and sizes; never an identifier or a body. For the same
- * reason it carries no `cause`: the HTTP client's parse errors hold the bytes that they stumbled over.
+ * A call failed, was not made, or was answered with an error. The message names codes, statuses and sizes, never an
+ * identifier or a body. There is no `cause` for the same reason: the HTTP client's parse errors hold a part of the body.
  */
 export class DcsError extends AamError implements DcsFailure {
   readonly reason: FailureReason | Exclusion;
-  /** The code in the DCS's own answer, where it gave one. */
+  /** The error code in the DCS's answer, if it had one. */
   readonly dcsCode: number | undefined;
-  /** For `opted-out`: how long the DCS says that this holds. */
+  /** For `opted-out`: how long the opt-out holds according to the DCS. */
   readonly optOutTtlMs: number | undefined;
-  /** For `rate-limited`: how long the DCS wants to be left alone, where it says so. */
+  /** For `rate-limited`: the delay that the DCS asked for in `Retry-After`, if any. */
   readonly retryAfterMs: number | undefined;
-  /** The DCS is well and had nothing to say about this visitor just now. */
+  /** The DCS is healthy but had no data for this visitor at the moment. */
   readonly noData: boolean;
 
   constructor(reason: FailureReason | Exclusion, message: string, details: Details = {}) {

@@ -1,9 +1,9 @@
 /**
- * Owns: where the Data Collection Servers are. A visitor's profile lives in one region; any other answers too, but
- * more slowly and perhaps without the latest of it (Audience Manager docs, "DCS region IDs, locations and host names").
+ * Owns: the origins of the Data Collection Servers. A visitor's profile is stored in one region; the others answer too, but
+ * more slowly and possibly from an older copy (Audience Manager docs, "DCS region IDs, locations and host names").
  */
 
-/** Region id to origin. 1, 2, 5 and 10 are not in use. */
+/** Region id to origin. Ids 1, 2, 5 and 10 are not in use. */
 export const REGIONAL_ORIGINS: Readonly<Record<number, string>> = {
   3: 'https://apse.demdex.net', // Singapore
   4: 'https://sae.demdex.net', // Sao Paulo
@@ -15,7 +15,7 @@ export const REGIONAL_ORIGINS: Readonly<Record<number, string>> = {
   12: 'https://ind1.demdex.net', // India
 };
 
-/** Which origin to ask for a visitor: that of their region, else the default, which finds the nearest by itself. */
+/** Maps a visitor's region to the origin to call, or to the default origin, whose DNS name leads to the nearest region. */
 export class Regions {
   readonly #origins: ReadonlyMap<number, URL>;
   readonly #defaultOrigin: URL;
@@ -25,16 +25,17 @@ export class Regions {
     this.#defaultOrigin = defaultOrigin;
   }
 
-  /** Whether there is a data centre of this number. */
+  /** Whether the region id is known. */
   has(region: number): boolean {
     return this.#origins.has(region);
   }
 
-  /** All regions with their origins. */
+  /** All regions and their origins, without the default one. */
   entries(): (readonly [region: number, origin: URL])[] {
     return [...this.#origins];
   }
 
+  /** The origin of a region; the default origin for an unknown region or `undefined`. */
   originOf(region: number | undefined): URL {
     return (region === undefined ? undefined : this.#origins.get(region)) ?? this.#defaultOrigin;
   }

@@ -1,35 +1,35 @@
 /**
- * Owns: reading a DCS answer. The answer is untrusted: whatever does not have the documented shape is left out, item
- * by item, and only a body that is no JSON object at all is an error. It must not know what the fields mean for
- * a visitor (segments/).
+ * Owns: parsing a DCS answer. The answer is untrusted: each item that does not have the documented shape is ignored, and
+ * only a body that is not a JSON object is an error. What the fields mean for a visitor is decided in segments/.
  */
 import { DcsError } from './dcs-error';
 import { effectOf } from './error-codes';
 
 /** A usable answer. */
 export interface DcsReply {
-  /** Segment ids in canonical decimal form, each once. */
+  /** Segment ids in canonical decimal form, without duplicates. */
   readonly segments: readonly string[];
-  /** Whether the answer has a list of segment ids at all, be it empty. */
+  /** Whether the answer has a list of segment ids, even an empty one. */
   readonly hasSegmentIds: boolean;
-  /** Cookie destinations that the visitor qualifies for now: cookie name and raw value. A name can occur twice. */
+  /** Cookie destinations that the visitor qualifies for: cookie name and raw value. A name can occur more than once. */
   readonly destinations: readonly (readonly [name: string, value: string])[];
   /** The visitor's Audience Manager UUID. */
   readonly uuid: string | undefined;
-  /** The data centre that handled the call, which need not be where the visitor's profile lives. */
+  /** The region that handled the call, not necessarily the one that stores the visitor's profile. */
   readonly region: number | undefined;
-  /** Adobe support can find the call by it. */
+  /** The id by which Adobe support can find the call. */
   readonly transactionId: string | undefined;
-  /** Codes of the body and of `X-Error`, each once. Only warnings: anything worse is thrown. */
+  /** Codes from the body and the `X-Error` header, without duplicates. Only warnings: other codes are thrown. */
   readonly errors: readonly number[];
 }
 
-const DEFAULT_OPT_OUT_TTL_MS = 7_200_000; // what Adobe's own client assumes where `d_ottl` is absent
+const DEFAULT_OPT_OUT_TTL_MS = 7_200_000; // what Adobe's own client assumes without `d_ottl`
 const MAX_OPT_OUT_TTL_MS = 2_147_483_647;
 
 /**
- * Reads the answer to a lookup.
- * @throws {DcsError} `bad-reply` for what is no JSON object; an exclusion, `dcs-error` or no data by the DCS's codes
+ * Parses the answer to a lookup or an event.
+ * @throws {DcsError} `bad-reply` for a body that is not a JSON object; `dcs-error` for an error code or for an answer
+ * without data; an exclusion when the DCS does not serve the visitor
  */
 export function replyFromBody(body: string, errorHeader: string | undefined): DcsReply {
   const json = objectFromJson(body);
@@ -46,23 +46,23 @@ export function replyFromBody(body: string, errorHeader: string | undefined): Dc
     transactionId: transactionId(json.tid),
     errors,
   };
-  // An empty list beside a uuid says "in none of them". Without a uuid, or without any list, nothing was said.
-  const answered = Array.isArray(json.segments) || Array.isArray(json.stuff);
-  const hasData = reply.segments.length > 0 || reply.destinations.length > 0 || (answered && uuid !== undefined);
-  if (!hasData) throw new DcsError('dcs-error', 'the DCS answered without data', { dcsCode: errors[0], noData: true });
+  // An empty list together with a uuid means "in no segment". Without a uuid, or without any list, the answer has no data.
+  const hasList = Array.isArray(json.segments) || Array.isArray(json.stuff);
+  const hasData = reply.segments.length > 0 || reply.destinations.length > 0 || (hasList && uuid !== undefined);
+  if (!hasData) throw new DcsError('dcs-error', 'The DCS answered without data.', { dcsCode: errors[0], noData: true });
   return reply;
 }
 
 /**
- * Reads the answer to an opt-out: an image, but for the codes in its header.
- * @throws {DcsError} for a code that says it did not come about
+ * Parses the answer to an opt-out, which is an image; errors are only in its header.
+ * @throws {DcsError} `dcs-error` when a code says that the opt-out failed
  */
 export function replyToOptOut(errorHeader: string | undefined): DcsReply {
   const errors = codesOfHeader(errorHeader);
   const { effect, code } = effectOf(errors);
-  // Who had opted out before has opted out.
+  // A visitor who had already opted out is a success.
   if (effect !== 'warning' && effect !== 'opted-out') {
-    throw new DcsError('dcs-error', `the DCS answered error ${code}`, { dcsCode: code });
+    throw new DcsError('dcs-error', `The DCS answered with error ${code}.`, { dcsCode: code });
   }
   return {
     segments: [],
@@ -81,11 +81,11 @@ function objectFromJson(body: string): Readonly<Record<string, unknown>> {
   try {
     json = JSON.parse(body);
   } catch {
-    // The parser's message quotes the body: not passed on as `cause`.
-    throw new DcsError('bad-reply', `the DCS answered ${body.length} characters that are not JSON`);
+    // Not passed on as `cause`: the parser's message quotes the body.
+    throw new DcsError('bad-reply', `The DCS answered with ${body.length} characters that are not JSON.`);
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new DcsError('bad-reply', 'the DCS answered JSON that is no object');
+    throw new DcsError('bad-reply', 'The DCS answered with JSON that is not an object.');
   }
   return json as Readonly<Record<string, unknown>>;
 }
@@ -99,27 +99,27 @@ function assertUsable(json: Readonly<Record<string, unknown>>, errors: readonly 
       return;
     case 'rejected':
     case 'no-data':
-      throw new DcsError('dcs-error', `the DCS answered error ${code}`, {
+      throw new DcsError('dcs-error', `The DCS answered with error ${code}.`, {
         dcsCode: code,
         noData: effect === 'no-data',
       });
     case 'opted-out':
-      throw new DcsError(effect, 'the DCS says that the visitor opted out', {
+      throw new DcsError(effect, 'The DCS reports that the visitor has opted out.', {
         dcsCode: code,
-        optOutTtlMs: optOutTtl(json.d_ottl),
+        optOutTtlMs: optOutTtlMs(json.d_ottl),
       });
     default:
-      throw new DcsError(effect, `the DCS answered error ${code}`, { dcsCode: code });
+      throw new DcsError(effect, `The DCS answered with error ${code}.`, { dcsCode: code });
   }
 }
 
-/** Adobe's mobile SDK takes any non-empty list for an opt-out, whatever level it names. In doubt it is one. */
+/** Adobe's mobile SDK treats any non-empty list as an opt-out, whatever levels it names. When in doubt, it is one. */
 function hasOptOut(levels: unknown): boolean {
   if (Array.isArray(levels)) return levels.some((level) => level !== 'NONE' && level !== '');
   return Boolean(levels) && levels !== 'NONE';
 }
 
-function optOutTtl(seconds: unknown): number {
+function optOutTtlMs(seconds: unknown): number {
   const given = integer(seconds);
   return given === undefined || given === 0 ? DEFAULT_OPT_OUT_TTL_MS : Math.min(given * 1000, MAX_OPT_OUT_TTL_MS);
 }
@@ -127,12 +127,12 @@ function optOutTtl(seconds: unknown): number {
 function destination(item: unknown): readonly [string, string] | undefined {
   if (typeof item !== 'object' || item === null) return undefined;
   const { cn, cv } = item as { cn?: unknown; cv?: unknown };
-  // As with ids: a number beyond 2^53 has lost digits.
+  // As with ids: a number above 2^53 has lost digits.
   const value = typeof cv === 'number' && Math.abs(cv) <= Number.MAX_SAFE_INTEGER ? String(cv) : cv;
   return typeof cn === 'string' && cn !== '' && typeof value === 'string' && value !== '' ? [cn, value] : undefined;
 }
 
-/** Ids come as numbers; strings of digits are taken too. A number beyond 2^53 has lost digits: left out. */
+/** Ids are numbers; strings of digits are accepted too. A number above 2^53 has lost digits and is ignored. */
 function canonicalId(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? String(value) : undefined;
   return typeof value === 'string' && /^\d{1,20}$/.test(value) ? value.replace(/^0+(?=\d)/, '') : undefined;
@@ -162,7 +162,7 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** Twelve base64 characters as documented; a good deal longer is something else and not worth keeping. */
+/** Documented as twelve base64 characters; longer ones are accepted up to a bound, since each is stored with its answer. */
 function transactionId(value: unknown): string | undefined {
   return typeof value === 'string' && /^[\w+/=-]{1,64}$/.test(value) ? value : undefined;
 }

@@ -4,7 +4,7 @@ import { DcsError } from '../../../src/dcs/protocol/dcs-error';
 const BREAKER = { minCalls: 10, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 };
 const never = new AbortController().signal;
 const failsWith = (reason: DcsError['reason'], details = {}) =>
-  jest.fn(async () => Promise.reject(new DcsError(reason, 'said so', details)));
+  jest.fn(async () => Promise.reject(new DcsError(reason, `failed: ${reason}`, details)));
 const succeeds = () => jest.fn(async () => 'reply');
 const hangs = () => new Promise<never>(() => {});
 
@@ -17,7 +17,7 @@ function gateOf(config: Partial<OriginGateConfig> = {}) {
     nowMs: () => clock.nowMs,
     ...config,
   });
-  /** What the calls come to: a reply, or a reason. */
+  /** Resolves with the reply, or with the reason of the failure. */
   const run = async (call: () => Promise<unknown>) => {
     try {
       return await gate.run(call, never);
@@ -41,7 +41,7 @@ async function openGate(config: Partial<OriginGateConfig> = {}) {
 
 describe('the breaker of an origin', () => {
   it.each(['timeout', 'network', 'http-status', 'bad-reply'] as const)(
-    'opens by calls that end in %s',
+    'opens on calls that fail with %s',
     async (reason) => {
       const { gate, run, runMany } = gateOf();
       await runMany(failsWith(reason), 9);
@@ -54,14 +54,14 @@ describe('the breaker of an origin', () => {
     },
   );
 
-  it('opens by errors that nobody has foreseen', async () => {
+  it('opens on unexpected errors', async () => {
     const { gate, runMany } = gateOf();
     await runMany(async () => Promise.reject(new TypeError('unforeseen')), 10);
     expect(gate.stats().breaker).toBe('open');
   });
 
   it.each(['dcs-error', 'opted-out', 'denylisted', 'invalid-id', 'refused', 'closed'] as const)(
-    'takes a call that ends in %s for one that went well',
+    'counts a call that ends with %s as a success',
     async (reason) => {
       const { gate, run, runMany } = gateOf();
       await runMany(failsWith(reason), 40);
@@ -73,7 +73,7 @@ describe('the breaker of an origin', () => {
     },
   );
 
-  it('lets exactly one call through when its time is over, and everybody when that one succeeds', async () => {
+  it('admits exactly one probe after probeAfterMs, and closes when it succeeds', async () => {
     const { gate, clock, run } = await openGate();
     clock.nowMs += 4_999;
     expect(gate.unavailableReason()).toMatchObject({ reason: 'circuit-open' });
@@ -91,7 +91,7 @@ describe('the breaker of an origin', () => {
     expect([gate.unavailableReason(), gate.isBroken, gate.stats().breaker]).toEqual([undefined, false, 'closed']);
   });
 
-  it('opens for as long again when that one fails', async () => {
+  it('stays open for as long again when the probe fails', async () => {
     const { gate, clock, run } = await openGate();
     clock.nowMs += 5_000;
     expect(await run(failsWith('network'))).toBe('network');
@@ -102,7 +102,7 @@ describe('the breaker of an origin', () => {
     expect(gate.isBroken).toBe(false);
   });
 
-  it('does not go by the wall clock', async () => {
+  it('does not depend on the wall clock', async () => {
     const { gate, clock, run } = await openGate();
     const hourAgo = Date.now() - 3_600_000;
     jest.spyOn(Date, 'now').mockReturnValue(hourAgo);
@@ -112,20 +112,20 @@ describe('the breaker of an origin', () => {
     jest.restoreAllMocks();
   });
 
-  it('turns away what was waiting for its turn when it opened', async () => {
+  it('rejects calls that were queued when it opened', async () => {
     const { run } = gateOf({ connections: 1, breaker: { ...BREAKER, minCalls: 1 } });
     let fail: (error: Error) => void = () => {};
     const first = run(() => new Promise((_, reject) => (fail = reject)));
     const waiting = succeeds();
     const second = run(waiting);
-    fail(new DcsError('timeout', 'said so'));
+    fail(new DcsError('timeout', 'failed: timeout'));
     expect([await first, await second]).toEqual(['timeout', 'circuit-open']);
     expect(waiting).not.toHaveBeenCalled();
   });
 });
 
 describe('the bulkhead of an origin', () => {
-  it('runs so many calls at a time, has so many wait, and turns away the rest at once', async () => {
+  it('bounds the calls in flight and in the queue, and rejects the rest at once', async () => {
     const { gate, run } = gateOf({ connections: 2, maxQueuedCalls: 1 });
     const ends: ((reply: string) => void)[] = [];
     const call = jest.fn(() => new Promise<string>((resolve) => ends.push(resolve)));
@@ -143,7 +143,7 @@ describe('the bulkhead of an origin', () => {
     expect(gate.stats()).toMatchObject({ running: 0, queued: 0 });
   });
 
-  it('does not make a call whose time was over while it waited', async () => {
+  it('does not make a call that was aborted in the queue', async () => {
     const { gate, run } = gateOf({ connections: 1, maxQueuedCalls: 1 });
     let end: (reply: string) => void = () => {};
     const first = run(() => new Promise((resolve) => (end = resolve)));
@@ -158,7 +158,7 @@ describe('the bulkhead of an origin', () => {
     expect(gate.unavailableReason()).toBeUndefined();
   });
 
-  it('says nothing of the server: a crowd does not open the breaker', async () => {
+  it('does not open the breaker when it is full', async () => {
     const { gate, run } = gateOf({ connections: 1, maxQueuedCalls: 1 });
     void run(hangs);
     void run(hangs);
@@ -167,10 +167,10 @@ describe('the bulkhead of an origin', () => {
   });
 });
 
-describe('an origin that says it gets too many calls', () => {
+describe('an origin that is rate limiting', () => {
   const tooMany = (retryAfterMs?: number) => failsWith('rate-limited', { retryAfterMs });
 
-  it('is left alone for as long as it asks', async () => {
+  it('gets no calls for the time of Retry-After', async () => {
     const { gate, clock, run } = gateOf();
     expect(await run(tooMany(7_000))).toBe('rate-limited');
     expect(gate.stats()).toMatchObject({ pausedForMs: 7_000, breaker: 'closed' });
@@ -182,13 +182,13 @@ describe('an origin that says it gets too many calls', () => {
     expect(await run(call)).toBe('reply');
   });
 
-  it('is left alone for ten minutes at most, whatever it asks', async () => {
+  it('gets no calls for ten minutes at most, whatever Retry-After says', async () => {
     const { gate, run } = gateOf();
     await run(tooMany(1e15));
     expect(gate.stats().pausedForMs).toBe(600_000);
   });
 
-  it('is left alone for longer each time where it does not say how long, with jitter', async () => {
+  it('gets longer pauses each time without Retry-After, with jitter', async () => {
     const { gate, clock, run } = gateOf();
     const pauses: number[] = [];
     for (let n = 0; n < 9; n++) {
@@ -204,7 +204,7 @@ describe('an origin that says it gets too many calls', () => {
     });
   });
 
-  it('begins with a short pause again after an answer', async () => {
+  it('gets a short pause again after an answer', async () => {
     const { gate, clock, run } = gateOf();
     for (let n = 0; n < 6; n++) {
       await run(tooMany());
@@ -215,7 +215,7 @@ describe('an origin that says it gets too many calls', () => {
     expect(gate.stats().pausedForMs).toBeLessThanOrEqual(1_000);
   });
 
-  it('has one reason to be left alone, however many calls it turns away together', async () => {
+  it('gets one pause for all calls rejected together', async () => {
     const { gate, run } = gateOf();
     await Promise.all(Array.from({ length: 50 }, () => run(tooMany())));
     expect(gate.stats().pausedForMs).toBeLessThanOrEqual(1_000);

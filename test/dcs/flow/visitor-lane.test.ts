@@ -3,14 +3,14 @@ import { DcsError } from '../../../src/dcs/protocol/dcs-error';
 import type { DcsReply } from '../../../src/dcs/protocol/reply';
 import { replyTo } from '../outcome';
 
-const MIN_INTERVAL_MS = 1_000;
+const COOLDOWN_MS = 1_000;
 const NO_DATA_INTERVAL_MS = 15_000;
 
-/** A lane at a clock of its own, and calls that end when they are told to. */
+/** A lane with its own clock, and calls that the test settles. */
 function laneWithClock() {
   const clock = { nowMs: 5_000 };
   const lane = new VisitorLane({
-    failureCooldownMs: MIN_INTERVAL_MS,
+    failureCooldownMs: COOLDOWN_MS,
     noDataIntervalMs: NO_DATA_INTERVAL_MS,
     nowMs: () => clock.nowMs,
   });
@@ -19,7 +19,7 @@ function laneWithClock() {
     new Promise<DcsReply>((resolve, reject) => {
       calls.push({ answer: (reply = replyTo({})) => resolve(reply), fail: reject });
     });
-  /** One call that fails. */
+  /** Makes one call that fails. */
   const fail = async (key: string, error: DcsError) => {
     const lookup = lane.lookup(key, '', () => Promise.reject(error));
     await expect(lookup).rejects.toBe(error);
@@ -31,7 +31,7 @@ const failure = (reason: DcsError['reason'] = 'network') => new DcsError(reason,
 const noData = () => new DcsError('dcs-error', 'no data', { noData: true });
 
 describe('VisitorLane', () => {
-  it('makes one call for a visitor however many ask, and answers all of them', async () => {
+  it('shares one call among all lookups of a visitor', async () => {
     const { lane, calls, call } = laneWithClock();
     const lookups = Array.from({ length: 100 }, () => lane.lookup('a', '', call));
     expect([calls.length, lane.size]).toEqual([1, 1]);
@@ -41,7 +41,7 @@ describe('VisitorLane', () => {
     expect(lane.size).toBe(0);
   });
 
-  it('fails all who share a call that fails', async () => {
+  it('rejects all lookups that share a failed call', async () => {
     const { lane, calls, call } = laneWithClock();
     const lookups = Array.from({ length: 100 }, () => lane.lookup('a', '', call));
     const error = failure();
@@ -51,7 +51,7 @@ describe('VisitorLane', () => {
     expect([calls.length, lane.size]).toEqual([1, 0]);
   });
 
-  it('makes calls for different visitors in parallel, and one failing holds no other', async () => {
+  it('makes calls about different visitors in parallel, independent of each other’s failures', async () => {
     const { lane, calls, call } = laneWithClock();
     const lookups = ['a', 'b', 'c'].map((key) => lane.lookup(key, '', call));
     expect([calls.length, lane.size]).toEqual([3, 3]);
@@ -63,7 +63,7 @@ describe('VisitorLane', () => {
     await Promise.all([lookups[0], lookups[2]]);
   });
 
-  it('makes the next call after a success at once', async () => {
+  it('makes the next call immediately after a success', async () => {
     const { lane, calls, call } = laneWithClock();
     for (let count = 1; count <= 3; count++) {
       const lookup = lane.lookup('a', '', call);
@@ -74,7 +74,7 @@ describe('VisitorLane', () => {
   });
 
   it.each(['timeout', 'network', 'http-status', 'bad-reply', 'rate-limited', 'dcs-error'] as const)(
-    'makes no call for the interval after %s, counted from its end',
+    'makes no call during the cooldown after %s, counted from its end',
     async (reason) => {
       const { lane, clock, calls, call } = laneWithClock();
       const lookup = lane.lookup('a', '', call);
@@ -82,7 +82,7 @@ describe('VisitorLane', () => {
       calls[0]?.fail(failure(reason));
       await expect(lookup).rejects.toMatchObject({ reason });
 
-      clock.nowMs += MIN_INTERVAL_MS - 1;
+      clock.nowMs += COOLDOWN_MS - 1;
       expect(lane.unavailableReason('a')).toMatchObject({ reason });
       await expect(lane.lookup('a', '', call)).rejects.toMatchObject({ reason });
       expect(calls).toHaveLength(1);
@@ -94,17 +94,17 @@ describe('VisitorLane', () => {
     },
   );
 
-  it('is not pushed further by those who are refused', async () => {
+  it('does not extend the cooldown by rejected lookups', async () => {
     const { lane, clock, fail, call } = laneWithClock();
     await fail('a', failure());
     for (let step = 0; step < 10; step++) {
       await expect(lane.lookup('a', '', call)).rejects.toMatchObject({ reason: 'network' });
-      clock.nowMs += MIN_INTERVAL_MS / 10;
+      clock.nowMs += COOLDOWN_MS / 10;
     }
     expect(lane.unavailableReason('a')).toBeUndefined();
   });
 
-  it('waits longer after an answer without data', async () => {
+  it('has a longer cooldown after an answer without data', async () => {
     const { lane, clock, fail } = laneWithClock();
     await fail('a', noData());
     clock.nowMs += NO_DATA_INTERVAL_MS - 1;
@@ -113,18 +113,18 @@ describe('VisitorLane', () => {
     expect(lane.unavailableReason('a')).toBeUndefined();
   });
 
-  it('goes by the last failure', async () => {
+  it('applies the cooldown of the last failure', async () => {
     const { lane, clock, fail } = laneWithClock();
     await fail('a', noData());
     clock.nowMs += NO_DATA_INTERVAL_MS;
     await fail('a', failure('timeout'));
     expect(lane.unavailableReason('a')).toMatchObject({ reason: 'timeout' });
-    clock.nowMs += MIN_INTERVAL_MS;
+    clock.nowMs += COOLDOWN_MS;
     expect(lane.unavailableReason('a')).toBeUndefined();
   });
 
   it.each(['opted-out', 'invalid-id', 'refused', 'closed'] as const)(
-    'takes %s for an answer, not a failure',
+    'has no cooldown after %s, which is an answer',
     async (reason) => {
       const { lane, fail } = laneWithClock();
       await fail('a', failure(reason));
@@ -132,19 +132,19 @@ describe('VisitorLane', () => {
     },
   );
 
-  it('refuses a denylisted visitor for good, with an error for each caller', async () => {
+  it('rejects lookups of a denylisted visitor for good, with a new error each', async () => {
     const { lane, clock, fail, calls, call } = laneWithClock();
-    await fail('a', new DcsError('denylisted', 'the DCS answered error 307', { dcsCode: 307 }));
+    await fail('a', new DcsError('denylisted', 'The DCS answered with error 307.', { dcsCode: 307 }));
     clock.nowMs = Number.MAX_SAFE_INTEGER;
-    const refused = { reason: 'denylisted', code: 'ERR_AAM_DCS_REJECTED', dcsCode: 307 };
-    await expect(lane.lookup('a', '', call)).rejects.toMatchObject(refused);
-    expect(lane.unavailableReason('a')).toMatchObject(refused);
+    const rejection = { reason: 'denylisted', code: 'ERR_AAM_DCS_REJECTED', dcsCode: 307 };
+    await expect(lane.lookup('a', '', call)).rejects.toMatchObject(rejection);
+    expect(lane.unavailableReason('a')).toMatchObject(rejection);
     expect(lane.unavailableReason('a')).not.toBe(lane.unavailableReason('a'));
     expect(lane.unavailableReason('b')).toBeUndefined();
     expect(calls).toHaveLength(0);
   });
 
-  it('remembers so many failures and not more, the latest', async () => {
+  it('remembers a bounded number of failures, the latest ones', async () => {
     const { lane, fail } = laneWithClock();
     const error = failure();
     for (let index = 0; index <= 10_000; index++)
@@ -158,9 +158,9 @@ describe('VisitorLane', () => {
     expect(lane.size).toBe(0);
   });
 
-  it('remembers so many denylisted visitors and not more, and failures push none out', async () => {
+  it('remembers a bounded number of denylisted visitors, which failures do not displace', async () => {
     const { lane } = laneWithClock();
-    const error = new DcsError('denylisted', 'the DCS answered error 306', { dcsCode: 306 });
+    const error = new DcsError('denylisted', 'The DCS answered with error 306.', { dcsCode: 306 });
     const deny = (key: string) => lane.lookup(key, '', () => Promise.reject(error)).catch(() => {});
     for (let index = 0; index <= 100_000; index++) await deny(`${index}`);
     expect(lane.unavailableReason('0')).toBeUndefined();
@@ -172,8 +172,8 @@ describe('VisitorLane', () => {
   });
 });
 
-describe('different questions about one visitor', () => {
-  it('are asked one after the other, whatever becomes of the one before', async () => {
+describe('different lookups of one visitor', () => {
+  it('are made one after the other, whatever the outcome of the one before', async () => {
     const { lane, calls, call } = laneWithClock();
     const first = lane.lookup('a', '', call);
     const second = lane.lookup('a', 'in', call);
@@ -192,7 +192,7 @@ describe('different questions about one visitor', () => {
     expect(lane.size).toBe(0);
   });
 
-  it('are not asked after one that failed: the visitor is left alone', async () => {
+  it('are not made after a failed one: the cooldown applies to all', async () => {
     const { lane, calls, call } = laneWithClock();
     const lookups = ['', 'in'].map((variant) => lane.lookup('a', variant, call));
     calls[0]?.fail(failure());
@@ -200,7 +200,7 @@ describe('different questions about one visitor', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it.each(['opted-out', 'invalid-id', 'refused'] as const)('are all answered by %s', async (reason) => {
+  it.each(['opted-out', 'invalid-id', 'refused'] as const)('are all settled by %s', async (reason) => {
     const { lane, calls, call } = laneWithClock();
     const lookups = ['', 'in', 'out'].map((variant) => lane.lookup('a', variant, call));
     calls[0]?.fail(failure(reason));
@@ -208,7 +208,7 @@ describe('different questions about one visitor', () => {
     expect([calls.length, lane.size]).toEqual([1, 0]);
   });
 
-  it('are eight at most', async () => {
+  it('are limited to eight', async () => {
     const { lane, calls, call } = laneWithClock();
     const lookups = Array.from({ length: 8 }, (_, n) => lane.lookup('a', String(n), call));
     await expect(lane.lookup('a', '8', call)).rejects.toMatchObject({ reason: 'overloaded' });
@@ -221,7 +221,7 @@ describe('different questions about one visitor', () => {
 });
 
 describe('abandon()', () => {
-  it('ends the call on its way and those that wait, of this visitor only, and makes room for a new one', async () => {
+  it('aborts this visitor’s calls in flight and queued, and no others, and admits a new one', async () => {
     const { lane, call } = laneWithClock();
     const reason = failure('no-consent');
     const signals: AbortSignal[] = [];
@@ -229,13 +229,13 @@ describe('abandon()', () => {
       signals.push(signal);
       return new Promise<DcsReply>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     };
-    const ended = ['', 'in'].map((variant) => lane.lookup('a', variant, endless));
+    const aborted = ['', 'in'].map((variant) => lane.lookup('a', variant, endless));
     void lane.lookup('b', '', endless);
     lane.abandon('a', reason);
     const after = jest.fn(call);
     void lane.lookup('a', '', after);
-    for (const lookup of ended) await expect(lookup).rejects.toBe(reason);
-    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    for (const lookup of aborted) await expect(lookup).rejects.toBe(reason);
+    expect(signals.map((signal) => signal.aborted)).toEqual([true, false]);
     await new Promise(setImmediate);
     expect(after).toHaveBeenCalledTimes(1);
   });

@@ -23,27 +23,27 @@ function expectedOf(code: number): object {
 describe('a DCS error code', () => {
   const codes = Array.from({ length: 401 }, (_, code) => code);
 
-  it('leads to what the documentation says, in the body', () => {
+  it('in the body has its documented effect', () => {
     for (const code of codes) {
       expect(outcomeOf({ ...DATA, errors: [{ code, msg: 'x' }] })).toMatchObject(expectedOf(code));
     }
   });
 
-  it('leads to the same where it is a string, and in X-Error alone', () => {
+  it('has the same effect as a string, and in X-Error alone', () => {
     for (const code of codes) {
       expect(outcomeOf({ ...DATA, errors: [{ code: String(code) }] })).toMatchObject(expectedOf(code));
       expect(outcomeOf(DATA, String(code))).toMatchObject(expectedOf(code));
     }
   });
 
-  it('of X-Error is merged with those of the body, each once', () => {
+  it('of X-Error is merged with those of the body, without duplicates', () => {
     const errors = [{ code: 300 }, { code: 309 }, { code: 300 }];
     expect(replyTo({ errors }, '309, 310,  300,310').errors).toEqual([300, 309, 310]);
     expect(outcomeOf({ ...DATA, errors }, '171')).toMatchObject({ reason: 'opted-out', dcsCode: 171 });
   });
 
   it.each(['', ',', ' , ', '-1', '1e2', '0x65', 'x', '171;q=1', '9'.repeat(16), '1.5'])(
-    'is none in X-Error %j',
+    'is not read from X-Error %j',
     (header) => {
       expect(replyTo({}, header).errors).toEqual([]);
     },
@@ -62,11 +62,11 @@ describe('a DCS error code', () => {
     [{ code: null }],
     [{ code: -1 }],
     [{ code: 1.5 }],
-  ])('is none in errors: %j', (errors) => {
+  ])('is not read from errors: %j', (errors) => {
     expect(replyTo({ errors }).errors).toEqual([]);
   });
 
-  it('without data beside it says which one came first', () => {
+  it('without data: the first one is reported', () => {
     expect(outcomeOf({ errors: [{ code: 304 }, { code: 311 }] })).toMatchObject({ noData: true, dcsCode: 304 });
   });
 });
@@ -81,21 +81,18 @@ describe('effectOf', () => {
     [[300, 200], 'no-data', 200],
     [[300, 104], 'warning', undefined],
     [[], 'warning', undefined],
-  ] as const)('lets the weightiest of %j decide', (codes, effect, code) => {
+  ] as const)('lets the most severe of %j decide', (codes, effect, code) => {
     expect(effectOf(codes)).toEqual({ effect, code });
   });
 });
 
 describe('ADVICE', () => {
-  it.each([1, 2, 100, 109, 111, 198, 199, 311])(
-    'is given for code %i, which somebody has to do something about',
-    (code) => {
-      expect(ADVICE.get(code)).toMatch(/\w{3}/);
-    },
-  );
+  it.each([1, 2, 100, 109, 111, 198, 199, 311])('exists for code %i, which the site can fix', (code) => {
+    expect(ADVICE.get(code)).toMatch(/\w{3}/);
+  });
 
   it.each([0, 10, 101, 102, 171, 173, 200, 204, 300, 306, 307, 315])(
-    'is not given for code %i, which is traffic',
+    'does not exist for code %i, which is normal traffic',
     (code) => {
       expect(ADVICE.has(code)).toBe(false);
     },

@@ -20,8 +20,8 @@ const JUNK: readonly unknown[] = [
   ['x'],
 ];
 
-describe('an answer of the wrong shape', () => {
-  it.each(JUNK)('leaves %j out wherever it stands', (junk) => {
+describe('an answer with fields of the wrong shape', () => {
+  it.each(JUNK)('ignores %j in every field', (junk) => {
     const nothing = { segments: [], destinations: [], errors: [] };
     expect(replyTo({ segments: junk })).toMatchObject(nothing);
     expect(replyTo({ stuff: junk, segments: [] })).toMatchObject(nothing);
@@ -31,27 +31,27 @@ describe('an answer of the wrong shape', () => {
     expect(replyTo({ tid: junk === 'x' ? null : junk }).transactionId).toBeUndefined();
   });
 
-  it.each(JUNK.filter((junk) => junk !== 'x'))('takes uuid %j for none', (junk) => {
+  it.each(JUNK.filter((junk) => junk !== 'x'))('ignores uuid %j', (junk) => {
     expect(outcomeOf({ uuid: junk, stuff: [] })).toMatchObject({ noData: true });
     expect(outcomeOf({ uuid: junk, u: '5', stuff: [] })).toMatchObject({ uuid: '5' });
   });
 
-  it('keeps ids that are numbers or strings of digits, in canonical form, each once', () => {
+  it('keeps ids that are numbers or strings of digits, in canonical form, without duplicates', () => {
     const segments = [7, '7', '007', 0, '0', '000', '00000000000000000042', '18446744073709551615', 42];
     expect(replyTo({ segments }).segments).toEqual(['7', '0', '42', '18446744073709551615']);
   });
 
-  it('leaves out what is no id', () => {
+  it('ignores what is not an id', () => {
     const body = `{"uuid":"1","segments":[9007199254740993,1e21,1e999,-1,-7.0,1.5,"-1","+1","1.0","1e3","0x1","",
       " 1","1 ","1,2","１２","100000000000000000000000",true,false,null,[1],{"id":1},"NaN","Infinity"]}`;
     expect(outcomeOf(body)).toMatchObject({ segments: [], uuid: '1' });
   });
 
-  it('keeps the largest number that has all its digits', () => {
+  it('keeps the largest number without loss of precision', () => {
     expect(replyTo({ segments: [Number.MAX_SAFE_INTEGER] }).segments).toEqual(['9007199254740991']);
   });
 
-  it('leaves out a cookie value that is a number without all its digits', () => {
+  it('ignores a cookie value that is a number with loss of precision', () => {
     const stuff = '[{"cn":"a","cv":9007199254740993},{"cn":"b","cv":1e999},{"cn":"c","cv":-1.5},{"cn":"d","cv":0}]';
     expect(outcomeOf(`{"stuff":${stuff}}`)).toMatchObject({
       destinations: [
@@ -61,7 +61,7 @@ describe('an answer of the wrong shape', () => {
     });
   });
 
-  it('keeps destinations in order, a name as often as it occurs, whatever it is', () => {
+  it('keeps destinations in order, with duplicate names and __proto__', () => {
     const stuff = '[{"cn":"__proto__","cv":"a=1"},{"cn":"b","cv":"c"},{"cn":"__proto__","cv":"a=2"}]';
     expect(outcomeOf(`{"stuff":${stuff}}`)).toMatchObject({
       destinations: [
@@ -72,14 +72,14 @@ describe('an answer of the wrong shape', () => {
     });
   });
 
-  it('takes nothing from a prototype that the body names', () => {
+  it('does not read from a prototype in the body', () => {
     const evil = '{"segments":[1],"stuff":[],"uuid":"1","errors":[{"code":171}],"d_optout":["global"]}';
     expect(outcomeOf(`{"__proto__":${evil},"constructor":{"prototype":${evil}}}`)).toMatchObject({ noData: true });
     expect(outcomeOf('{"stuff":[{"__proto__":{"cn":"a","cv":"b"}}],"uuid":"1"}')).toMatchObject({ destinations: [] });
     expect(({} as { segments?: unknown }).segments).toBeUndefined();
   });
 
-  it('survives any depth', () => {
+  it('survives deep nesting', () => {
     const deep = (open: string, close: string) => `${open.repeat(60_000)}1${close.repeat(60_000)}`;
     expect(outcomeOf(`{"uuid":"1","segments":${deep('[', ']')},"stuff":${deep('[{"cn":', '}]')}}`)).toMatchObject({
       segments: [],
@@ -127,12 +127,12 @@ describe('d_optout', () => {
     [true],
     [1],
     [{ global: true }],
-  ])('%j is an opt-out, whatever data is beside it', (levels) => {
+  ])('%j is an opt-out, whatever other data there is', (levels) => {
     const outcome = outcomeOf({ d_optout: levels, uuid: '1', segments: [1], errors: [{ code: 101 }] });
     expect(outcome).toMatchObject({ reason: 'opted-out', dcsCode: undefined, optOutTtlMs: 7_200_000 });
   });
 
-  it.each([[[]], [['NONE']], [['']], ['NONE'], [''], [null], [false], [0]])('%j is none', (levels) => {
+  it.each([[[]], [['NONE']], [['']], ['NONE'], [''], [null], [false], [0]])('%j is not an opt-out', (levels) => {
     expect(replyTo({ d_optout: levels, segments: [1] }).segments).toEqual(['1']);
   });
 
@@ -148,7 +148,7 @@ describe('d_optout', () => {
     [null, 7_200_000],
     [2_147_484, 2_147_483_647],
     [Number.MAX_SAFE_INTEGER, 2_147_483_647],
-  ])('holds for d_ottl %j as %p ms', (seconds, optOutTtlMs) => {
+  ])('with d_ottl %j holds for %p ms', (seconds, optOutTtlMs) => {
     expect(outcomeOf({ d_optout: ['global'], d_ottl: seconds })).toMatchObject({ reason: 'opted-out', optOutTtlMs });
     expect(outcomeOf({ errors: [{ code: 171 }], d_ottl: seconds })).toMatchObject({ reason: 'opted-out', optOutTtlMs });
   });
@@ -195,7 +195,7 @@ describe('any answer at all', () => {
     }
   }
 
-  it('is a reply of canonical ids or a DcsError, for JSON like that of a DCS', () => {
+  it('becomes a valid reply or a DcsError, for JSON like that of a DCS', () => {
     fc.assert(
       fc.property(answer, header, (body, errorHeader) => check(JSON.stringify(body), errorHeader)),
       {
@@ -204,7 +204,7 @@ describe('any answer at all', () => {
     );
   });
 
-  it('is a reply of canonical ids or a DcsError, for other JSON and for text', () => {
+  it('becomes a valid reply or a DcsError, for other JSON and for text', () => {
     fc.assert(fc.property(json, header, (body, errorHeader) => check(JSON.stringify(body), errorHeader)));
     fc.assert(fc.property(fc.string({ unit: 'binary' }), header, check));
     fc.assert(

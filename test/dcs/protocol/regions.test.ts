@@ -17,27 +17,27 @@ const regions = new Regions(
 );
 
 describe('REGIONAL_ORIGINS', () => {
-  it('has the eight regions that Adobe names, over HTTPS, and no other', () => {
+  it('has exactly the eight documented regions, over HTTPS', () => {
     expect(REGIONAL_ORIGINS).toEqual(Object.fromEntries(HOSTS.map(([id, host]) => [id, `https://${host}`])));
   });
 });
 
 describe('Regions', () => {
-  it.each(HOSTS)('asks region %i at %s', (region, host) => {
+  it.each(HOSTS)('maps region %i to %s', (region, host) => {
     expect(regions.has(region)).toBe(true);
     expect(regions.originOf(region).href).toBe(`https://${host}/`);
   });
 
-  it.each([1, 2, 5, 10, 0, -9, 13, 9.5, Number.NaN])('asks the alias for region %p, which is not in use', (region) => {
+  it.each([1, 2, 5, 10, 0, -9, 13, 9.5, Number.NaN])('maps region %p, which is not in use, to the alias', (region) => {
     expect(regions.has(region)).toBe(false);
     expect(regions.originOf(region).href).toBe('https://acme.demdex.net/');
   });
 
-  it('asks the alias where the region is unknown', () => {
+  it('maps an unknown region to the alias', () => {
     expect(regions.originOf(undefined).href).toBe('https://acme.demdex.net/');
   });
 
-  it('knows no region but those of the table that it was given', () => {
+  it('has only the regions of the table it was given', () => {
     const own = new Regions(new Map([[99, new URL('http://127.0.0.1:8080')]]), new URL('http://127.0.0.1:8081'));
     expect([own.originOf(99).port, own.originOf(9).port]).toEqual(['8080', '8081']);
     expect([own.has(99), own.has(9)]).toEqual([true, false]);

@@ -10,7 +10,7 @@ const DENYLISTED = { reason: 'denylisted', code: 'ERR_AAM_DCS_REJECTED', noData:
 const REJECTED = { reason: 'dcs-error', code: 'ERR_AAM_DCS_REJECTED', noData: false };
 const NO_DATA = { reason: 'dcs-error', code: 'ERR_AAM_DCS_REJECTED', noData: true };
 
-/** By row. What is in a reply and not listed here is empty or absent. */
+/** Expected outcome by row. Fields of a reply that are not listed are empty or absent. */
 const OUTCOMES: Readonly<Record<string, object>> = {
   'dcs/doc-minimal': { uuid: '22920112968019678612904394744954398990', region: 7, transactionId: '31ZpxW5bQGc=' },
   'dcs/doc-d-cts': {
@@ -74,10 +74,10 @@ const EMPTY: DcsReply = {
 };
 
 describe('replyFromBody', () => {
-  it.each(replyRows)('reads $id', ({ id, input, expected }) => {
+  it.each(replyRows)('parses $id', ({ id, input, expected }) => {
     const outcome = outcomeOf(input.bodyText ?? input.body, input.headers?.['X-Error']);
     const listed = OUTCOMES[id];
-    if (listed === undefined) throw new Error(`this file does not say what ${id} leads to`);
+    if (listed === undefined) throw new Error(`no expected outcome for ${id}`);
     if ('reason' in listed) {
       expect(outcome).toMatchObject(listed);
       return;
@@ -85,7 +85,7 @@ describe('replyFromBody', () => {
     const hasSegmentIds = Array.isArray((input.body as { segments?: unknown } | undefined)?.segments);
     expect(outcome).toEqual({ ...EMPTY, hasSegmentIds, ...listed });
     const { segments, region, uuid, transactionId, destinations, errors } = outcome as DcsReply;
-    const said: Record<string, unknown> = {
+    const parsed: Record<string, unknown> = {
       segments: segments.map(Number),
       region,
       uuid,
@@ -93,21 +93,21 @@ describe('replyFromBody', () => {
       cookies: Object.fromEntries(destinations),
       errors,
     };
-    for (const field of Object.keys(said)) {
-      if (field in expected) expect(said[field]).toEqual(expected[field]);
+    for (const field of Object.keys(parsed)) {
+      if (field in expected) expect(parsed[field]).toEqual(expected[field]);
     }
   });
 
-  it('is held against no row that is gone', () => {
+  it('has an expected outcome for exactly the rows of the vectors', () => {
     expect(Object.keys(OUTCOMES).sort()).toEqual(replyRows.map(({ id }) => id).sort());
   });
 
-  it.each(['dcs/id-sync', 'dcs/region-string'])('reads the region of %s where there is data beside it', (id) => {
+  it.each(['dcs/id-sync', 'dcs/region-string'])('reads the region of %s when there is data too', (id) => {
     const { input, expected } = replyRows.find((row) => row.id === id) as (typeof replyRows)[number];
     expect(outcomeOf({ ...input.body, uuid: '1', stuff: [] })).toMatchObject({ region: expected.region });
   });
 
-  it('takes an empty list beside a uuid for an answer: the visitor is in none', () => {
+  it('accepts an empty list with a uuid as an answer: the visitor is in no segment', () => {
     for (const lists of [{ segments: [] }, { stuff: [] }, { segments: [], stuff: [] }]) {
       expect(outcomeOf({ uuid: '1', ...lists })).toEqual({ ...EMPTY, hasSegmentIds: 'segments' in lists, uuid: '1' });
       expect(outcomeOf({ u: '2', ...lists })).toEqual({ ...EMPTY, hasSegmentIds: 'segments' in lists, uuid: '2' });
@@ -115,13 +115,13 @@ describe('replyFromBody', () => {
     }
   });
 
-  it('takes data without a uuid for an answer', () => {
+  it('accepts data without a uuid as an answer', () => {
     expect(outcomeOf({ segments: [7] })).toEqual({ ...EMPTY, hasSegmentIds: true, segments: ['7'] });
     expect(outcomeOf({ stuff: [{ cn: 'aam', cv: 'x' }] })).toEqual({ ...EMPTY, destinations: [['aam', 'x']] });
   });
 
   it.each(['', ' ', '\r\n', '{}', '{"uuid":"1"}', '{"uuid":"1","segments":null,"stuff":{}}'])(
-    'says that %j is no data',
+    'treats %j as an answer without data',
     (body) => {
       expect(outcomeOf(body)).toMatchObject({ ...NO_DATA, dcsCode: undefined });
     },
@@ -138,18 +138,18 @@ describe('replyFromBody', () => {
     'GIF89a\u0001',
     '{"segments":[1]',
     '{}x',
-  ])('says that %j is a bad reply', (body) => {
+  ])('rejects %j as a bad reply', (body) => {
     expect(outcomeOf(body)).toMatchObject({ reason: 'bad-reply', noData: false });
   });
 
-  it('repeats nothing of the body in the message of an error, nor in a cause', () => {
+  it('keeps the body out of the message and the cause of an error', () => {
     for (const body of [
       '<p>secret-38',
       '["secret-38"]',
       '{"errors":[{"code":1,"msg":"secret-38"}],"uuid":"secret-38"}',
     ]) {
       const error = outcomeOf(body) as DcsError;
-      expect(error.message).toMatch(/^the DCS /);
+      expect(error.message).toMatch(/^The DCS /);
       expect(`${error.stack} ${JSON.stringify(error)} ${error.cause}`).not.toContain('secret-38');
     }
   });

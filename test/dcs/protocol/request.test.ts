@@ -24,34 +24,34 @@ describe('a lookup', () => {
     expect(regions.originOf(input.region).host).toBe(expected.connectHost);
   });
 
-  it('has a row of the vectors to go by', () => expect(requestRows).not.toHaveLength(0));
+  it('is covered by at least one row of the vectors', () => expect(requestRows).not.toHaveLength(0));
 
   it.each([
     ['sid', '&d_cts=2'],
     ['legacy', '&d_cts=1'],
     [false, ''],
-  ] as const)('asks for segment ids %p by "%s"', (segmentIds, parameter) => {
+  ] as const)('requests segment ids %p with "%s"', (segmentIds, parameter) => {
     expect(lookupTarget(ORG, segmentIds)({ ecid: ECID })).toBe(
       `/event?d_rtbd=json&d_jsonv=1&d_mid=${ECID}&d_orgid=1FD6776A524453CC0A490D44%40AdobeOrg${parameter}`,
     );
   });
 
-  it('names a visitor without an ECID by the UUID, which needs no organisation', () => {
+  it('identifies a visitor without an ECID by the UUID, which needs no organisation', () => {
     expect(lookupTarget(ORG, 'sid')({ uuid: UUID })).toBe(`/event?d_rtbd=json&d_jsonv=1&d_uuid=${UUID}&d_cts=2`);
   });
 
-  it('names a visitor who has both by the ECID alone', () => {
+  it('identifies a visitor with both ids by the ECID only', () => {
     const target = lookupTarget(ORG, 'sid')({ ecid: ECID, uuid: UUID });
     expect(new URL(target, 'https://acme.demdex.net').searchParams.get('d_mid')).toBe(ECID);
     expect(target).not.toContain('d_uuid');
   });
 
-  it('says nothing of the region: it is in the host that is asked', () => {
+  it('does not contain the region, which is in the host', () => {
     const target = lookupTarget(ORG, 'sid');
     expect(target({ ecid: ECID, region: 9, regionExpiresAtMs: 1 })).toBe(target({ ecid: ECID }));
   });
 
-  it('carries the organisation through encoding unchanged, whatever it consists of', () => {
+  it('encodes an organisation of any characters without loss', () => {
     const orgId = 'a b&d_mid=1#?%41+@Ünï';
     const { searchParams, hash } = new URL(lookupTarget(orgId, 'sid')({ ecid: ECID }), 'https://acme.demdex.net');
     expect(Object.fromEntries(searchParams)).toEqual({
@@ -64,12 +64,12 @@ describe('a lookup', () => {
     expect(hash).toBe('');
   });
 
-  it('adds the TC string by which the visitor consents, and says that it counts', () => {
+  it('sends the TC string along with gdpr=1', () => {
     const target = lookupTarget(ORG, false)({ uuid: UUID }, 'CPtc-_.YAAA');
     expect(target).toBe(`/event?d_rtbd=json&d_jsonv=1&d_uuid=${UUID}&gdpr=1&gdpr_consent=CPtc-_.YAAA`);
   });
 
-  it('declares customer ids beside the visitor’s own, with their state', () => {
+  it('sends customer ids beside the visitor’s own, with their authentication state', () => {
     const customerIds: CustomerId[] = [
       { dataSourceId: 1234, id: 'a b', authState: 'authenticated' },
       { integrationCode: 'crm&x', id: '67312', authState: 'logged-out' },
@@ -81,12 +81,12 @@ describe('a lookup', () => {
     );
   });
 
-  it('asks about a visitor of whom only a customer id is known', () => {
+  it('identifies a visitor by customer ids alone', () => {
     const target = lookupTarget(ORG, 'sid')({ customerIds: [{ dataSourceId: 7, id: 'x' }] });
     expect(target).toBe('/event?d_rtbd=json&d_jsonv=1&d_cid=7%01x&d_cts=2');
   });
 
-  it('carries every customer id that it takes to the other side unchanged', () => {
+  it('encodes every valid customer id without loss', () => {
     const states = ['unknown', 'authenticated', 'logged-out'] as const;
     const term = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 });
     const customerId = fc.oneof(

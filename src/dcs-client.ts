@@ -3,7 +3,7 @@
  * without requests and therefore without consent, which its caller has to check.
  */
 import { performance } from 'node:perf_hooks';
-import { DcsCalls, type DcsStats } from './dcs/dcs-calls';
+import { createDcs, type DcsStats } from './dcs/dcs-calls';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
 import type { VisitorId } from './identity/visitor';
 import { checkedVisitor } from './identity/visitor';
@@ -111,7 +111,7 @@ export function createInternalClient<const Name extends string = never>(
     keySecret: undefined,
   };
   const nowMs = () => Math.floor(performance.now());
-  const dcs = new DcsCalls({ ...resolved.dcs, noDataIntervalMs: EMPTY_TTL_MS, nowMs });
+  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: EMPTY_TTL_MS });
   const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy({ varyCookie: false }) };
   const client: DcsClient<Name> = {

@@ -1,6 +1,7 @@
+export type { DcsDispatcher } from './dcs/connections';
+export type { BreakerState } from './dcs/flow/circuit-breaker';
 export type { EventStats } from './dcs/flow/event-queue';
-export type { BreakerState, OriginStats } from './dcs/flow/origin-gate';
-export type { DcsDispatcher } from './dcs/http-exchange';
+export type { OriginStats } from './dcs/flow/origin-gate';
 export type { FailureReason } from './dcs/protocol/dcs-error';
 export type { Exclusion } from './dcs/protocol/error-codes';
 export type { SegmentIds } from './dcs/protocol/request';

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { type Consent, ConsentGate, NO_CONSENT } from './consent/consent-gate';
-import { DcsCalls } from './dcs/dcs-calls';
+import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
 import type { AamError, AamErrorCode } from './errors';
@@ -9,7 +9,8 @@ import { IdentityReader } from './identity/identity-reader';
 import { SiteIdentity } from './identity/site-identity';
 import { checkedVisitor, type Identity, type Visitor, type VisitorId } from './identity/visitor';
 import { webSdkCookieName } from './identity/web-sdk-cookies';
-import { AnswerResolver, asDcsError, type PendingAnswer } from './lookup/answer-resolver';
+import type { NoAnswer } from './lookup/answer-loader';
+import { AnswerResolver, type PendingAnswer } from './lookup/answer-resolver';
 import { LookupSignals } from './lookup/lookup-signals';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { sendEventOf } from './lookup/send-event';
@@ -101,7 +102,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const resolved = resolveOptions(options);
   const { maxWaitMs, orgId } = resolved;
   const nowMs = () => Math.floor(performance.now());
-  const dcs = new DcsCalls({ ...resolved.dcs, noDataIntervalMs: resolved.cache.emptyTtlMs, nowMs });
+  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs });
   const resolver = new AnswerResolver(resolved, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy(resolved.privacy) };
   const cookies = new CookieFinder();
@@ -134,6 +135,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       return;
     }
     const startedAtMs = nowMs();
+    const requestedAt = resolver.moment;
     const exclusion = exclusionOf(req);
     if (exclusion !== undefined) {
       serve({}, notAsked('excluded', exclusion));
@@ -149,7 +151,11 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
 
     function awaitConsent(pending: Promise<Consent>): void {
       holdRequest(pending, leftMs(), res, {
-        arrived: (answer) => lookUp(answer, nowMs()),
+        arrived: (answer) => {
+          // Another request of the same visitor may have refused meanwhile.
+          if (resolver.hasWithdrawnSince(requestedAt, visitor)) serve(visitor, notAsked('excluded', 'no-consent'));
+          else lookUp(answer, nowMs());
+        },
         failed: () => lookUp(NO_CONSENT, nowMs()),
         gaveUp: () => {
           // Consent that is not known in time counts as refused. A refusal that arrives later still withdraws.
@@ -168,17 +174,17 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       else serve(visitor, answer, tcString);
     }
 
-    function awaitAnswer({ flight, fallback, isProbe }: PendingAnswer, tcString: string | undefined): void {
-      holdRequest(flight.promise, isProbe ? 0 : leftMs(), res, {
+    function awaitAnswer({ flight, fallback }: PendingAnswer, tcString: string | undefined): void {
+      holdRequest(flight.promise, flight.isProbe ? 0 : leftMs(), res, {
         arrived: (answer) => serve(visitor, resolver.arrived(answer), tcString),
-        failed: (error) => serve(visitor, resolver.failed(asDcsError(error), fallback, nowMs()), tcString),
+        failed: (why) => serve(visitor, resolver.failed(why as NoAnswer, fallback, nowMs()), tcString),
         gaveUp: () => serve(visitor, resolver.pending(fallback, nowMs()), tcString),
       });
     }
 
     function serve(servedVisitor: Visitor, served: ServedAnswer, tcString?: string): void {
       requests[served.status]++;
-      expose(req, res, new VisitorSegments(instance, servedVisitor, served, res, replaced, tcString));
+      expose(req, res, new VisitorSegments(instance, servedVisitor, served, res, replaced, tcString, requestedAt));
       next();
     }
 

@@ -1,8 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { connect } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type Dcs, DcsCalls } from '../dcs/dcs-calls';
-import { DcsError } from '../dcs/protocol/dcs-error';
+import { createDcs } from '../dcs/dcs-calls';
+import type { CallResult } from '../dcs/flow/call';
+import { DcsError, type DcsFailure } from '../dcs/protocol/dcs-error';
 import type { DcsReply } from '../dcs/protocol/reply';
 import { isVisitorId } from '../identity/visitor';
 import { group } from '../option-checks';
@@ -56,17 +57,18 @@ export const doctor: Command = {
 
 /** What one call to the alias shows. */
 async function askOnce(options: ResolvedClientOptions, ecid: string | undefined): Promise<Finding[]> {
-  const dcs: Dcs = new DcsCalls({ ...options.dcs, noDataIntervalMs: 0, nowMs: () => performance.now() });
+  const dcs = createDcs({ ...options.dcs, noDataCooldownMs: 0 });
   const visitor = { ecid: ecid ?? madeUpEcid() };
   const question = { visitor, tcString: undefined, variant: '', signals: '' };
   try {
-    const reply = await dcs.lookup(visitor.ecid, question);
-    return findingsOf(options, reply.errors, reply, ecid !== undefined);
-  } catch (error) {
-    if (!(error instanceof DcsError)) throw error;
+    const result = await new Promise<CallResult>((ended) => {
+      dcs.lookup(visitor.ecid, question, { began: () => {}, ended });
+    });
+    if ('reply' in result) return findingsOf(options, result.reply.errors, result.reply, ecid !== undefined);
+    const { failure } = result as { readonly failure: DcsFailure };
     const { origin } = options.dcs.regions.originOf(undefined);
-    if (error.dcsCode === undefined) return [notReached(origin, error)];
-    return findingsOf(options, [error.dcsCode], undefined, ecid !== undefined);
+    if (failure.dcsCode === undefined) return [notReached(origin, DcsError.from(failure))];
+    return findingsOf(options, [failure.dcsCode], undefined, ecid !== undefined);
   } finally {
     await dcs.close();
   }

@@ -7,11 +7,17 @@ import type { Visitor } from '../identity/visitor';
 import { Call, type CallKind, type CallObserver } from './flow/call';
 import { CallHistory, type CallHistoryConfig } from './flow/call-history';
 import type { CallOutcome } from './flow/circuit-breaker';
-import type { Clock } from './flow/clock';
+import { type Clock, PROCESS_CLOCK } from './flow/clock';
 import { EventQueue, type EventQueueConfig, type EventStats } from './flow/event-queue';
 import { OriginGate, type OriginGateConfig, type OriginStats } from './flow/origin-gate';
 import { LocalVisitorLane, type VisitorLane } from './flow/visitor-lane';
-import type { Exchange, HttpAnswer, Transport } from './http-exchange';
+import {
+  type Exchange,
+  type HttpAnswer,
+  type HttpExchangeConfig,
+  HttpTransport,
+  type Transport,
+} from './http-exchange';
 import { DcsError, type DcsFailure } from './protocol/dcs-error';
 import type { Exclusion } from './protocol/error-codes';
 import type { Regions } from './protocol/regions';
@@ -68,6 +74,11 @@ export interface Dcs {
    * called twice.
    */
   close(): Promise<void>;
+}
+
+/** On real connections and by the real clock. */
+export function createDcs(config: DcsCallsConfig & HttpExchangeConfig): Dcs {
+  return new DcsCalls(config, new HttpTransport(config, PROCESS_CLOCK), PROCESS_CLOCK);
 }
 
 interface Running {

@@ -7,6 +7,9 @@ import { createHmac } from 'node:crypto';
 import type { CustomerId } from './customer-ids';
 import type { Visitor } from './visitor';
 
+/** The cache keys of one visitor: the one to remember by, then all others under which something may be remembered. */
+export type VisitorKeys = readonly [string, ...string[]];
+
 export class CacheKeys {
   readonly #secret: string | undefined;
 
@@ -22,7 +25,7 @@ export class CacheKeys {
   }
 
   /** Every key under which something may be remembered of this visitor, also by those who knew less of them. */
-  allKeysOf(visitor: Visitor): readonly string[] {
+  allKeysOf(visitor: Visitor): VisitorKeys {
     const key = this.keyOf(visitor);
     return visitor.customerIds === undefined ? [key] : [key, this.#customerKey(visitor.customerIds)];
   }

@@ -11,6 +11,7 @@ import { ADVICE, type Exclusion } from '../dcs/protocol/error-codes';
 import type { DcsReply } from '../dcs/protocol/reply';
 import type { Question } from '../dcs/protocol/request';
 import { AamError } from '../errors';
+import type { VisitorKeys } from '../identity/cache-keys';
 import type { Visitor } from '../identity/visitor';
 import { type DestinationFormats, segmentSetOf } from '../segments/segment-set';
 import { CachedAnswer } from './cached-answer';
@@ -28,9 +29,6 @@ export interface AnswerLoaderConfig {
     readonly emptyTtlMs: number;
   };
 }
-
-/** The cache keys of one visitor: all under which something may be remembered, the first being the one to remember by. */
-export type VisitorKeys = readonly [string, ...string[]];
 
 /** Why a call brought no answer. */
 export type NoAnswer = Exclude<CallResult, { readonly reply: DcsReply }>;

@@ -10,7 +10,14 @@ import type { Exclusion } from '../dcs/protocol/error-codes';
 import { CacheKeys } from '../identity/cache-keys';
 import type { Visitor } from '../identity/visitor';
 import { notAsked, type ServedAnswer } from '../segments/served-answer';
-import { AnswerLoader, type AnswerLoaderConfig, errorOf, type Flight, isExclusion, type NoAnswer } from './answer-loader';
+import {
+  AnswerLoader,
+  type AnswerLoaderConfig,
+  errorOf,
+  type Flight,
+  isExclusion,
+  type NoAnswer,
+} from './answer-loader';
 import type { CachedAnswer } from './cached-answer';
 import { Generations } from './generations';
 
@@ -71,7 +78,7 @@ export class AnswerResolver {
   }
 
   /** Two visitors with the same one are asked about by the same call. */
-  questionKeyOf(visitor: Visitor): string {
+  lookupKeyOf(visitor: Visitor): string {
     return `${this.#keys.keyOf(visitor)} ${this.#keys.variantOf(visitor, false)}`;
   }
 

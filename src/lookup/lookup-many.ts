@@ -2,18 +2,18 @@
  * Owns: looking up many visitors from a source that may be endless: how many at a time and per second, and which failures
  * are waited out. Next: ordered-window.ts, which bounds how far the source is read ahead and keeps the order.
  */
-import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { bulkhead } from 'cockatiel';
-import { DcsError } from '../dcs/protocol/dcs-error';
+import { Semaphore } from '../dcs/flow/semaphore';
+import { DcsError, type DcsFailure } from '../dcs/protocol/dcs-error';
 import type { AamError } from '../errors';
 import type { Visitor, VisitorId } from '../identity/visitor';
 import { checkedVisitor } from '../identity/visitor';
 import { assert, count, group, optional } from '../option-checks';
-import type { Instance, VisitorSegments } from '../segments/visitor-segments';
+import type { ServedAnswer } from '../segments/served-answer';
+import { type Instance, VisitorSegments } from '../segments/visitor-segments';
+import { onAbort } from './abort-signal';
+import type { NoAnswer } from './answer-loader';
 import type { AnswerResolver } from './answer-resolver';
-import { lookupVisitor } from './lookup-visitor';
-import { OrderedWindow, type StartedWork } from './ordered-window';
+import { OrderedWindow } from './ordered-window';
 
 /** Options of `lookupMany()`. */
 export interface LookupManyOptions {
@@ -52,29 +52,27 @@ export async function* lookupMany<V extends VisitorId, Name extends string>(
   onResult?: (result: LookupResult<V, Name>) => void,
 ): AsyncGenerator<LookupResult<V, Name>, void, undefined> {
   const { concurrency, ratePerSecond, signal } = checked(options);
-  const ended = new AbortController();
-  setMaxListeners(0, ended.signal);
-  const pool = new LookupPool<Name>(resolver, instance, concurrency, ratePerSecond, ended.signal);
-  const window = new OrderedWindow(
+  const pool = new LookupPool<Name>(resolver, instance, concurrency, ratePerSecond);
+  const window = new OrderedWindow<V, LookupResult<V, Name>>(
     visitors,
     concurrency * WINDOW_PER_CALL,
-    (visitor, report) => pool.start(visitor, report),
+    (visitor, done) => pool.start(visitor, (answer) => done({ visitor, ...answer })),
     onResult,
   );
-  const onAbort = () => window.fail(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const forgetSignal = signal && onAbort(signal, (reason) => window.fail(reason));
   try {
     signal?.throwIfAborted();
     for (;;) {
       const next = await window.next();
       if (next === undefined) return;
+      // Without this a source without an end would bring an error for ever.
+      if (next.error?.code === 'ERR_AAM_CLOSED') throw next.error;
       yield next;
     }
   } finally {
-    signal?.removeEventListener('abort', onAbort);
-    const closing = window.close();
-    ended.abort(new DcsError('closed', 'lookupMany() was ended.'));
-    await closing;
+    forgetSignal?.();
+    pool.end();
+    await window.close();
   }
 }
 
@@ -99,98 +97,119 @@ type Answer<Name extends string> =
 class LookupPool<Name extends string> {
   readonly #resolver: AnswerResolver;
   readonly #instance: Instance;
-  readonly #ended: AbortSignal;
-  readonly #bulkhead;
+  readonly #semaphore: Semaphore;
   readonly #msPerCall: number;
   /** By lookup: a visitor who occurs twice in the window is looked up once. */
-  readonly #answers = new Map<string, Promise<Answer<Name>>>();
+  readonly #lookups = new Map<string, SharedLookup<Name>>();
   /** By region: when its circuit breaker was first found open. */
   readonly #outageSinceMs = new Map<number | undefined, number>();
+  readonly #timers = new Set<NodeJS.Timeout>();
   #nextCallAtMs = Number.NEGATIVE_INFINITY;
+  #isEnded = false;
 
-  constructor(
-    resolver: AnswerResolver,
-    instance: Instance,
-    concurrency: number,
-    ratePerSecond: number | undefined,
-    ended: AbortSignal,
-  ) {
+  constructor(resolver: AnswerResolver, instance: Instance, concurrency: number, ratePerSecond: number | undefined) {
     this.#resolver = resolver;
     this.#instance = instance;
-    this.#ended = ended;
-    this.#bulkhead = bulkhead(concurrency, Number.POSITIVE_INFINITY);
+    this.#semaphore = new Semaphore(concurrency);
     this.#msPerCall = ratePerSecond === undefined ? 0 : 1_000 / ratePerSecond;
   }
 
   /**
-   * Starts the lookup of a visitor; its result never rejects. `report` is called before another visitor is looked up in
-   * this one's place, so that a caller who records results has recorded this one by then.
+   * Looks up a visitor. `done` is called before another visitor is looked up in this one's place, so that a caller who
+   * records results has recorded this one by then.
+   * @returns to be called when the result is not needed for later occurrences of the same visitor any more
    */
-  start<V extends VisitorId>(
-    visitorId: V,
-    report: (result: LookupResult<V, Name>) => void,
-  ): StartedWork<LookupResult<V, Name>> {
-    const resultOf = (answer: Answer<Name>): LookupResult<V, Name> => ({ visitor: visitorId, ...answer });
+  start(visitorId: VisitorId, done: (answer: Answer<Name>) => void): () => void {
     let visitor: Visitor;
     try {
       visitor = checkedVisitor(visitorId);
     } catch (error) {
-      const result = resultOf({ segments: undefined, error: error as AamError });
-      report(result);
-      return { result: Promise.resolve(result), release: () => {} };
+      done({ segments: undefined, error: error as AamError });
+      return () => {};
     }
     const key = this.#resolver.lookupKeyOf(visitor);
-    const pending = this.#answers.get(key);
-    if (pending !== undefined) {
-      const result = pending.then((answer) => {
-        report(resultOf(answer));
-        return resultOf(answer);
-      });
-      return { result, release: () => {} };
+    const present = this.#lookups.get(key);
+    if (present !== undefined) {
+      if (present.answer === undefined) present.waiting.push(done);
+      else done(present.answer);
+      return () => {};
     }
-    const lookup = this.#bulkhead.execute(async () => {
-      const answer = await this.#lookUp(visitor);
-      report(resultOf(answer));
-      return answer;
-    }, this.#ended);
-    // Rejected when lookupMany() was ended while it was queued.
-    const answer = lookup.catch((error: AamError): Answer<Name> => ({ segments: undefined, error }));
-    this.#answers.set(key, answer);
-    return { result: answer.then(resultOf), release: () => this.#answers.delete(key) };
+    const lookup: SharedLookup<Name> = { waiting: [done], answer: undefined };
+    this.#lookups.set(key, lookup);
+    this.#semaphore.acquire(() => this.#atRate(() => this.#lookUp(visitor, lookup)));
+    return () => this.#lookups.delete(key);
   }
 
-  async #lookUp(visitor: Visitor): Promise<Answer<Name>> {
-    for (;;) {
-      if (this.#msPerCall > 0) await this.#awaitRate();
-      try {
-        this.#ended.throwIfAborted();
-        const segments = await lookupVisitor<Name>(this.#resolver, this.#instance, visitor as VisitorId, {});
-        this.#outageSinceMs.delete(visitor.region);
-        return { segments, error: undefined };
-      } catch (error) {
-        if (!this.#isTemporary(error, visitor)) return { segments: undefined, error: error as AamError };
-        await this.#sleep(Math.min(Math.ceil(this.#resolver.retryInMs(visitor)), MAX_SLEEP_MS));
-      }
+  /** Nothing more is looked up. */
+  end(): void {
+    this.#isEnded = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #lookUp(visitor: Visitor, lookup: SharedLookup<Name>): void {
+    if (this.#isEnded) return;
+    const nowMs = this.#resolver.nowMs();
+    const answer = this.#resolver.begin(visitor, undefined, true, nowMs);
+    if (!('flight' in answer)) {
+      this.#finish(visitor, lookup, answer);
+      return;
+    }
+    const { flight, fallback } = answer;
+    flight.promise.then(
+      (arrived) => this.#finish(visitor, lookup, this.#resolver.arrived(arrived)),
+      (why: NoAnswer) => {
+        this.#finish(visitor, lookup, this.#resolver.failed(why, fallback, this.#resolver.nowMs()));
+      },
+    );
+  }
+
+  #finish(visitor: Visitor, lookup: SharedLookup<Name>, served: ServedAnswer): void {
+    const { failure } = served;
+    if (served.status !== 'unknown' || failure === undefined) {
+      this.#outageSinceMs.delete(visitor.region);
+      this.#report(lookup, { segments: new VisitorSegments<Name>(this.#instance, visitor, served), error: undefined });
+    } else if (this.#isTemporary(failure, visitor)) {
+      const waitMs = Math.min(Math.ceil(this.#resolver.retryInMs(visitor)), MAX_SLEEP_MS);
+      this.#after(waitMs, () => this.#atRate(() => this.#lookUp(visitor, lookup)));
+    } else {
+      this.#report(lookup, { segments: undefined, error: DcsError.from(failure) });
     }
   }
 
-  /** Resolves when the rate allows the next call. */
-  async #awaitRate(): Promise<void> {
+  #report(lookup: SharedLookup<Name>, answer: Answer<Name>): void {
+    lookup.answer = answer;
+    for (const done of lookup.waiting) done(answer);
+    this.#semaphore.release();
+  }
+
+  /** Calls back when the rate allows the next call. */
+  #atRate(callback: () => void): void {
+    if (this.#msPerCall === 0) {
+      callback();
+      return;
+    }
     const nowMs = this.#resolver.nowMs();
     const atMs = Math.max(this.#nextCallAtMs, nowMs - CATCH_UP_MS);
     this.#nextCallAtMs = atMs + this.#msPerCall;
-    if (atMs > nowMs) await this.#sleep(atMs - nowMs);
+    this.#after(atMs - nowMs, callback);
   }
 
-  /** Sleeps, at the longest until lookupMany() is ended. */
-  async #sleep(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#ended }).catch(() => {});
+  #after(ms: number, callback: () => void): void {
+    if (this.#isEnded) return;
+    if (ms <= 0) {
+      callback();
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      callback();
+    }, ms);
+    this.#timers.add(timer);
   }
 
   /** Whether to wait and retry: the call was not made, or the DCS turned it away unread. */
-  #isTemporary(error: unknown, { region }: Visitor): boolean {
-    if (!(error instanceof DcsError)) return false;
-    switch (error.reason) {
+  #isTemporary({ reason }: DcsFailure, { region }: Visitor): boolean {
+    switch (reason) {
       case 'rate-limited':
       case 'overloaded':
         return true;
@@ -204,4 +223,10 @@ class LookupPool<Name extends string> {
         return false;
     }
   }
+}
+
+/** The lookup of one visitor, for each occurrence of the visitor in the window. */
+interface SharedLookup<Name extends string> {
+  readonly waiting: ((answer: Answer<Name>) => void)[];
+  answer: Answer<Name> | undefined;
 }

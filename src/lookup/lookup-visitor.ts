@@ -1,9 +1,12 @@
+import { DcsError } from '../dcs/protocol/dcs-error';
 import { AamError } from '../errors';
 import { checkedVisitor, type VisitorId } from '../identity/visitor';
 import { group, ms } from '../option-checks';
 import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
-import { type AnswerResolver, asDcsError, type PendingAnswer } from './answer-resolver';
+import { onAbort } from './abort-signal';
+import type { NoAnswer } from './answer-loader';
+import type { AnswerResolver, PendingAnswer } from './answer-resolver';
 
 /** Options of `lookup()`. */
 export interface LookupOptions {
@@ -27,7 +30,8 @@ export async function lookupVisitor<Name extends string>(
   const answer = resolver.begin(visitor, undefined, true, resolver.nowMs());
   const served = 'flight' in answer ? await settled(resolver, answer, maxWaitMs, signal) : answer;
   if (served.status === 'unknown') {
-    throw served.failure ?? new AamError('ERR_AAM_DCS_TIMEOUT', `No answer within ${maxWaitMs} ms.`);
+    if (served.failure !== undefined) throw DcsError.from(served.failure);
+    throw new AamError('ERR_AAM_DCS_TIMEOUT', `No answer within ${maxWaitMs} ms.`);
   }
   return new VisitorSegments<Name>(instance, visitor, served);
 }
@@ -42,16 +46,15 @@ function settled(
   return new Promise((resolve, reject) => {
     const onTimeout = () => resolve(resolver.pending(fallback, resolver.nowMs()));
     const timer = maxWaitMs === undefined ? undefined : setTimeout(onTimeout, maxWaitMs);
-    const onAbort = () => reject(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const forgetSignal = signal && onAbort(signal, reject);
     flight.promise
       .then(
         (answer) => resolve(resolver.arrived(answer)),
-        (error: unknown) => resolve(resolver.failed(asDcsError(error), fallback, resolver.nowMs())),
+        (why: NoAnswer) => resolve(resolver.failed(why, fallback, resolver.nowMs())),
       )
       .finally(() => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
+        forgetSignal?.();
       });
   });
 }

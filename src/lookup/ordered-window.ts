@@ -3,14 +3,14 @@
  * held. Generic: visitors are not known here. Next: lookup-many.ts.
  */
 
-/** The work on one item. `result` must not reject; `release` is called once the result has left the window. */
-export interface StartedWork<R> {
-  readonly result: Promise<R>;
-  readonly release: () => void;
-}
+/**
+ * Starts the work on an item. `done` is called with its result, once; the function that is returned is called when the
+ * result has left the window.
+ */
+export type StartWork<V, R> = (item: V, done: (result: R) => void) => () => void;
 
 interface Slot<R> {
-  readonly release: () => void;
+  release: () => void;
   /** `undefined` while the work is in progress. */
   result: R | undefined;
 }
@@ -19,7 +19,7 @@ interface Slot<R> {
 export class OrderedWindow<V, R> {
   readonly #source: AsyncIterator<V> | Iterator<V>;
   readonly #size: number;
-  readonly #start: (item: V, report: (result: R) => void) => StartedWork<R>;
+  readonly #start: StartWork<V, R>;
   #onResult: (result: R) => void;
   readonly #slots: Slot<R>[] = [];
   #isReading = false;
@@ -29,13 +29,12 @@ export class OrderedWindow<V, R> {
   #wake: () => void = () => {};
 
   /**
-   * @param start starts the work on an item; `report` passes its result to `onResult`
    * @param onResult called with each result when it is available, in any order; if it throws, `next()` rejects with that
    */
   constructor(
     source: AsyncIterable<V> | Iterable<V>,
     size: number,
-    start: (item: V, report: (result: R) => void) => StartedWork<R>,
+    start: StartWork<V, R>,
     onResult: (result: R) => void = () => {},
   ) {
     this.#size = size;
@@ -77,9 +76,10 @@ export class OrderedWindow<V, R> {
     this.#isDone = true;
     // Work that is aborted from now on has no result.
     this.#onResult = () => {};
-    // Not awaited while a read is pending: that read, and so return(), may never settle.
     const returned = isExhausted ? undefined : this.#source.return?.();
-    if (!this.#isReading) await returned;
+    // Not awaited while a read is pending: that read, and so return(), may never settle.
+    if (this.#isReading) Promise.resolve(returned).catch(() => {});
+    else await returned;
   }
 
   #read(): void {
@@ -105,20 +105,16 @@ export class OrderedWindow<V, R> {
       );
   }
 
-  #report(result: R): void {
-    try {
-      this.#onResult(result);
-    } catch (reason) {
-      this.fail(reason);
-    }
-  }
-
   #add(item: V): void {
-    const { result, release } = this.#start(item, (reported) => this.#report(reported));
-    const slot: Slot<R> = { release, result: undefined };
+    const slot: Slot<R> = { release: () => {}, result: undefined };
     this.#slots.push(slot);
-    result.then((settled) => {
-      slot.result = settled;
+    slot.release = this.#start(item, (result) => {
+      slot.result = result;
+      try {
+        this.#onResult(result);
+      } catch (reason) {
+        this.fail(reason);
+      }
       if (this.#slots[0] === slot) this.#wake();
     });
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { encodedSignals, type Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import { isPrefetch } from '../request/prefetch';
+import { notAsked } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { AnswerResolver } from './answer-resolver';
 
@@ -24,7 +25,10 @@ export async function sendEventOf<Name extends string>(
   const { status } = segments;
   // Nothing is sent without a visitor, without consent, or for a prefetch, which is not the visitor's doing.
   if (status === 'anonymous' || status === 'excluded' || isPrefetch(req.headers)) return segments;
-  const visitor = VisitorSegments.visitorOf(segments);
-  const served = await resolver.sendEvent(visitor, VisitorSegments.tcStringOf(segments), encoded);
+  const { visitor, tcString, requestedAt } = VisitorSegments.questionOf(segments);
+  if (resolver.hasWithdrawnSince(requestedAt, visitor)) {
+    return VisitorSegments.renewed(segments, notAsked('excluded', 'no-consent'));
+  }
+  const served = await resolver.sendEvent(visitor, tcString, encoded);
   return VisitorSegments.renewed(segments, served);
 }

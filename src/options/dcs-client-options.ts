@@ -1,7 +1,7 @@
 /**
  * Owns: what has to be known to ask a DCS at all, for the middleware and for the client on its own. Next: aam-segments-options.ts.
  */
-import type { DcsDispatcher } from '../dcs/http-exchange';
+import type { DcsDispatcher } from '../dcs/connections';
 import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
 import type { SegmentIds } from '../dcs/protocol/request';
 import { AamError } from '../errors';
@@ -42,7 +42,7 @@ export interface DcsOptions {
   /** Events that wait to be sent; of more, the oldest are dropped. @default 1000 */
   readonly maxQueuedEvents?: number | undefined;
   /** When an origin that fails is left alone. */
-  readonly breaker?: BreakerOptions | undefined;
+  readonly breaker?: BreakerOptions | false | undefined;
   /**
    * Asks the default origin about the visitors of a region that is left alone: any DCS answers for any visitor, only more
    * slowly. @default true
@@ -50,6 +50,12 @@ export interface DcsOptions {
   readonly failover?: boolean | undefined;
   /** After a failed call no further one for the same visitor for so long. @default 1000 */
   readonly failureCooldownMs?: number | undefined;
+  /**
+   * The most calls about one visitor within any minute, lookups and events together: Adobe denylists ids that are sent too
+   * often, for good. Further lookups are `unknown`, reason `rate-limited`, or served from the cache; further events wait.
+   * @default 20
+   */
+  readonly maxCallsPerMinute?: number | undefined;
   /**
    * An undici dispatcher to send calls through: a `ProxyAgent`, or an `Agent` with a CA of your own. It stays yours:
    * `close()` does not close it. @default a pool of sockets per origin
@@ -83,9 +89,10 @@ export interface ResolvedClientOptions {
     readonly connections: number;
     readonly maxQueuedCalls: number;
     readonly maxQueuedEvents: number;
-    readonly breaker: { readonly [Option in keyof BreakerOptions]-?: number };
+    readonly breaker: { readonly [Option in keyof BreakerOptions]-?: number } | false;
     readonly failover: boolean;
     readonly failureCooldownMs: number;
+    readonly maxCallsPerMinute: number;
     readonly dispatcher: DcsDispatcher | undefined;
   };
 }
@@ -118,14 +125,8 @@ export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOp
     breaker: true,
     failover: true,
     failureCooldownMs: true,
+    maxCallsPerMinute: true,
     dispatcher: true,
-  });
-  const { breaker: breakerGroup = {} } = dcs;
-  const breaker = group<BreakerOptions>('options.dcs.breaker', breakerGroup, {
-    minCalls: true,
-    windowMs: true,
-    failurePercent: true,
-    probeAfterMs: true,
   });
   const partnerHost = partnerHostOf(given.partner);
   const orgId = orgIdOf(given.orgId);
@@ -136,22 +137,34 @@ export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOp
     dcs: {
       orgId,
       partnerHost,
-      timeoutMs: ms('options.dcs.timeoutMs', dcs.timeoutMs, 1_000),
+      timeoutMs: integer('options.dcs.timeoutMs', dcs.timeoutMs, 1, 2_147_483_647, 1_000),
       regions: regionsOf(dcs, partnerHost),
       segmentIds: oneOf('options.dcs.segmentIds', dcs.segmentIds, ['sid', 'legacy', false], 'sid'),
       connections: count('options.dcs.connections', dcs.connections, 64),
       maxQueuedCalls: count('options.dcs.maxQueuedCalls', dcs.maxQueuedCalls, 128),
       maxQueuedEvents: count('options.dcs.maxQueuedEvents', dcs.maxQueuedEvents, 1_000),
-      breaker: {
-        minCalls: count('options.dcs.breaker.minCalls', breaker.minCalls, 10),
-        windowMs: count('options.dcs.breaker.windowMs', breaker.windowMs, 10_000),
-        failurePercent: integer('options.dcs.breaker.failurePercent', breaker.failurePercent, 1, 100, 50),
-        probeAfterMs: ms('options.dcs.breaker.probeAfterMs', breaker.probeAfterMs, 5_000),
-      },
+      breaker: breakerLimits(dcs.breaker),
       failover: flag('options.dcs.failover', dcs.failover, true),
       failureCooldownMs: ms('options.dcs.failureCooldownMs', dcs.failureCooldownMs, 1_000),
+      maxCallsPerMinute: count('options.dcs.maxCallsPerMinute', dcs.maxCallsPerMinute, 20),
       dispatcher: optional('options.dcs.dispatcher', dcs.dispatcher, 'an undici dispatcher', isDispatcher),
     },
+  };
+}
+
+function breakerLimits(given: BreakerOptions | false = {}): ResolvedClientOptions['dcs']['breaker'] {
+  if (given === false) return false;
+  const breaker = group<BreakerOptions>('options.dcs.breaker', given, {
+    minCalls: true,
+    windowMs: true,
+    failurePercent: true,
+    probeAfterMs: true,
+  });
+  return {
+    minCalls: count('options.dcs.breaker.minCalls', breaker.minCalls, 10),
+    windowMs: count('options.dcs.breaker.windowMs', breaker.windowMs, 10_000),
+    failurePercent: integer('options.dcs.breaker.failurePercent', breaker.failurePercent, 1, 100, 50),
+    probeAfterMs: ms('options.dcs.breaker.probeAfterMs', breaker.probeAfterMs, 5_000),
   };
 }
 
@@ -240,7 +253,7 @@ function regionsOf({ origins, defaultOrigin }: DcsOptions, partnerHost: string):
 }
 
 function isDispatcher(given: unknown): boolean {
-  return typeof given === 'object' && given !== null && typeof (given as DcsDispatcher).request === 'function';
+  return typeof given === 'object' && given !== null && typeof (given as DcsDispatcher).dispatch === 'function';
 }
 
 function originOf(path: string, given: unknown): URL {

@@ -2,7 +2,7 @@
  * Owns: what is served for one request: a status, its reason, and the answer of the DCS where there is one. Made by
  * lookup/, shown by visitor-segments.ts.
  */
-import type { DcsError, FailureReason } from '../dcs/protocol/dcs-error';
+import type { DcsFailure, FailureReason } from '../dcs/protocol/dcs-error';
 import type { Exclusion } from '../dcs/protocol/error-codes';
 import type { SegmentSet } from './segment-set';
 
@@ -48,7 +48,7 @@ export interface ServedAnswer {
   readonly answer: ShownAnswer | undefined;
   readonly ageMs: number | undefined;
   /** The failure behind `stale` and `unknown`, for callers that want it thrown. */
-  readonly failure: DcsError | undefined;
+  readonly failure: DcsFailure | undefined;
 }
 
 /** Nothing is asked about this visitor or this request. */

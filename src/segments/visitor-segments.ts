@@ -29,6 +29,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   readonly #served: ServedAnswer;
   readonly #replaced: VisitorSegments | undefined;
   readonly #tcString: string | undefined;
+  readonly #requestedAt: number;
   /** The response, until segments are read for it. */
   #unread: ServerResponse | undefined;
 
@@ -40,6 +41,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     res?: ServerResponse,
     replaced?: VisitorSegments,
     tcString?: string,
+    requestedAt = 0,
   ) {
     this.#instance = instance;
     this.#visitor = visitor;
@@ -47,6 +49,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     this.#unread = res;
     this.#replaced = replaced;
     this.#tcString = tcString;
+    this.#requestedAt = requestedAt;
   }
 
   /**
@@ -64,20 +67,22 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return undefined;
   }
 
-  /** The consent string that was sent with the lookup. @internal */
-  static tcStringOf(segments: VisitorSegments): string | undefined {
-    return segments.#tcString;
-  }
-
-  /** The visitor, without making the response private. @internal */
-  static visitorOf(segments: VisitorSegments): Visitor {
-    return segments.#visitor;
+  /** What an event of the same request goes by, without making the response private. @internal */
+  static questionOf(segments: VisitorSegments): {
+    readonly visitor: Visitor;
+    /** The consent string that was sent with the lookup. */
+    readonly tcString: string | undefined;
+    /** When the request came, see `AnswerResolver.moment`. */
+    readonly requestedAt: number;
+  } {
+    return { visitor: segments.#visitor, tcString: segments.#tcString, requestedAt: segments.#requestedAt };
   }
 
   /** Newer segments of the same visitor, for the same response. @internal */
   static renewed<Name extends string>(segments: VisitorSegments<Name>, served: ServedAnswer): VisitorSegments<Name> {
     // No `res` if the old segments have been read: the response is private already.
-    return new VisitorSegments(segments.#instance, segments.#visitor, served, segments.#unread);
+    const { visitor, tcString, requestedAt } = VisitorSegments.questionOf(segments);
+    return new VisitorSegments(segments.#instance, visitor, served, segments.#unread, undefined, tcString, requestedAt);
   }
 
   /**

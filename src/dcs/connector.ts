@@ -39,10 +39,10 @@ export class Connector {
       }
       const port = Number(options.port) || (options.protocol === 'https:' ? 443 : 80);
       const hosts = addresses.map(({ address }) => address);
-      cancelStep = race(hosts, port, this.#nextAddressAfterMs, (socket) => {
-        if (socket instanceof Error) {
+      cancelStep = race(hosts, port, this.#nextAddressAfterMs, (failure, socket) => {
+        if (failure !== null) {
           forgetAddresses(options.hostname);
-          end(socket, null);
+          end(failure, null);
           return;
         }
         preferAddress(options.hostname, socket.remoteAddress ?? '');
@@ -71,7 +71,7 @@ function race(
   hosts: readonly string[],
   port: number,
   staggerMs: number,
-  done: (result: Socket | Error) => void,
+  done: Callback,
 ): () => void {
   const open = new Set<Socket>();
   let started = 0;
@@ -91,7 +91,7 @@ function race(
     const onError = (failure: Error) => {
       open.delete(socket);
       if (started < hosts.length) startNext();
-      else if (open.size === 0) done(failure);
+      else if (open.size === 0) done(failure, null);
     };
     socket.once('error', onError);
     // A destroyed socket may still report one.
@@ -99,7 +99,7 @@ function race(
     socket.once('connect', () => {
       socket.removeListener('error', onError);
       stop(socket);
-      done(socket);
+      done(null, socket);
     });
     if (started < hosts.length) timer = setTimeout(startNext, staggerMs);
   };

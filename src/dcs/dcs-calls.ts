@@ -452,7 +452,7 @@ const CLOSED: DcsFailure = { reason: 'closed', message: 'close() was called.' };
 const UNREADABLE: DcsFailure = { reason: 'bad-reply', message: 'The answer of the DCS could not be used.' };
 const TOO_MANY_LOOKUPS: DcsFailure = {
   reason: 'overloaded',
-  message: 'Call not made: too many different lookups of this visitor are waiting.',
+  message: 'Call not made: too many calls are queued for this visitor.',
 };
 const WITHDRAWN: Readonly<Record<'no-consent' | 'opted-out', DcsFailure>> = {
   'no-consent': { reason: 'no-consent', message: 'The visitor withdrew consent.' },

@@ -184,12 +184,10 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     // Interim answers, such as 103 Early Hints.
     if (statusCode < 200) return;
     const failure = failureOfHead(statusCode, headers);
-    if (failure !== undefined) {
-      this.#settle(failure);
-      return;
-    }
     this.#errorHeader = single(headers['x-error']);
-    if (!this.#outgoing.readsBody) this.#settle({ body: '', errorHeader: this.#errorHeader });
+    if (failure !== undefined) this.#settle(failure);
+    else if (!this.#outgoing.readsBody) this.#settle({ body: '', errorHeader: this.#errorHeader });
+    if (this.#isSettled && Number(headers['content-length'] ?? 0) > MAX_DRAINED_BYTES) this.#close();
   }
 
   onResponseData(_controller: unknown, chunk: Buffer): void {
@@ -197,7 +195,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     if (this.#isSettled) {
       if (this.#bytes > MAX_DRAINED_BYTES) this.#close();
     } else if (this.#bytes > MAX_REPLY_BYTES) {
-      this.fail({ reason: 'bad-reply', message: `The DCS answered more than ${MAX_REPLY_BYTES} bytes.` });
+      this.fail({ reason: 'bad-reply', message: `The DCS answered with more than ${MAX_REPLY_BYTES} bytes.` });
     } else {
       this.#chunks.push(chunk);
     }
@@ -257,11 +255,11 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
 function failureOfHead(statusCode: number, headers: IncomingHttpHeaders): DcsFailure | undefined {
   if (statusCode === 429) {
     const retryAfterMs = retryAfterMsOf(single(headers['retry-after']));
-    return { reason: 'rate-limited', message: 'The DCS is rate limiting (HTTP 429).', retryAfterMs };
+    return { reason: 'rate-limited', message: 'The DCS answered with HTTP 429.', retryAfterMs };
   }
-  if (statusCode !== 200) return { reason: 'http-status', message: `The DCS answered HTTP ${statusCode}.` };
+  if (statusCode !== 200) return { reason: 'http-status', message: `The DCS answered with HTTP ${statusCode}.` };
   if (/^(?:identity)?$/i.test(single(headers['content-encoding']) ?? '')) return undefined;
-  return { reason: 'bad-reply', message: 'The DCS answered with a content encoding that was not asked for.' };
+  return { reason: 'bad-reply', message: 'The DCS answered with a content encoding that was not requested.' };
 }
 
 /** Seconds or a date, as HTTP has it; undefined for what is neither, or is over. */

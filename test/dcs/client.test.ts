@@ -92,11 +92,11 @@ describe('DcsClient.lookup', () => {
     let nowMs = 0;
     await using client = clientOf(server.origin, { failureCooldownMs: 1_000, nowMs: () => nowMs });
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
-    expect(client.unavailableReason('a', { ecid: ECID })).toMatchObject({ reason: 'http-status' });
+    expect(client.unavailable('a', { ecid: ECID })).toMatchObject({ reason: 'http-status' });
     await expect(client.lookup('a', about({ ecid: ECID }))).rejects.toMatchObject({ reason: 'http-status' });
     expect(client.stats().calls).toBe(1);
     nowMs = 1_000;
-    expect(client.unavailableReason('a', { ecid: ECID })).toBeUndefined();
+    expect(client.unavailable('a', { ecid: ECID })).toBeUndefined();
     expect(await client.lookup('a', about({ ecid: ECID }))).toMatchObject({ segments: ['984263'] });
   });
 });

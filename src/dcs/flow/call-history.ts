@@ -127,7 +127,7 @@ export class CallHistory {
 function denylisted(code: number): DcsFailure {
   return {
     reason: 'denylisted',
-    message: `The DCS answered error ${code}: this visitor is denylisted.`,
+    message: `The DCS answered with error ${code}.`,
     dcsCode: code,
   };
 }

@@ -228,9 +228,9 @@ const PAUSED: DcsFailure = {
 };
 const OVERLOADED: DcsFailure = {
   reason: 'overloaded',
-  message: 'Call not made: dcs.maxQueuedCalls lookups are waiting for a connection already.',
+  message: 'Call not made: too many calls are queued for this origin.',
 };
 const WAITED_TOO_LONG: DcsFailure = {
   reason: 'overloaded',
-  message: 'Call not made: no connection was free within dcs.timeoutMs.',
+  message: 'Call not made: no connection was free in time.',
 };

@@ -1,12 +1,15 @@
 import { createReadStream, existsSync } from 'node:fs';
-import { performance } from 'node:perf_hooks';
 import { createDcsClient } from '../../dcs-client';
-import type { LookupResult } from '../../lookup/lookup-many';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from '../account';
-import { type Command, countOf, EXIT, print, printJson, readArgs, UsageError, usage } from '../command';
-import { type BulkOutput, FileOutput, StreamOutput } from './journal';
+import { type Command, countOf, EXIT, print, readArgs, UsageError, usage } from '../command';
+import { CsvRows } from './csv-rows';
+import { FileOutput } from './file-output';
+import { NdjsonRows } from './ndjson-rows';
+import { StreamOutput } from './output';
 import { linesIn, progressOn } from './progress';
-import { type CustomerSource, type Format, type Outcome, outcomeOf, type Row, rowReader } from './rows';
+import type { CustomerSource, Format } from './rows';
+import { Run } from './run';
+import { Tally } from './tally';
 
 const HELP = `Looks up the segments of many visitors: CSV or NDJSON in, the same with segments out, in the same order.
 
@@ -63,7 +66,7 @@ export const bulk: Command = {
     const connections = Math.max(64, concurrency);
     const client = usage(() => createDcsClient({ ...account, dcs: { connections, ...account.dcs } }));
     const input = isFile ? createReadStream(from) : stdin;
-    const reader = rowReader(input, format, source);
+    const reader = format === 'csv' ? new CsvRows(input, source) : new NdjsonRows(input, source);
     const tally = new Tally();
     const stopped = new AbortController();
     const stop = () => stopped.abort(new Error(to === '-' ? 'stopped' : 'stopped; --resume goes on from here'));
@@ -113,120 +116,6 @@ export const bulk: Command = {
     }
   },
 };
-
-/** Rows on their way to the output, in their order: those whose outcome is known from before beside those that are asked about. */
-class Run {
-  readonly #output: BulkOutput;
-  readonly #onRow: (row: Row, outcome: Outcome) => void;
-  /** Known from before, behind rows that are being asked about: as many as a window has. */
-  readonly #known = new Map<number, Row>();
-  /** Of rows that are not written yet. */
-  readonly #outcomes = new Map<number, Outcome>();
-  readonly #rowsBefore: number;
-  #rowsRead = 0;
-
-  constructor(output: BulkOutput, onRow: (row: Row, outcome: Outcome) => void) {
-    this.#output = output;
-    this.#rowsBefore = output.rowsWritten;
-    this.#onRow = onRow;
-  }
-
-  readonly onResult = (result: LookupResult<Row>): void => {
-    const outcome = outcomeOf(result);
-    this.#outcomes.set(result.visitor.index, outcome);
-    this.#output.done(result.visitor, outcome);
-  };
-
-  /** Whether a row has to be asked about. */
-  readonly isUnknown = (row: Row): boolean => {
-    const outcome = this.#output.known(row);
-    this.#rowsRead = row.index + 1;
-    if (row.index < this.#rowsBefore) return false;
-    if (outcome === undefined) return true;
-    this.#outcomes.set(row.index, outcome);
-    this.#known.set(row.index, row);
-    this.#writeKnown();
-    return false;
-  };
-
-  /** A row whose turn it is. */
-  write(row: Row): void {
-    this.#write(row);
-    this.#writeKnown();
-  }
-
-  /** @throws {UsageError} for an input that is shorter than it was */
-  end(): void {
-    this.#writeKnown();
-    const { rowsKnown } = this.#output;
-    if (this.#rowsRead >= rowsKnown) return;
-    throw new UsageError(
-      `the input has ${this.#rowsRead} rows, where it had ${rowsKnown} or more: --force begins anew`,
-    );
-  }
-
-  #writeKnown(): void {
-    for (;;) {
-      const row = this.#known.get(this.#output.rowsWritten);
-      if (row === undefined) return;
-      this.#known.delete(row.index);
-      this.#write(row);
-    }
-  }
-
-  #write(row: Row): void {
-    const outcome = this.#outcomes.get(row.index) as Outcome;
-    this.#outcomes.delete(row.index);
-    this.#output.write(row, outcome);
-    this.#onRow(row, outcome);
-  }
-}
-
-/** What became of the rows of this run. */
-class Tally {
-  readonly #beganAtMs = performance.now();
-  readonly #statuses = new Map<string, number>();
-  readonly #errors = new Map<string, number>();
-  #rows = 0;
-  failed = 0;
-
-  add({ status, reason, error }: Outcome): void {
-    this.#rows++;
-    if (error === '') count(this.#statuses, reason === '' ? status : `${status}: ${reason}`);
-    else {
-      this.failed++;
-      count(this.#errors, error);
-    }
-  }
-
-  print(stream: NodeJS.WritableStream, json: boolean): void {
-    const seconds = Math.round((performance.now() - this.#beganAtMs) / 100) / 10;
-    const [statuses, errors] = [Object.fromEntries(this.#statuses), Object.fromEntries(this.#errors)];
-    if (json) {
-      printJson(stream, { rows: this.#rows, failed: this.failed, seconds, statuses, errors });
-      return;
-    }
-    print(stream, `${this.#rows} rows in ${seconds} s, ${this.failed} failed`);
-    for (const [status, rows] of this.#statuses) print(stream, `  ${rows} ${status}`);
-    for (const [code, rows] of this.#errors) print(stream, `  ${rows} ${code}: ${HINTS[code] ?? 'see the README'}`);
-  }
-}
-
-const AGAIN = 'run these rows again later';
-const HINTS: Readonly<Record<string, string>> = {
-  ERR_AAM_INVALID_OPTION:
-    'the row names no visitor that could be asked about: 38 digits, or a customer id with its source',
-  ERR_AAM_DCS_TIMEOUT: `no answer in time; ${AGAIN}, or with a longer dcs.timeoutMs`,
-  ERR_AAM_DCS_NETWORK: `the DCS could not be reached; ${AGAIN}`,
-  ERR_AAM_DCS_STATUS: `the DCS answered with an HTTP error; ${AGAIN}`,
-  ERR_AAM_DCS_REPLY: 'the DCS answered what is no answer; is there a proxy between?',
-  ERR_AAM_DCS_REJECTED: "the DCS had nothing to say, or a configuration error: 'aam-segments doctor'",
-  ERR_AAM_DCS_CIRCUIT_OPEN: `too many calls failed for too long; ${AGAIN}`,
-};
-
-function count(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
-}
 
 function formatOf(given: string | undefined, path: string): Format {
   const format = given ?? (/\.(?:ndjson|jsonl)$/i.test(path) ? 'ndjson' : 'csv');

@@ -1,3 +1,7 @@
+/**
+ * Owns: the arguments of `bulk` and the wiring of its parts: a format reads rows, lookupMany() looks them up, a run puts them
+ * in order, an output writes them. Next: rows.ts, then run.ts.
+ */
 import { createReadStream, existsSync } from 'node:fs';
 import { createDcsClient } from '../../dcs-client';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from '../account';
@@ -11,33 +15,33 @@ import type { CustomerSource, Format } from './rows';
 import { Run } from './run';
 import { Tally } from './tally';
 
-const HELP = `Looks up the segments of many visitors: CSV or NDJSON in, the same with segments out, in the same order.
+const HELP = `Looks up the segments of many visitors. Reads CSV or NDJSON and writes the same rows in the same order, with segments.
 
 Usage: aam-segments bulk [--in customers.csv] [--out segments.csv] [options]
 
-  --in, --out <file>      left out, or '-': standard input and output
-  --format <csv|ndjson>   by default as the name of the input ends, else csv
-  --source <source>       where customer ids belong: a data source id, or else an integration code
-  --concurrency <n>       calls at a time (16)
-  --rate <n>              calls per second, at most
-  --resume                go on where an interrupted run has stopped; where there is none, begin
-  --force                 begin anew, whatever is in the output file
-  --json                  the summary as JSON
+  --in, --out <file>      by default, or with '-', standard input and output
+  --format <csv|ndjson>   by default from the input's file name, else csv
+  --source <source>       the data source of customer ids: its id or its integration code
+  --concurrency <n>       calls in flight at a time (default 16)
+  --rate <n>              maximum calls per second
+  --resume                continue an interrupted run; start one if there is none
+  --force                 start over, overwriting the output file
+  --json                  print the summary as JSON
 
-Columns (or keys of a line's object) that say who it is: ecid, uuid, customer_id, and beside it data_source_id or
-integration_code, auth_state; region. NDJSON may have customerIds as in createDcsClient(). All others are passed through.
-Added are aam_status, aam_reason, aam_segment_ids, aam_segment_names (lists with ';'), aam_error; in NDJSON an object 'aam'.
+Columns (NDJSON: keys) that name the visitor: ecid, uuid, or customer_id with data_source_id or integration_code and
+auth_state; also region. NDJSON may have customerIds as in createDcsClient(). Other columns are passed through.
+Added columns: aam_status, aam_reason, aam_segment_ids, aam_segment_names (joined by ';') and aam_error; in NDJSON a key 'aam'.
 
-A run that was killed goes on with --resume: every row comes out once, and only calls that were on their way are made
-again. What it needs for that is in <out>.journal until it is complete.
+A run that was killed can be resumed with --resume: every row is written once, and only calls that were in flight are
+repeated. The state for that is kept in <out>.journal until the run is complete.
 
 ${ACCOUNT_HELP}
 
-Each call is an event to Audience Manager. You have made sure that the visitors agree to it. Exit code 1: some rows failed,
-or it was stopped.`;
+Each lookup is an event in Audience Manager. Make sure that the visitors have consented. Exit code 1: some rows failed, or
+the run was stopped.`;
 
 export const bulk: Command = {
-  summary: 'the segments of many visitors, from CSV or NDJSON',
+  summary: 'look up the segments of many visitors, from CSV or NDJSON',
   help: HELP,
   async run(args, { stdin, stdout, stderr }) {
     const { values } = readArgs(args, {
@@ -58,18 +62,17 @@ export const bulk: Command = {
     const concurrency = countOf('concurrency', values.concurrency) ?? 16;
     const ratePerSecond = countOf('rate', values.rate);
     const isFile = from !== '-';
-    if (isFile && !existsSync(from)) throw new UsageError(`--in ${from}: there is no such file`);
-    if (to === '-' && resume)
-      throw new UsageError('--resume needs --out: there is nothing to go on with on standard output');
+    if (isFile && !existsSync(from)) throw new UsageError(`--in ${from}: no such file`);
+    if (to === '-' && resume) throw new UsageError('--resume needs --out: standard output cannot be resumed');
 
     const account = accountOptions(values);
     const connections = Math.max(64, concurrency);
     const client = usage(() => createDcsClient({ ...account, dcs: { connections, ...account.dcs } }));
     const input = isFile ? createReadStream(from) : stdin;
-    const reader = format === 'csv' ? new CsvRows(input, source) : new NdjsonRows(input, source);
+    const rowFormat = format === 'csv' ? new CsvRows(input, source) : new NdjsonRows(input, source);
     const tally = new Tally();
     const stopped = new AbortController();
-    const stop = () => stopped.abort(new Error(to === '-' ? 'stopped' : 'stopped; --resume goes on from here'));
+    const stop = () => stopped.abort(new Error(to === '-' ? 'stopped' : 'stopped; use --resume to continue'));
     try {
       const settings = JSON.stringify([
         account.orgId,
@@ -80,9 +83,11 @@ export const bulk: Command = {
         source,
       ]);
       const output =
-        to === '-' ? new StreamOutput(stdout, reader) : FileOutput.open({ path: to, resume, force, settings }, reader);
+        to === '-'
+          ? new StreamOutput(stdout, rowFormat)
+          : FileOutput.open({ path: to, resume, force, settings }, rowFormat);
       if (output === 'complete') {
-        print(stderr, `${to} is complete; --force begins anew`);
+        print(stderr, `${to} is complete. Use --force to start over.`);
         return EXIT.ok;
       }
       const total = isFile ? await linesIn(from, format === 'csv' ? 1 : 0) : undefined;
@@ -94,9 +99,9 @@ export const bulk: Command = {
           tally.add(outcome);
           progress.show(row.index + 1, tally.failed);
         });
-        const onResult = run.onResult;
+        const { onResult, needsLookup } = run;
         const options = { concurrency, ratePerSecond, onResult, signal: stopped.signal };
-        for await (const result of client.lookupMany(reader.rows(run.isUnknown), options)) {
+        for await (const result of client.lookupMany(rowFormat.read(needsLookup), options)) {
           run.write(result.visitor);
           if (output.isFull) await output.drained();
         }
@@ -110,7 +115,7 @@ export const bulk: Command = {
       return tally.failed === 0 ? EXIT.ok : EXIT.failed;
     } finally {
       for (const name of ['SIGINT', 'SIGTERM'] as const) process.removeListener(name, stop);
-      // Standard input may stay open for as long as it likes.
+      // An open standard input would keep the process alive.
       input.destroy();
       await client.close();
     }

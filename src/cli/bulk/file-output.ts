@@ -1,198 +1,143 @@
 /**
- * Owns: that a `bulk` which is killed at any moment can go on. Results come in another order than rows are written. So
- * each is written to a journal first; the output file can be cut back to a point that the journal names, and written anew
- * from there without asking again. (What a process has written outlives it. The power failing is another matter.)
+ * Owns: an output file that a run can be resumed from, killed at whatever moment. Outcomes arrive in another order than
+ * rows are written, so each goes into the journal first. To resume, the output is cut back to the journal's checkpoint and
+ * written again from there without new calls. (This survives the process, not a power failure.) Next: journal.ts.
  */
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync } from 'node:fs';
 import { UsageError } from '../command';
+import { type Checkpoint, type Entry, Journal, writeAt } from './journal';
 import type { BulkOutput } from './output';
-import { digestOf, type Outcome, type Row, type RowReader } from './rows';
+import { digestOf, type Outcome, type Row, type RowFormat } from './rows';
 
-/** The first line of a journal: up to where the output file is as it should be. */
-interface Checkpoint {
-  readonly settings: string;
-  readonly rows: number;
-  readonly bytes: number;
-  /** Of the last of these rows. */
-  readonly digest: string | undefined;
-}
-type Entry = readonly [index: number, digest: string, outcome: Outcome];
-
-const LONGEST_JOURNAL = 4_000_000;
-const ROWS_AT_ONCE = 100;
+const ROWS_PER_WRITE = 100;
 
 export interface FileOutputOptions {
   readonly path: string;
   readonly resume: boolean;
   readonly force: boolean;
-  /** What must be the same for a run to go on. */
+  /** What must be unchanged for a run to be resumed. */
   readonly settings: string;
 }
 
 export class FileOutput implements BulkOutput {
-  readonly #reader: RowReader;
+  readonly #format: RowFormat;
   readonly #settings: string;
-  readonly #journalPath: string;
   readonly #file: number;
-  #journal: number;
-  #journalLength = 0;
-  #bytes: number;
+  readonly #journal: Journal;
   #rows: number;
+  #bytes: number;
   #lastDigest: string | undefined;
   readonly rowsKnown: number;
+  /** Outcomes from the interrupted run, until their rows are read again. */
   readonly #known = new Map<number, Entry>();
-  /** Results that are in the journal and not in the output. */
-  readonly #ahead = new Map<number, string>();
-  #newRows: (readonly [Row, Outcome])[] = [];
+  /** Entries of the journal that are not in the output yet. */
+  readonly #pending = new Map<number, string>();
+  #unwritten: (readonly [Row, Outcome])[] = [];
 
-  /** @throws {UsageError} where there is something that must not be overwritten, or nothing to go on with */
-  static open({ path, resume, force, settings }: FileOutputOptions, reader: RowReader): FileOutput | 'complete' {
+  /**
+   * @returns `'complete'` where an earlier run left nothing to resume
+   * @throws {UsageError} where a file would be overwritten, or the run to resume had other settings
+   */
+  static open({ path, resume, force, settings }: FileOutputOptions, format: RowFormat): FileOutput | 'complete' {
     const journalPath = `${path}.journal`;
     const hasJournal = existsSync(journalPath);
     if (!force) {
       if (hasJournal && !resume) {
         throw new UsageError(
-          `${path} is the beginning of a run that has not ended: --resume goes on, --force begins anew`,
+          `${path} belongs to an interrupted run. Use --resume to continue it, or --force to start over.`,
         );
       }
       if (!hasJournal && existsSync(path)) {
         if (resume) return 'complete';
-        throw new UsageError(`${path} exists: --force overwrites it`);
+        throw new UsageError(`${path} exists. Use --force to overwrite it.`);
       }
     }
     const isResumed = hasJournal && resume && !force;
     const [checkpoint, entries] = isResumed
-      ? readJournal(journalPath)
+      ? Journal.read(journalPath)
       : [{ settings, rows: 0, bytes: 0, digest: undefined }, []];
     if (checkpoint.settings !== settings) {
-      throw new UsageError(`${path} was begun with other settings: --resume wants the same, --force begins anew`);
+      throw new UsageError(
+        `${path} was started with other settings. Use the same ones to resume it, or --force to start over.`,
+      );
     }
-    return new FileOutput(path, reader, checkpoint, entries);
+    return new FileOutput(path, format, checkpoint, entries);
   }
 
-  private constructor(path: string, reader: RowReader, checkpoint: Checkpoint, entries: readonly Entry[]) {
-    this.#reader = reader;
+  private constructor(path: string, format: RowFormat, checkpoint: Checkpoint, entries: readonly Entry[]) {
+    this.#format = format;
     this.#settings = checkpoint.settings;
-    this.#journalPath = `${path}.journal`;
     this.#rows = checkpoint.rows;
     this.#bytes = checkpoint.bytes;
     this.#lastDigest = checkpoint.digest;
     for (const entry of entries) {
       if (entry[0] < this.#rows) continue;
       this.#known.set(entry[0], entry);
-      this.#ahead.set(entry[0], JSON.stringify(entry));
+      this.#pending.set(entry[0], JSON.stringify(entry));
     }
     this.rowsKnown = [...this.#known.keys()].reduce((rows, index) => Math.max(rows, index + 1), this.#rows);
-    // The journal first: an output without one is a complete one.
-    this.#journal = this.#newJournal();
+    // The journal before the output: an output without a journal counts as complete.
+    this.#journal = new Journal(`${path}.journal`, this.#checkpoint(), this.#pending.values());
     this.#file = openSync(path, existsSync(path) ? 'r+' : 'w');
     ftruncateSync(this.#file, this.#bytes);
   }
 
   get rowsWritten(): number {
-    return this.#rows + this.#newRows.length;
+    return this.#rows + this.#unwritten.length;
   }
 
   known(row: Row): Outcome | undefined {
-    if (row.index === this.#rows - 1 && this.#lastDigest !== digestOf(row)) throw otherInput(row);
+    if (row.index === this.#rows - 1 && this.#lastDigest !== digestOf(row)) throw inputChanged(row);
     const entry = this.#known.get(row.index);
     if (entry === undefined) return undefined;
-    if (entry[1] !== digestOf(row)) throw otherInput(row);
+    if (entry[1] !== digestOf(row)) throw inputChanged(row);
     this.#known.delete(row.index);
     return entry[2];
   }
 
-  done(row: Row, outcome: Outcome): void {
-    const line = JSON.stringify([row.index, digestOf(row), outcome] satisfies Entry);
-    this.#ahead.set(row.index, line);
-    this.#journalLength += append(this.#journal, `${line}\n`, this.#journalLength);
+  record(row: Row, outcome: Outcome): void {
+    const entry = JSON.stringify([row.index, digestOf(row), outcome] satisfies Entry);
+    this.#pending.set(row.index, entry);
+    this.#journal.append(entry);
   }
 
   write(row: Row, outcome: Outcome): void {
-    this.#newRows.push([row, outcome]);
-    if (this.#newRows.length >= ROWS_AT_ONCE) this.#flush(false);
+    this.#unwritten.push([row, outcome]);
+    if (this.#unwritten.length >= ROWS_PER_WRITE) this.#flush(false);
   }
 
   readonly isFull = false;
 
   async drained(): Promise<void> {
-    // What is not written yet is in the journal, a hundred rows at most.
+    // Writes are synchronous.
   }
 
   async close(isComplete: boolean): Promise<void> {
     this.#flush(isComplete);
     closeSync(this.#file);
-    closeSync(this.#journal);
-    if (isComplete) rmSync(this.#journalPath);
+    this.#journal.close(isComplete);
   }
 
-  /** Rows can be written later: they are in the journal. */
+  /** Rows may be flushed late: until then they are in the journal. */
   #flush(isLast: boolean): void {
-    const rows = this.#newRows;
+    const rows = this.#unwritten;
     const isFirst = this.#bytes === 0;
     if (rows.length > 0 || (isLast && isFirst)) {
-      this.#bytes += append(this.#file, this.#reader.write(rows, isFirst), this.#bytes);
-      for (const [{ index }] of rows) this.#ahead.delete(index);
+      this.#bytes += writeAt(this.#file, this.#format.stringify(rows, isFirst), this.#bytes);
+      for (const [{ index }] of rows) this.#pending.delete(index);
       const last = rows.at(-1);
       if (last !== undefined) this.#lastDigest = digestOf(last[0]);
       this.#rows += rows.length;
-      this.#newRows = [];
+      this.#unwritten = [];
     }
-    if (this.#journalLength > LONGEST_JOURNAL) {
-      closeSync(this.#journal);
-      this.#journal = this.#newJournal();
-    }
+    if (this.#journal.isLong) this.#journal.replace(this.#checkpoint(), this.#pending.values());
   }
 
-  /** A journal that says where the output stands, with what has come before its turn, in the place of the present one. */
-  #newJournal(): number {
-    const checkpoint: Checkpoint = {
-      settings: this.#settings,
-      rows: this.#rows,
-      bytes: this.#bytes,
-      digest: this.#lastDigest,
-    };
-    const text = `${[JSON.stringify(checkpoint), ...this.#ahead.values()].join('\n')}\n`;
-    const next = `${this.#journalPath}.next`;
-    writeFileSync(next, text);
-    renameSync(next, this.#journalPath);
-    this.#journalLength = Buffer.byteLength(text);
-    return openSync(this.#journalPath, 'r+');
+  #checkpoint(): Checkpoint {
+    return { settings: this.#settings, rows: this.#rows, bytes: this.#bytes, digest: this.#lastDigest };
   }
 }
 
-function readJournal(path: string): [Checkpoint, Entry[]] {
-  const text = readFileSync(path, 'utf8');
-  // A last line without an end was being written when the process was killed.
-  const lines = text
-    .slice(0, text.lastIndexOf('\n') + 1)
-    .split('\n')
-    .slice(0, -1);
-  try {
-    const [checkpoint, ...entries] = lines.map((line) => JSON.parse(line));
-    return [checkpoint, entries];
-  } catch {
-    throw new UsageError(`${path} is not a journal of bulk: --force begins anew`);
-  }
-}
-
-function otherInput({ index }: Row): UsageError {
-  return new UsageError(`row ${index + 1} of the input is not the one that this run began with: --force begins anew`);
-}
-
-function append(file: number, text: string, at: number): number {
-  const bytes = Buffer.from(text);
-  let written = 0;
-  while (written < bytes.length) written += writeSync(file, bytes, written, bytes.length - written, at + written);
-  return bytes.length;
+function inputChanged({ index }: Row): UsageError {
+  return new UsageError(`row ${index + 1} of the input has changed since this run began. Use --force to start over.`);
 }

@@ -1,9 +1,10 @@
+/** Owns: `bulk` rows as NDJSON. Lines that are no objects are passed through with an error. */
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { isRecord } from '../../option-checks';
-import { type CustomerSource, type Outcome, type Row, type RowReader, visitorIn } from './rows';
+import { type CustomerSource, type Outcome, type Row, type RowFormat, visitorIn } from './rows';
 
-export class NdjsonRows implements RowReader {
+export class NdjsonRows implements RowFormat {
   readonly #input: Readable;
   readonly #source: CustomerSource;
 
@@ -12,7 +13,7 @@ export class NdjsonRows implements RowReader {
     this.#source = source;
   }
 
-  async *rows(isWanted: (row: Row) => boolean): AsyncGenerator<Row> {
+  async *read(isWanted: (row: Row) => boolean): AsyncGenerator<Row> {
     let index = 0;
     for await (const line of createInterface({ input: this.#input, crlfDelay: Number.POSITIVE_INFINITY })) {
       if (line.trim() === '') continue;
@@ -26,7 +27,7 @@ export class NdjsonRows implements RowReader {
     }
   }
 
-  write(rows: readonly (readonly [Row, Outcome])[]): string {
+  stringify(rows: readonly (readonly [Row, Outcome])[]): string {
     return rows
       .map(([{ content }, { status, reason, ids, names, error }]) => {
         const aam = { status, reason, segmentIds: ids === '' ? [] : ids.split(';'), segmentNames: names, error };

@@ -1,46 +1,47 @@
-import type { Outcome, Row, RowReader } from './rows';
+/** Owns: what an output of `bulk` does, and standard output. Next: file-output.ts, which can be resumed. */
+import type { Outcome, Row, RowFormat } from './rows';
 
-/** Where results go, in whatever order they come, and rows, in theirs. */
+/** Takes outcomes in the order in which they arrive, and rows in the order of the input. */
 export interface BulkOutput {
-  /** Rows that are written already. */
+  /** Rows written so far, by an interrupted run too. */
   readonly rowsWritten: number;
-  /** Up to where something is known from before: so many rows the input must have. */
+  /** Rows that the input of a resumed run must have at least. */
   readonly rowsKnown: number;
-  /** What is known of a row from before. */
+  /** The outcome of a row in an interrupted run. */
   known(row: Row): Outcome | undefined;
-  done(row: Row, outcome: Outcome): void;
+  /** Keeps an outcome until it is the row's turn to be written. */
+  record(row: Row, outcome: Outcome): void;
   write(row: Row, outcome: Outcome): void;
-  /** Whether it takes no more for the moment. */
+  /** Whether to wait for {@link drained} before writing more. */
   readonly isFull: boolean;
-  /** When it is ready for more. */
   drained(): Promise<void>;
   /** @param isComplete whether all rows have been written */
   close(isComplete: boolean): Promise<void>;
 }
 
-/** Standard output: in order, and nothing to go on with. */
+/** Standard output, which cannot be resumed. */
 export class StreamOutput implements BulkOutput {
   readonly #stream: NodeJS.WritableStream;
-  readonly #reader: RowReader;
+  readonly #format: RowFormat;
   readonly rowsKnown = 0;
   rowsWritten = 0;
   isFull = false;
 
-  constructor(stream: NodeJS.WritableStream, reader: RowReader) {
+  constructor(stream: NodeJS.WritableStream, format: RowFormat) {
     this.#stream = stream;
-    this.#reader = reader;
+    this.#format = format;
   }
 
   known(): undefined {
     return undefined;
   }
 
-  done(): void {
-    // It is written when it is its turn.
+  record(): void {
+    // Run keeps it; nothing has to outlive the process.
   }
 
   write(row: Row, outcome: Outcome): void {
-    this.isFull = !this.#stream.write(this.#reader.write([[row, outcome]], this.rowsWritten === 0));
+    this.isFull = !this.#stream.write(this.#format.stringify([[row, outcome]], this.rowsWritten === 0));
     this.rowsWritten++;
   }
 
@@ -50,6 +51,6 @@ export class StreamOutput implements BulkOutput {
   }
 
   async close(isComplete: boolean): Promise<void> {
-    if (isComplete && this.rowsWritten === 0) this.#stream.write(this.#reader.write([], true));
+    if (isComplete && this.rowsWritten === 0) this.#stream.write(this.#format.stringify([], true));
   }
 }

@@ -1,29 +1,32 @@
-/** Owns: the rows of `bulk`, as CSV and as NDJSON: which visitor a row names, and how it is written with its outcome. */
+/**
+ * Owns: what a row of `bulk` is, in either format: the visitor that it names, and the outcome that it gets. Next:
+ * csv-rows.ts and ndjson-rows.ts.
+ */
 import { hash } from 'node:crypto';
 import type { VisitorId } from '../../identity/visitor';
 import type { LookupResult } from '../../lookup/lookup-many';
 
 export type Format = 'csv' | 'ndjson';
 
-/** Where customer ids belong whose row does not say. */
+/** The data source of customer ids in rows that name none. */
 export type CustomerSource = { readonly dataSourceId: number } | { readonly integrationCode: string } | undefined;
 
-/** A row, and the visitor whom it names; whether it names any is found out by asking. */
+/** A row with its visitor, not validated: lookupMany() does that. */
 export type Row = VisitorId & {
   /** From 0. */
   readonly index: number;
-  /** The fields of a CSV row, the object of an NDJSON line, or the line itself where it is none. */
+  /** The fields of a CSV row; the object of an NDJSON line, or the line itself if it is not an object. */
   readonly content: readonly string[] | Readonly<Record<string, unknown>> | string;
 };
 
-/** What is written of a result. */
+/** The result of a lookup as it is written. */
 export interface Outcome {
   readonly status: string;
   readonly reason: string;
-  /** With ';' between them. */
+  /** Joined by ';'. */
   readonly ids: string;
   readonly names: readonly string[];
-  /** The code of an error. */
+  /** The error's code; empty without one. */
   readonly error: string;
 }
 
@@ -31,20 +34,23 @@ export function outcomeOf({ segments, error }: LookupResult<Row>): Outcome {
   if (segments === undefined) return { status: '', reason: '', ids: '', names: [], error: error.code };
   const { status, reason = '', names } = segments;
   const ids = segments.ids.join(';');
-  // Whether it was asked about anew or a moment ago depends on how often it occurs, and on nothing in the row.
+  // A repeated visitor is `cached` or not by chance of timing, which would make two runs differ.
   return { status: status === 'cached' ? 'fresh' : status, reason, ids, names, error: '' };
 }
 
-/** Tells a row from others, in a journal. */
+/** Identifies a row in a journal. */
 export function digestOf({ content }: Row): string {
   return hash('sha1', JSON.stringify(content), 'base64url').slice(0, 10);
 }
 
-export interface RowReader {
-  /** @param isWanted without which a row is left out */
-  rows(isWanted: (row: Row) => boolean): AsyncIterable<Row>;
-  /** Rows with their outcomes, as they are written. The head of the file comes with the first, when `isFirst`. */
-  write(rows: readonly (readonly [Row, Outcome])[], isFirst: boolean): string;
+export interface RowFormat {
+  /**
+   * The rows that `isWanted` accepts.
+   * @throws {UsageError} for a malformed file; the message names the line
+   */
+  read(isWanted: (row: Row) => boolean): AsyncIterable<Row>;
+  /** @param isFirst whether the file's header comes first */
+  stringify(rows: readonly (readonly [Row, Outcome])[], isFirst: boolean): string;
 }
 
 export const FIELDS = [
@@ -58,10 +64,11 @@ export const FIELDS = [
 ] as const;
 export type Field = (typeof FIELDS)[number];
 
+/** The visitor in a row; `field` returns `undefined` for a field that is absent. */
 export function visitorIn(field: (name: Field) => unknown, source: CustomerSource) {
   const [id, region, dataSourceId] = [field('customer_id'), field('region'), field('data_source_id')];
   const integrationCode = field('integration_code');
-  const own =
+  const dataSource =
     integrationCode !== undefined
       ? { integrationCode }
       : dataSourceId !== undefined
@@ -71,6 +78,6 @@ export function visitorIn(field: (name: Field) => unknown, source: CustomerSourc
     ecid: field('ecid'),
     uuid: field('uuid'),
     region: region === undefined ? undefined : Number(region),
-    customerIds: id === undefined ? undefined : [{ id, ...own, authState: field('auth_state') }],
+    customerIds: id === undefined ? undefined : [{ id, ...dataSource, authState: field('auth_state') }],
   };
 }

@@ -1,15 +1,18 @@
+/**
+ * Owns: the order of a run's rows. Outcomes arrive in any order, and some are known from an interrupted run; rows are
+ * written in the order of the input. Next: output.ts.
+ */
 import type { LookupResult } from '../../lookup/lookup-many';
 import { UsageError } from '../command';
 import type { BulkOutput } from './output';
 import { type Outcome, outcomeOf, type Row } from './rows';
 
-/** Rows on their way to the output, in their order: those whose outcome is known from before beside those that are asked about. */
 export class Run {
   readonly #output: BulkOutput;
   readonly #onRow: (row: Row, outcome: Outcome) => void;
-  /** Known from before, behind rows that are being asked about: as many as a window has. */
-  readonly #known = new Map<number, Row>();
-  /** Of rows that are not written yet. */
+  /** Rows with a known outcome that wait for earlier rows, at most as many as lookupMany() reads ahead. */
+  readonly #waiting = new Map<number, Row>();
+  /** Outcomes of rows that are not written yet. */
   readonly #outcomes = new Map<number, Outcome>();
   readonly #rowsBefore: number;
   #rowsRead = 0;
@@ -20,45 +23,46 @@ export class Run {
     this.#onRow = onRow;
   }
 
+  /** Takes a result as soon as it arrives. */
   readonly onResult = (result: LookupResult<Row>): void => {
     const outcome = outcomeOf(result);
     this.#outcomes.set(result.visitor.index, outcome);
-    this.#output.done(result.visitor, outcome);
+    this.#output.record(result.visitor, outcome);
   };
 
-  /** Whether a row has to be asked about. */
-  readonly isUnknown = (row: Row): boolean => {
+  /** Whether a row has to be looked up: not where an interrupted run has its outcome. */
+  readonly needsLookup = (row: Row): boolean => {
     const outcome = this.#output.known(row);
     this.#rowsRead = row.index + 1;
     if (row.index < this.#rowsBefore) return false;
     if (outcome === undefined) return true;
     this.#outcomes.set(row.index, outcome);
-    this.#known.set(row.index, row);
-    this.#writeKnown();
+    this.#waiting.set(row.index, row);
+    this.#writeWaiting();
     return false;
   };
 
-  /** A row whose turn it is. */
+  /** Writes the next row that was looked up, and the waiting ones after it. */
   write(row: Row): void {
     this.#write(row);
-    this.#writeKnown();
+    this.#writeWaiting();
   }
 
-  /** @throws {UsageError} for an input that is shorter than it was */
+  /** @throws {UsageError} for an input with fewer rows than the interrupted run has seen */
   end(): void {
-    this.#writeKnown();
+    this.#writeWaiting();
     const { rowsKnown } = this.#output;
     if (this.#rowsRead >= rowsKnown) return;
     throw new UsageError(
-      `the input has ${this.#rowsRead} rows, where it had ${rowsKnown} or more: --force begins anew`,
+      `the input has ${this.#rowsRead} rows, and had at least ${rowsKnown} when this run began. Use --force to start over.`,
     );
   }
 
-  #writeKnown(): void {
+  #writeWaiting(): void {
     for (;;) {
-      const row = this.#known.get(this.#output.rowsWritten);
+      const row = this.#waiting.get(this.#output.rowsWritten);
       if (row === undefined) return;
-      this.#known.delete(row.index);
+      this.#waiting.delete(row.index);
       this.#write(row);
     }
   }

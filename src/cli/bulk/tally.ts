@@ -1,8 +1,8 @@
+/** Owns: the summary at the end of a `bulk` run: rows by status and by error, with a hint for each error. */
 import { performance } from 'node:perf_hooks';
 import { print, printJson } from '../command';
 import type { Outcome } from './rows';
 
-/** What became of the rows of this run. */
 export class Tally {
   readonly #beganAtMs = performance.now();
   readonly #statuses = new Map<string, number>();
@@ -32,16 +32,16 @@ export class Tally {
   }
 }
 
-const AGAIN = 'run these rows again later';
+const RETRY = 'run these rows again later';
 const HINTS: Readonly<Record<string, string>> = {
   ERR_AAM_INVALID_OPTION:
-    'the row names no visitor that could be asked about: 38 digits, or a customer id with its source',
-  ERR_AAM_DCS_TIMEOUT: `no answer in time; ${AGAIN}, or with a longer dcs.timeoutMs`,
-  ERR_AAM_DCS_NETWORK: `the DCS could not be reached; ${AGAIN}`,
-  ERR_AAM_DCS_STATUS: `the DCS answered with an HTTP error; ${AGAIN}`,
-  ERR_AAM_DCS_REPLY: 'the DCS answered what is no answer; is there a proxy between?',
-  ERR_AAM_DCS_REJECTED: "the DCS had nothing to say, or a configuration error: 'aam-segments doctor'",
-  ERR_AAM_DCS_CIRCUIT_OPEN: `too many calls failed for too long; ${AGAIN}`,
+    'the row names no valid visitor: an ECID or UUID of 38 digits, or a customer id with its data source',
+  ERR_AAM_DCS_TIMEOUT: `no answer within dcs.timeoutMs; ${RETRY}, or raise it`,
+  ERR_AAM_DCS_NETWORK: `the DCS cannot be reached; ${RETRY}`,
+  ERR_AAM_DCS_STATUS: `HTTP error from the DCS; ${RETRY}`,
+  ERR_AAM_DCS_REPLY: 'the answer is not one of a DCS; check for a proxy in between',
+  ERR_AAM_DCS_REJECTED: "the DCS rejected the call; run 'aam-segments doctor' to check the account",
+  ERR_AAM_DCS_CIRCUIT_OPEN: `circuit breaker open for too long; ${RETRY}`,
 };
 
 function count(counts: Map<string, number>, key: string): void {

@@ -59,9 +59,9 @@ export class ConsentGate {
 
   constructor(config: ConsentConfig, cookies: CookieFinder) {
     this.#config = config;
-    this.#webSdk = cookies.want(config.webSdkCookie);
-    this.#optIn = cookies.want('adobeujs-optin');
-    this.#tcf = config.tcfCookie === false ? undefined : cookies.want(config.tcfCookie);
+    this.#webSdk = cookies.register(config.webSdkCookie);
+    this.#optIn = cookies.register('adobeujs-optin');
+    this.#tcf = config.tcfCookie === false ? undefined : cookies.register(config.tcfCookie);
     this.#given = config.given && new SiteCallback('options.consent.given', 'WRN_AAM_CONSENT', config.given);
   }
 

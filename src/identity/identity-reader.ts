@@ -34,11 +34,11 @@ export class IdentityReader {
 
   constructor(config: IdentityConfig, cookies: CookieFinder) {
     this.#config = config;
-    this.#amcv = cookies.want(`AMCV_${config.orgId}`);
-    this.#webSdkIdentity = cookies.want(webSdkCookieName(config.orgId, 'identity'));
-    this.#webSdkCluster = cookies.want(webSdkCookieName(config.orgId, 'cluster'));
-    this.#sEcid = config.sEcid ? cookies.want('s_ecid') : undefined;
-    this.#uuids = config.uuidCookies.map((name) => cookies.want(name));
+    this.#amcv = cookies.register(`AMCV_${config.orgId}`);
+    this.#webSdkIdentity = cookies.register(webSdkCookieName(config.orgId, 'identity'));
+    this.#webSdkCluster = cookies.register(webSdkCookieName(config.orgId, 'cluster'));
+    this.#sEcid = config.sEcid ? cookies.register('s_ecid') : undefined;
+    this.#uuids = config.uuidCookies.map((name) => cookies.register(name));
   }
 
   /** @param url with the query as the browser sent it */

@@ -1,3 +1,6 @@
+/**
+ * Owns: `req.aamSegments`, and that reading it makes the response private. Next: ../routing/.
+ */
 import type { ServerResponse } from 'node:http';
 import type { Visitor } from '../identity/visitor';
 import { isRecord } from '../option-checks';
@@ -6,19 +9,19 @@ import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segment
 import { NO_SEGMENTS, type SegmentSet, splitIds } from './segment-set';
 import type { SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
 
-/** What all segments that one instance of the middleware serves have in common. */
+/** What an instance of the middleware shares with all segments that it serves. */
 export interface Instance {
   readonly names: SegmentNames;
-  /** Keeps pages out of shared caches once segments have been read for them. */
+  /** Keeps responses for which segments were read out of shared caches. */
   readonly privacy: ResponsePrivacy;
 }
 
 /**
- * The segments of one visitor as of one request: what `req.aamSegments` is. Immutable. Whatever its status, `has()` can
- * be asked; where nothing is known the answer is `false`. Printing it or turning it into JSON shows no identifier.
+ * The segments of the visitor of a request: `req.aamSegments`. Immutable, and present whatever the status; without an answer,
+ * `has()` is `false`. Printing it or converting it to JSON shows no identifier.
  *
- * Once segments have been read (`has()` and its like, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, JSON;
- * not `status`, `reason` and the rest), the response leaves as private, whoever the visitor is.
+ * Reading segments (`has()`, `hasAny()`, `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, JSON; not
+ * `status`, `reason` and the rest) makes the response private, whoever the visitor is.
  */
 export class VisitorSegments<Name extends string = string> implements Iterable<string> {
   readonly #instance: Instance;
@@ -26,7 +29,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   readonly #served: ServedAnswer;
   readonly #replaced: VisitorSegments | undefined;
   readonly #tcString: string | undefined;
-  /** The response that will be made of it, until it has been read. */
+  /** The response, until segments are read for it. */
   #unread: ServerResponse | undefined;
 
   /** Made by the middleware. @internal */
@@ -47,33 +50,33 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   }
 
   /**
-   * The segments that this instance has served on a request: `segments` itself, or what another instance has replaced
-   * since. Found through the objects themselves, so that a request carries one property of ours and no more: each further
-   * one costs as much as reading the cookies, because Express gives every request object a shape of its own.
+   * The segments that this instance has served on a request: `segments`, or an object that another instance has replaced with
+   * it. Found through a linked list, so that the request has a single property of ours: each one costs as much as reading the
+   * cookies, because Express gives every request object its own shape.
    *
    * @internal
    */
   static servedBy(segments: VisitorSegments | undefined, instance: Instance): VisitorSegments | undefined {
-    // What is there may come from another copy of the package, or be something else altogether.
+    // `segments` may come from another copy of the package, or be any other object.
     for (let each = segments; isRecord(each) && #instance in each; each = each.#replaced) {
       if (each.#instance === instance) return each;
     }
     return undefined;
   }
 
-  /** The consent string that went along with the question. @internal */
+  /** The consent string that was sent with the lookup. @internal */
   static tcStringOf(segments: VisitorSegments): string | undefined {
     return segments.#tcString;
   }
 
-  /** The visitor, without taking it for a reading. @internal */
+  /** The visitor, without making the response private. @internal */
   static visitorOf(segments: VisitorSegments): Visitor {
     return segments.#visitor;
   }
 
-  /** The same visitor's newer segments, for the same response. @internal */
+  /** Newer segments of the same visitor, for the same response. @internal */
   static renewed<Name extends string>(segments: VisitorSegments<Name>, served: ServedAnswer): VisitorSegments<Name> {
-    // What the response was made of before has made it private already, or may still do so.
+    // No `res` if the old segments have been read: the response is private already.
     return new VisitorSegments(segments.#instance, segments.#visitor, served, segments.#unread);
   }
 
@@ -86,15 +89,15 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return isInSet(this.#instance.names.resolve(ref), this.#read());
   }
 
-  /** Whether the visitor is in at least one of the segments; of none given: `false`. Throws as {@link has} does. */
+  /** Whether the visitor is in at least one of the segments; `false` without arguments. Throws as {@link has} does. */
   hasAny(...refs: readonly SegmentRef<Name>[]): boolean {
-    // All are resolved before any is looked for: a misspelt name shows whoever the visitor is.
+    // Resolve all first, so that a misspelt name fails for every visitor.
     const wanted = this.#resolved(refs);
     const set = this.#read();
     return wanted.some((each) => isInSet(each, set));
   }
 
-  /** Whether the visitor is in every one of the segments; of none given: `true`. Throws as {@link has} does. */
+  /** Whether the visitor is in all of the segments; `true` without arguments. Throws as {@link has} does. */
   hasAll(...refs: readonly SegmentRef<Name>[]): boolean {
     const wanted = this.#resolved(refs);
     const set = this.#read();
@@ -111,7 +114,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#instance.names.namesIn(this.#read()) as Name[];
   }
 
-  /** How many ids there are. */
+  /** The number of ids. */
   get size(): number {
     return this.ids.length;
   }
@@ -120,7 +123,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.ids[Symbol.iterator]();
   }
 
-  /** Cookie destinations that the visitor qualifies for: cookie name to raw value, with or without a format. */
+  /** Cookie destinations of the visitor: cookie name to raw value, also of those without a configured format. */
   get destinations(): Readonly<Record<string, string>> {
     return this.#read().destinations ?? NO_DESTINATIONS;
   }
@@ -129,7 +132,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#served.status;
   }
 
-  /** Why it is so; `undefined` where it is `fresh` or `cached`. */
+  /** The reason for the status; `undefined` for `fresh` and `cached`. */
   get reason(): SegmentReason | undefined {
     return this.#served.reason;
   }
@@ -144,18 +147,18 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#served.answer?.region;
   }
 
-  /** The DCS's id of the call that brought the answer: Adobe support asks for it. */
+  /** The DCS's id of the call behind the answer, for Adobe support. */
   get transactionId(): string | undefined {
     return this.#served.answer?.transactionId;
   }
 
-  /** Who was asked about. Personal data: it is kept out of JSON and of what is printed. */
+  /** The visitor with their ids. Personal data, which JSON and printing leave out. */
   get visitor(): Visitor {
     this.#read();
     return this.#visitor;
   }
 
-  /** Status, ids and names, nothing that tells who the visitor is. */
+  /** Status, ids and names, without identifiers of the visitor. */
   toJSON(): { status: SegmentStatus; ids: readonly string[]; names: readonly Name[] } {
     return { status: this.status, ids: this.ids, names: this.names };
   }
@@ -174,7 +177,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#served.answer ?? NO_SEGMENTS;
   }
 
-  /** The segments, for whoever makes something of them: from now on the response is about this visitor. */
+  /** The segments; the response is private from now on. */
   #read(): SegmentSet {
     if (this.#unread !== undefined) {
       this.#instance.privacy.keepPrivate(this.#unread);

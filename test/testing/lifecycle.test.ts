@@ -130,7 +130,7 @@ describe('close()', () => {
     simulator.fault({ kind: 'malformed' });
     simulator.fault({ kind: 'status', status: 500 });
     await event(simulator.dcs.defaultOrigin, '');
-    await expect(simulator.close()).rejects.toThrow("never used:\n  { kind: 'malformed' } for {}");
+    await expect(simulator.close()).rejects.toThrow("met these faults:\n  { kind: 'malformed' } for {}");
   });
 
   it('accepts unused faults with unusedFaults: ignore, and those that clear() removed', async () => {

@@ -1,6 +1,6 @@
 /**
- * In a process of its own: has visitors remembered, and prints which of their ids are in a snapshot of the heap.
- * Run with --expose-gc; with any argument, with a key secret.
+ * Runs in its own process with --expose-gc: caches visitors, and prints which of their ids are in a heap snapshot. Any argument
+ * turns on cache.keySecret.
  */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -10,13 +10,13 @@ import { text } from 'node:stream/consumers';
 import { getHeapSnapshot } from 'node:v8';
 import { type AamSegments, aamSegments } from 'express-aam-segments';
 
-/** Known to nobody but this function, and only backwards. */
+/** Digits in reverse, so that only idOf() puts a whole id into memory. */
 const backwards = Object.fromEntries(
   ['ecid', 'uuid', 'customerId'].map((name) => [name, Array.from({ length: 38 }, () => randomInt(10))]),
 );
 const idOf = (name: string) => [...(backwards[name] as number[])].reverse().join('');
 
-/** A function of its own, so that its variables go with it. */
+/** A separate function, so that its variables are collected. */
 async function lookUpAll(aam: AamSegments): Promise<void> {
   await aam.lookup({ ecid: idOf('ecid') });
   await aam.lookup({ uuid: idOf('uuid') });
@@ -24,7 +24,7 @@ async function lookUpAll(aam: AamSegments): Promise<void> {
 }
 
 async function run(): Promise<void> {
-  // Not the simulator, which remembers whom it was asked about.
+  // Not the simulator, which logs ids.
   const dcs = createServer((_req, res) => res.end('{"uuid":"1","segments":[984263]}')).listen(0, '127.0.0.1');
   await once(dcs, 'listening');
   const aam = aamSegments({
@@ -34,7 +34,7 @@ async function run(): Promise<void> {
     dcs: { origins: {}, defaultOrigin: `http://127.0.0.1:${(dcs.address() as AddressInfo).port}` },
   });
   await lookUpAll(aam);
-  // The sockets and their buffers go; what is remembered stays.
+  // Closes sockets and their buffers; the cache stays.
   await aam.close();
   dcs.close();
   await once(dcs, 'close');
@@ -45,7 +45,7 @@ async function run(): Promise<void> {
   }
   const snapshot = await text(getHeapSnapshot());
   const found = Object.keys(backwards).map((name) => [name, snapshot.includes(idOf(name))]);
-  // The instance is used after the snapshot, so that it is in it.
+  // Keeps the instance alive until after the snapshot.
   console.log(JSON.stringify({ remembered: count === 3 && aam.stats().visitors === 3, ...Object.fromEntries(found) }));
 }
 

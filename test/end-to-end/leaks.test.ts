@@ -1,4 +1,4 @@
-/** No identifier is in anything that the package emits, whatever goes wrong. */
+/** The package emits no identifiers, whatever goes wrong. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { format, inspect, promisify } from 'node:util';
@@ -12,7 +12,7 @@ const UUID = '07955261652886032950143702505894272138';
 const OTHER_ECID = '91563127448770346027793623225009407783';
 const TC_STRING = tcStringOf();
 const CUSTOMER = 'ann@customer.example';
-/** Whatever tells who a visitor is. */
+/** All identifiers of the visitors. */
 const IDENTIFIERS = [ECID, UUID, OTHER_ECID, TC_STRING, CUSTOMER, encodeURIComponent(CUSTOMER), cookieOf(ECID)];
 
 let emitted: string[];
@@ -35,14 +35,14 @@ afterEach(async () => {
   await closeSites();
 });
 
-/** As much as anybody can print of a value. */
+/** Every way to print a value. */
 function everythingOf(value: unknown): string {
   const { stack, message, cause } = (value ?? {}) as { stack?: unknown; message?: unknown; cause?: unknown };
   const printed = [inspect(value, { depth: 20, showHidden: true }), inspect(value), String(stack), String(message)];
   return [...printed, inspect(cause, { depth: 20 }), JSON.stringify(value) ?? ''].join('\n');
 }
 
-/** A site that keeps all that its views and lookups show. */
+/** A site that records all output of its views and lookups. */
 async function watchedSite(identity: { uuid?: boolean } = {}): Promise<Site> {
   const site = await createSite({
     maxWaitMs: 1_000,
@@ -91,7 +91,7 @@ function expectNoIdentifier(): void {
   for (const identifier of IDENTIFIERS) expect(text.includes(identifier)).toBe(false);
 }
 
-describe('nothing that is emitted has an identifier', () => {
+describe('no identifier is emitted', () => {
   const FAULTS: Fault[] = [
     { kind: 'hang' },
     { kind: 'reset' },
@@ -129,7 +129,7 @@ describe('nothing that is emitted has an identifier', () => {
     },
   );
 
-  it('when all goes well, in segments too', async () => {
+  it('when all goes well, nor in segments', async () => {
     const site = await watchedSite({ uuid: true });
     site.simulator.visitor(UUID).in(GOLF).uuid(UUID);
     await useAll(site);
@@ -137,7 +137,7 @@ describe('nothing that is emitted has an identifier', () => {
     expectNoIdentifier();
   });
 
-  it('when an answer cannot even be parsed as HTTP', async () => {
+  it('when an answer is not HTTP', async () => {
     const site = await watchedSite();
     const broken = { kind: 'status', status: 200, headers: { 'Content-Length': '2' }, body: `{}${ECID}` } as const;
     site.simulator.fault(broken);
@@ -154,11 +154,11 @@ describe('memory', () => {
     return JSON.parse(stdout);
   };
 
-  it('holds no id with a key secret, though the visitors are remembered', async () => {
+  it('holds no id with cache.keySecret, though the visitors are cached', async () => {
     expect(await held('with-secret')).toEqual({ remembered: true, ecid: false, uuid: false, customerId: false });
   }, 60_000);
 
-  it('holds ids without one: the test above can fail', async () => {
+  it('holds ids without it, so that the test above can fail', async () => {
     expect(await held()).toEqual({ remembered: true, ecid: true, uuid: true, customerId: true });
   }, 60_000);
 });

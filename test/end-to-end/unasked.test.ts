@@ -3,7 +3,7 @@ import request from 'supertest';
 import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, type Site } from '../helpers/site';
 
 const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
-const ROBOT = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)';
+const BOT = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -17,28 +17,28 @@ const view = async (site: Site, headers: Record<string, string>) =>
       .set({ Cookie: cookieOf(ECID), ...headers })
   ).body;
 
-describe('a robot', () => {
-  it('gets no segments and the default content, whatever is known of the id that it brings', async () => {
+describe('a bot', () => {
+  it('gets no segments and the default content, even with the id of a cached visitor', async () => {
     const site = await createSite();
     site.simulator.visitor(ECID).in(GOLF);
     expect(await view(site, { 'User-Agent': CHROME })).toMatchObject({ status: 'fresh', names: ['golfFans'] });
     for (let n = 0; n < 3; n++) {
-      expect(await view(site, { 'User-Agent': ROBOT })).toMatchObject({ status: 'excluded', reason: 'bot', ids: [] });
+      expect(await view(site, { 'User-Agent': BOT })).toMatchObject({ status: 'excluded', reason: 'bot', ids: [] });
     }
     expect(await view(site, { 'User-Agent': CHROME })).toMatchObject({ status: 'cached', names: ['golfFans'] });
     expect(site.simulator.requests).toHaveLength(1);
   });
 
-  it('is a visitor where the site wants that', async () => {
+  it('is a visitor like any other with excludeBots: false', async () => {
     const site = await createSite({ excludeBots: false });
-    expect(await view(site, { 'User-Agent': ROBOT })).toMatchObject({ status: 'fresh' });
+    expect(await view(site, { 'User-Agent': BOT })).toMatchObject({ status: 'fresh' });
   });
 });
 
-describe('a page that the browser fetches ahead', () => {
+describe('a prefetch', () => {
   const ahead = { 'User-Agent': CHROME, 'Sec-Purpose': 'prefetch;prerender' };
 
-  it('is served from the cache, and makes no call where nothing is there', async () => {
+  it('is served from the cache, and makes no call on a miss', async () => {
     const site = await createSite();
     site.simulator.visitor(ECID).in(GOLF);
     expect(await view(site, ahead)).toMatchObject({ status: 'excluded', reason: 'skipped', ids: [] });
@@ -57,7 +57,7 @@ describe('a page that the browser fetches ahead', () => {
     expect(site.aam.stats()).toMatchObject({ calls: 1, inFlight: 0 });
   });
 
-  it('is served nothing that is too old', async () => {
+  it('is not served an expired answer', async () => {
     const site = await createSite();
     const clock = advanceableClock();
     await view(site, {});
@@ -67,7 +67,7 @@ describe('a page that the browser fetches ahead', () => {
 });
 
 describe('a warm visitor', () => {
-  it('is served synchronously with all gates on, also where the site’s function answers at once', async () => {
+  it('is served synchronously with all gates on, including a synchronous consent.given', async () => {
     const site = await createSite({
       consent: { required: true, given: () => true },
       identity: { customerIds: () => [{ dataSourceId: 1, id: 'ann' }] },

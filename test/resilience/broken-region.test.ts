@@ -11,7 +11,7 @@ afterEach(async () => {
 const ecidOf = (n: number) => String(n).padStart(38, '4');
 const visitorOf = (n: number, region: number | null = 9) => cookieOf(ecidOf(n), region);
 
-/** A site whose region 9 answers HTTP 503 until it is repaired; its breaker has opened by ten visitors. */
+/** A site whose region 9 answers HTTP 503 until it is repaired. Ten failed views have opened its breaker. */
 async function siteWithBrokenRegion(dcs: Partial<NonNullable<AamSegmentsOptions['dcs']>> = {}) {
   const clock = advanceableClock();
   const site = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0, ...dcs } });
@@ -29,7 +29,7 @@ async function siteWithBrokenRegion(dcs: Partial<NonNullable<AamSegmentsOptions[
     regionsAsked: () => site.simulator.requests.slice(10).map(({ region }) => region ?? 'alias'),
     breakNext,
     repair: () => (isBroken = false),
-    /** When nothing is on its way any more. */
+    /** Resolves when no call is in flight. */
     async settled() {
       while (site.aam.stats().inFlight > 0) await new Promise(setImmediate);
     },
@@ -37,20 +37,20 @@ async function siteWithBrokenRegion(dcs: Partial<NonNullable<AamSegmentsOptions[
 }
 
 describe('a region whose breaker is open, without failover', () => {
-  it('is not asked: who is not known is unknown at once', async () => {
+  it('is not called: visitors without a cached answer are unknown at once', async () => {
     const { view, regionsAsked, breaker } = await siteWithBrokenRegion({ failover: false });
     expect(breaker()).toBe('open');
     expect(await view(visitorOf(50))).toMatchObject({ status: 'unknown', reason: 'circuit-open' });
     expect(regionsAsked()).toEqual([]);
   });
 
-  it('leaves visitors of other regions alone', async () => {
+  it('does not affect visitors of other regions', async () => {
     const { view, simulator } = await siteWithBrokenRegion({ failover: false });
     simulator.visitor(ECID).in(GOLF);
     expect(await view(cookieOf(ECID, 6))).toMatchObject({ status: 'fresh', names: ['golfFans'] });
   });
 
-  it('serves what is known, however old, and rejects lookup() only where nothing is', async () => {
+  it('serves cached answers up to their last window, and rejects lookup() only without one', async () => {
     const clock = advanceableClock();
     const { view, simulator, aam } = await createSite({
       maxWaitMs: 10_000,
@@ -64,7 +64,7 @@ describe('a region whose breaker is open, without failover', () => {
     expect(await view()).toMatchObject({ status: 'stale', reason: 'circuit-open', names: ['golfFans'] });
     clock.advance(700_000);
     const calls = aam.stats().calls;
-    simulator.fault({ kind: 'hang' }, { calls: 1 }); // the one that tries the region
+    simulator.fault({ kind: 'hang' }, { calls: 1 }); // the probe
     expect(await view(visitorOf(60))).toMatchObject({ status: 'unknown', reason: 'pending' });
     expect(await view()).toMatchObject({ status: 'stale', reason: 'circuit-open', names: ['golfFans'] });
     expect((await aam.lookup({ ecid: ECID, region: 9 })).status).toBe('stale');
@@ -75,8 +75,8 @@ describe('a region whose breaker is open, without failover', () => {
   });
 });
 
-describe('the page that tries the region again', () => {
-  it('is not held, and when its call succeeds everybody is served', async () => {
+describe('the page whose call probes the region', () => {
+  it('does not wait, and a successful probe closes the breaker', async () => {
     const { view, clock, breaker, repair, settled, regionsAsked } = await siteWithBrokenRegion({ failover: false });
     repair();
     clock.advance(5_000);
@@ -88,7 +88,7 @@ describe('the page that tries the region again', () => {
     expect(regionsAsked()).toEqual([9, 9]);
   });
 
-  it('is one, however many come at once, and when its call fails the region is left alone again', async () => {
+  it('is the only one among simultaneous pages, and a failed probe keeps the breaker open', async () => {
     const site = await siteWithBrokenRegion({ failover: false });
     const { view, clock, breaker, breakNext, settled, regionsAsked } = site;
     clock.advance(5_000);
@@ -103,7 +103,7 @@ describe('the page that tries the region again', () => {
     expect(await view(visitorOf(130))).toMatchObject({ reason: 'circuit-open' });
   });
 
-  it('has lookup() wait for its call', async () => {
+  it('lets lookup() wait for its call', async () => {
     const { aam, clock, repair } = await siteWithBrokenRegion({ failover: false });
     repair();
     clock.advance(5_000);
@@ -112,7 +112,7 @@ describe('the page that tries the region again', () => {
 });
 
 describe('failover', () => {
-  it('asks the default origin about the visitors of a region that is left alone, and nobody else', async () => {
+  it('calls the default origin for visitors of a region whose breaker is open, and for no others', async () => {
     const { view, simulator, regionsAsked } = await siteWithBrokenRegion();
     simulator.visitor(ECID).in(GOLF);
     expect(await view()).toMatchObject({ status: 'fresh', names: ['golfFans'] });
@@ -120,12 +120,12 @@ describe('failover', () => {
     expect(regionsAsked()).toEqual(['alias', 6]);
   });
 
-  it('is never a second try of one request', async () => {
+  it('never repeats a call of the same request', async () => {
     const { simulator } = await siteWithBrokenRegion();
     expect(simulator.requests.map(({ region }) => region)).toEqual(Array(10).fill(9));
   });
 
-  it('has the default origin’s own breaker', async () => {
+  it('goes by the breaker of the default origin', async () => {
     const { view, simulator, regionsAsked, aam } = await siteWithBrokenRegion();
     simulator.fault({ kind: 'status', status: 503 }, { region: 'alias', calls: 10 });
     for (let n = 0; n < 10; n++) expect(await view(visitorOf(20 + n))).toMatchObject({ reason: 'http-status' });
@@ -134,7 +134,7 @@ describe('failover', () => {
     expect(Object.values(aam.stats().origins).map(({ breaker }) => breaker)).toEqual(['open', 'open']);
   });
 
-  it('ends when the region is well again', async () => {
+  it('ends when the region’s breaker closes', async () => {
     const { view, clock, repair, settled, regionsAsked } = await siteWithBrokenRegion();
     repair();
     await view(visitorOf(50));
@@ -158,7 +158,7 @@ describe('failover', () => {
 });
 
 describe('a DCS that answers 429', () => {
-  it('is left alone: known visitors are served stale, others at once as rate-limited, until it is over', async () => {
+  it('gets no calls until the pause is over: cached visitors are stale, others rate-limited at once', async () => {
     const clock = advanceableClock();
     const { view, simulator } = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0 } });
     simulator.visitor(ECID).in(GOLF);
@@ -174,7 +174,7 @@ describe('a DCS that answers 429', () => {
     expect(await view(visitorOf(2))).toMatchObject({ status: 'fresh' });
   });
 
-  it('may name a date', async () => {
+  it('may give a date in Retry-After', async () => {
     const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000 });
     const date = new Date(Date.now() + 40_000).toUTCString();
     simulator.fault({ kind: 'status', status: 429, headers: { 'Retry-After': date } }, { calls: 1 });
@@ -197,8 +197,8 @@ describe('a DCS that answers 429', () => {
   );
 });
 
-describe('a crowd', () => {
-  it('is called for so many at a time; those beyond the queue go on at once', async () => {
+describe('more visitors than connections', () => {
+  it('are queued up to maxQueuedCalls; those beyond are overloaded at once', async () => {
     let isCrowded = true;
     let overloaded = 0;
     await using server = await dcsServer((socket) => !isCrowded && socket.write(http()));
@@ -212,7 +212,7 @@ describe('a crowd', () => {
     const { view, aam } = await createSite({ maxWaitMs: 10_000, dcs });
     const views = Array.from({ length: 12 }, async (_, n) => {
       const seen = await view(visitorOf(n));
-      // The DCS answers when all have come who go on at once.
+      // The DCS answers once all overloaded pages have been served.
       if (seen.reason === 'overloaded' && ++overloaded === 7) {
         isCrowded = false;
         server.answer(http());

@@ -1,6 +1,6 @@
 /**
- * The site of the chaos suite, in a process of its own: a personalised page, and an idle route that waits as long as a
- * page may and does nothing else. What that one takes beyond its wait is what the machine adds.
+ * The site of the chaos suite, in its own process: a personalised page, and an idle route that only waits for maxWaitMs. What the
+ * idle route takes beyond that is the overhead of the machine.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
@@ -9,16 +9,16 @@ import { performance } from 'node:perf_hooks';
 import type { RequestHandler } from 'express';
 import { type AamSegmentsOptions, type AamStats, aamSegments } from 'express-aam-segments';
 
-/** What a page of the site says. */
+/** The content of a page. */
 export interface Page {
   readonly status: string;
   readonly reason?: string;
   readonly ids: readonly string[];
-  /** From before the middleware to its `next()`. */
+  /** Time in the middleware, until its `next()`. */
   readonly heldMs: number;
 }
 
-/** How the process is, when asked. */
+/** The state of the process. */
 export interface SiteReport {
   readonly heapBytes: number;
   readonly dcsSockets: number;
@@ -62,7 +62,7 @@ async function serve({ express: packageName, aam: options, idleMs }: SiteSetup):
   await once(server, 'listening');
 
   process.on('message', async () => {
-    // Twice, with a turn of the event loop between: what finalizers let go of goes in the second.
+    // Twice, with a turn of the event loop between, since finalizers release more.
     for (let n = 0; n < 2; n++) {
       globalThis.gc?.();
       await new Promise(setImmediate);

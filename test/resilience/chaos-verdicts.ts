@@ -1,4 +1,4 @@
-/** What is wanted of a chaos run. */
+/** Owns: the checks of a chaos run. */
 import { type ChaosReport, MAX_WAIT_MS } from './chaos';
 
 export interface Verdict {
@@ -10,7 +10,7 @@ export interface Verdict {
 const TOLERANCE_MS = 25;
 const HEAP_TOLERANCE = 0.1;
 
-/** What holds however long the run is and however busy the machine. */
+/** Checks that hold for any length of the run and any load of the machine. */
 export function verdictsOfService(report: ChaosReport): Verdict[] {
   const { serverErrors, wrongSegments, crash, callsAboutOptedOut, overlaps, dcsSockets, maxDcsSockets } = report;
   return [
@@ -21,8 +21,8 @@ export function verdictsOfService(report: ChaosReport): Verdict[] {
       seen: `${wrongSegments.length} ${wrongSegments.slice(0, 3).join('; ')}`,
     },
     { wanted: 'no call about a visitor who opted out', isMet: callsAboutOptedOut === 0, seen: `${callsAboutOptedOut}` },
-    { wanted: 'no two calls at once for a visitor', isMet: overlaps === 0, seen: `${overlaps}` },
-    { wanted: 'no unhandled rejection', isMet: crash === undefined, seen: crash ?? 'the process lived on' },
+    { wanted: 'no simultaneous calls for a visitor', isMet: overlaps === 0, seen: `${overlaps}` },
+    { wanted: 'no unhandled rejection', isMet: crash === undefined, seen: crash ?? 'none' },
     {
       wanted: 'sockets back to the size of the pools',
       isMet: dcsSockets <= maxDcsSockets,
@@ -31,16 +31,16 @@ export function verdictsOfService(report: ChaosReport): Verdict[] {
   ];
 }
 
-/** What takes a run of minutes on a machine with nothing else to do. */
+/** Checks that need a run of minutes on an idle machine. */
 export function verdictsOfMeasure({ heldMs, idleExtraMs, ...report }: ChaosReport): Verdict[] {
   const beyondMs = percentile(heldMs, 99.9) - MAX_WAIT_MS;
   const machineMs = Math.max(0, percentile(idleExtraMs, 99.9));
   const growth = report.heapAtEndBytes / report.heapAfterWarmUpBytes - 1;
   return [
     {
-      wanted: `no wait above maxWaitMs + ${TOLERANCE_MS} ms at p99.9, beyond what the machine adds`,
+      wanted: `no wait above maxWaitMs + ${TOLERANCE_MS} ms at p99.9, beyond the overhead of the machine`,
       isMet: beyondMs <= TOLERANCE_MS + machineMs,
-      seen: `maxWaitMs ${signed(beyondMs)} ms; the machine adds ${machineMs.toFixed(1)} ms`,
+      seen: `maxWaitMs ${signed(beyondMs)} ms; overhead of the machine ${machineMs.toFixed(1)} ms`,
     },
     {
       wanted: 'heap within 10 % of its level after warm-up',

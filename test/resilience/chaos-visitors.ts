@@ -1,11 +1,11 @@
-/** Who visits, and which segments they really are in. */
+/** Owns: the visitors of the chaos suite and their segments. */
 import type { DcsSimulator } from 'express-aam-segments/testing';
 import { cookieOf } from '../helpers/site';
 import { ORIGINS } from './chaos-weather';
 
 export interface ChaosVisitor {
   readonly cookie: string;
-  /** The ids, joined; `undefined` for somebody of whom nothing may ever be served. */
+  /** Segment ids, joined; `undefined` if no segments may be served. */
   readonly truth: string | undefined;
 }
 
@@ -18,7 +18,7 @@ const regionOf = (n: number) => {
   return origin === 'alias' || origin === undefined ? null : origin;
 };
 
-/** Tells the simulator who is in which segments; every tenth visitor is in none. */
+/** Visitors with segments at the simulator; every tenth has none. */
 export function knownVisitors(simulator: DcsSimulator): ChaosVisitor[] {
   return Array.from({ length: KNOWN }, (_, n) => {
     const ids = n % 10 === 0 ? [] : [984_000 + (n % 7), 985_000 + n, 986_000 + (n % 13)];
@@ -27,7 +27,7 @@ export function knownVisitors(simulator: DcsSimulator): ChaosVisitor[] {
   });
 }
 
-/** They are in segments too; nobody may ever ask. */
+/** Visitors with segments who opted out: no call may be made about them. */
 export function optedOutVisitors(simulator: DcsSimulator): ChaosVisitor[] {
   return Array.from({ length: OPTED_OUT }, (_, m) => {
     const n = 100_000 + m;
@@ -40,7 +40,7 @@ export function isOptedOut(ecid: string | undefined): boolean {
   return ecid !== undefined && Number(ecid.slice(-10)) >= 100_000 && Number(ecid.slice(-10)) < 100_000 + OPTED_OUT;
 }
 
-/** An invented id, another one each time: in no segment. */
+/** The nth visitor with a new id, in no segment. */
 export function strangerOf(n: number): ChaosVisitor {
   return { cookie: cookieOf(ecidOf(1_000_000 + n), regionOf(n)), truth: '' };
 }

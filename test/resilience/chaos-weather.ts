@@ -1,6 +1,6 @@
 /**
- * What goes wrong, when and how often: each spell of weather gives every origin some faults out of a weighted mix, or
- * none, or takes one or all of them down.
+ * Owns: the faults of the chaos suite. Each spell of weather gives every origin some faults of a weighted mix or none, or takes one
+ * or all of them down.
  */
 import type { DcsSimulator, Fault } from 'express-aam-segments/testing';
 
@@ -9,7 +9,7 @@ type Origin = number | 'alias';
 export const ORIGINS: readonly Origin[] = [3, 4, 6, 7, 8, 9, 11, 12, 'alias'];
 
 const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`;
-/** An id that nobody is in: it would be wrong for whoever is served it. */
+/** A segment without visitors: serving it is always wrong. */
 const LIE = '{"uuid":"1","stuff":[],"segments":[666]}';
 
 const body = (text: string | Uint8Array, headers?: Record<string, string>): Fault =>
@@ -48,7 +48,7 @@ const MIX: readonly (readonly [weight: number, fault: Fault])[] = [
 ];
 const TOTAL = MIX.reduce((sum, [weight]) => sum + weight, 0);
 
-/** Numbers from 0 to 1 that are the same in every run (Park and Miller's generator). */
+/** Reproducible random numbers from 0 to 1 (Park and Miller's generator). */
 export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -68,7 +68,7 @@ function drawn(random: () => number): Fault {
 
 /** Sets the faults of the nth spell. */
 export function setWeather(simulator: DcsSimulator, n: number, random: () => number): void {
-  // Every tenth spells belong to an outage: a region, then everything, then nothing at all is wrong.
+  // Some spells are outages: of a region, of all origins, by rate limiting; others have no fault.
   switch (n % 40) {
     case 10:
     case 11:

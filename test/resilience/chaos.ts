@@ -1,6 +1,6 @@
 /**
- * The chaos suite: visitors of a site while everything goes wrong that can go wrong with a DCS. Gives a report; what is
- * wanted of it stands in chaos-verdicts.ts.
+ * Owns: the chaos suite, which lets visitors browse a site while its DCS fails in every way, and returns a report. Next:
+ * chaos-verdicts.ts, which checks it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -34,7 +34,7 @@ export interface ChaosPlan {
 
 export interface ChaosReport {
   readonly requests: number;
-  /** Calls by what they met; `none` where nothing was wrong. */
+  /** Calls by fault; `none` for those without. */
   readonly faults: Readonly<Record<string, number>>;
   /** Pages by status and reason. */
   readonly statuses: Readonly<Record<string, number>>;
@@ -46,13 +46,13 @@ export interface ChaosReport {
   /** Calls that arrived while another one for the same visitor was in flight. */
   readonly overlaps: number;
   readonly heldMs: readonly number[];
-  /** What the idle route took beyond its own wait. */
+  /** Time of the idle route beyond its own wait. */
   readonly idleExtraMs: readonly number[];
   readonly heapAfterWarmUpBytes: number;
   readonly heapAtEndBytes: number;
   readonly dcsSockets: number;
   readonly maxDcsSockets: number;
-  /** How the site's process ended, if it did: an unhandled rejection ends it. */
+  /** How the site's process ended, if it crashed, as after an unhandled rejection. */
   readonly crash: string | undefined;
 }
 
@@ -94,7 +94,7 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
   const client = async () => {
     while (!isOver()) {
       await visit().catch((error: Error) => tally.broken(error));
-      // Visitors take their time. Without it the machine would be measured, which is busy with all of them.
+      // Pauses between page views, or the run would measure an overloaded machine.
       await new Promise((resolve) => setTimeout(resolve, random() * 20));
     }
   };
@@ -126,7 +126,7 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
   };
 }
 
-/** Everything is short, so that a minute has what a day has otherwise. */
+/** Short times, so that everything happens within a minute. */
 function optionsFor(simulator: DcsSimulator): SiteSetup['aam'] {
   return {
     orgId: ORG,
@@ -177,7 +177,7 @@ async function startSite(setup: SiteSetup): Promise<Site> {
   };
 }
 
-/** When no call is on its way any more. */
+/** The report once no call is in flight. */
 async function settledReport(site: Site): Promise<SiteReport> {
   for (;;) {
     const report = await site.report();
@@ -205,7 +205,7 @@ class Tally {
     this.#heldMs.push(heldMs);
     const isKnown = status === 'fresh' || status === 'cached' || status === 'stale';
     const served = sorted(ids);
-    if (served !== (isKnown ? truth : '')) this.#wrong.push(`${label}: [${served}] for [${truth ?? 'nobody'}]`);
+    if (served !== (isKnown ? truth : '')) this.#wrong.push(`${label}: [${served}] for [${truth ?? 'none'}]`);
   }
 
   idle(statusCode: number, extraMs: number): void {
@@ -213,7 +213,7 @@ class Tally {
     this.#idleExtraMs.push(extraMs);
   }
 
-  /** A page that did not come at all is the worst of them. */
+  /** A request without a response. */
   broken(error: Error): void {
     this.#count(599);
     this.#wrong.push(`no page: ${error.message}`);

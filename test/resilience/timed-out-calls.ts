@@ -1,6 +1,6 @@
 /**
- * In a process of its own: thousands of calls to a server that never answers; prints what is left of them.
- * Run with --expose-gc.
+ * Runs in its own process with --expose-gc: makes thousands of calls to a server that never answers, and prints what is left of
+ * them.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -9,7 +9,7 @@ import { aamSegments } from 'express-aam-segments';
 const CALLS = 10_000;
 const AT_ONCE = 50;
 
-/** The least within two seconds: undici lets go of a connection that did not come about in time only after one. */
+/** The minimum within two seconds, since undici releases a connection that timed out only after one. */
 async function settledHeapBytes(): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   for (let n = 0; n < 20; n++) {
@@ -20,7 +20,7 @@ async function settledHeapBytes(): Promise<number> {
 }
 
 async function heapBytes(): Promise<number> {
-  // Twice, with a turn of the event loop between: what finalizers let go of goes in the second.
+  // Twice, with a turn of the event loop between, since finalizers release more.
   for (let n = 0; n < 2; n++) {
     globalThis.gc?.();
     await new Promise(setImmediate);
@@ -42,7 +42,7 @@ async function run(): Promise<void> {
   const aam = aamSegments({
     orgId: '1FD6776A524453CC0A490D44',
     partner: 'acme',
-    // So few are remembered that what is left over would show.
+    // A small cache, so that leftovers would show.
     cache: { maxVisitors: 100 },
     dcs: { origins: {}, defaultOrigin: origin, timeoutMs: 5, failureCooldownMs: 0, breaker: { minCalls: 100_000_000 } },
   });

@@ -1,4 +1,4 @@
-/** Owns: recognising prefetches, which the browser makes before the visitor asks for the page. Next: bots.ts. */
+/** Owns: recognising prefetches, which the browser makes before the visitor asks for the page. Next: hold-request.ts. */
 import type { IncomingHttpHeaders } from 'node:http';
 
 /** `Sec-Purpose: prefetch;prerender`, or the headers that browsers sent before it was standardised. */

@@ -1,6 +1,6 @@
 /**
  * Owns: keeping a page that depends on the visitor out of shared caches. Never throws, and never stops a response from being
- * sent.
+ * sent. Next: ../segments/visitor-segments.ts, which decides when.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';

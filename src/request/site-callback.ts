@@ -1,5 +1,5 @@
 /**
- * A function from the options, such as `skip`. If it throws, the request goes on, and a warning is emitted once. The warning
+ * Owns: a function from the options, such as `skip`. If it throws, the request goes on, and a warning is emitted once. The warning
  * does not have the error's message, which may hold personal data.
  */
 export class SiteCallback<R> {

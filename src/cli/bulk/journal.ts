@@ -1,6 +1,6 @@
 /**
  * Owns: the journal beside an output file, `<out>.journal`: a checkpoint, which says up to where the output is sound, and
- * after it the outcomes that are not in the output yet. It exists until the output is complete. Next: file-output.ts.
+ * after it the outcomes that are not in the output yet. It exists until the output is complete.
  */
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { UsageError } from '../command';

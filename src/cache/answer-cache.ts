@@ -1,41 +1,41 @@
 /**
- * Owns: what is remembered per visitor and for how long, and that one visitor is loaded once at a time. Generic: it
- * knows nothing of segments. (lru-cache is the store only; its fetch() would let one caller's deadline leak into the
- * others'.)
+ * Owns: the cached answers of each visitor, how fresh they are, and the loads in flight, which callers share. Generic: it
+ * knows nothing of segments. lru-cache is only the store, because in its fetch() one caller's deadline aborts the others.
+ * Next: scan-resistant-lru.ts.
  */
 import { detachedString } from './detached-string';
 import { ScanResistantLru } from './scan-resistant-lru';
 
-/** What can be remembered. `ttlMs` comes with the value, since it depends on what the answer was. */
+/** What can be cached. The ttl is the value's own, since it depends on the answer. */
 export interface Stamped {
-  /** For how long the value is `fresh`. */
+  /** How long the value stays fresh. */
   readonly ttlMs: number;
-  /** Whether it may be served past its ttl. */
+  /** Whether it may be served as stale after its ttl. */
   readonly keptStale: boolean;
-  /** Whether it is the answer to every question about the visitor. */
+  /** Whether it answers every variant of the question. */
   readonly answersAll: boolean;
   /** When it was stored, by the cache's clock. Set by the cache. */
   storedAtMs: number;
-  /** What else went into the question about the visitor: an answer to another one is another answer. Set by the cache. */
+  /** What the question contained besides the visitor; answers to different variants are kept apart. Set by the cache. */
   variant: string;
-  /** An answer about the same visitor to another question. Set by the cache. */
+  /** The visitor's answer to another variant, a linked list. Set by the cache. */
   other: this | undefined;
 }
 
 /**
  * - `fresh`: within its ttl;
- * - `stale`: serve it, and refresh it behind the visitor's back;
- * - `late`: wait for a refresh, and serve it if none comes;
- * - `expired`: not to be served.
+ * - `stale`: served at once, refreshed in the background;
+ * - `late`: served if a refresh fails or does not finish in time;
+ * - `expired`: not served.
  */
 export type Freshness = 'fresh' | 'stale' | 'late' | 'expired';
 
-/** A load on its way. Everybody who asks the same about this visitor shares it, each with a deadline of their own. */
+/** A load in flight. All callers with the same question share it, each with its own deadline. */
 export interface Flight<V> {
   readonly variant: string;
-  /** Whether what it brings is newer than what is known, however fresh that is. */
+  /** Whether its answer supersedes the cached one, however fresh that is. */
   readonly isRenewal: boolean;
-  /** Settles after the value was stored. A rejection nobody waits for is not reported as unhandled. */
+  /** Settles after the value was stored. A rejection without a handler is not reported as unhandled. */
   readonly promise: Promise<V>;
 }
 
@@ -47,7 +47,7 @@ export interface AnswerCacheConfig {
   readonly nowMs: () => number;
 }
 
-/** So many answers are kept per visitor: logged in, logged out, with and without a consent string. */
+/** Answers kept per visitor: logged in, logged out, with and without a consent string. */
 const MAX_VARIANTS = 4;
 
 export class AnswerCache<V extends Stamped> {
@@ -61,7 +61,7 @@ export class AnswerCache<V extends Stamped> {
     this.#store = new ScanResistantLru(config.maxVisitors);
   }
 
-  /** Visitors remembered. */
+  /** Number of visitors in the cache. */
   get size(): number {
     return this.#store.size;
   }
@@ -82,20 +82,20 @@ export class AnswerCache<V extends Stamped> {
     return pastTtlMs < staleIfErrorMs ? 'late' : 'expired';
   }
 
-  /** The load on its way for this question about the visitor. */
+  /** The load in flight for this question. */
   flightOf(key: string, variant: string): Flight<V> | undefined {
     return this.#flights.get(key)?.findLast((flight) => flight.variant === variant);
   }
 
   /**
-   * The load on its way for this question about the visitor, or a new one. What it brings replaces what was known. The
-   * loader gets a key that is safe to keep.
+   * Joins the load in flight for this question, or starts one. Its value replaces the cached one.
+   * @param loader gets a {@link detachedString detached} key
    */
   load(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
     return this.flightOf(key, variant) ?? this.#start(key, variant, false, loader);
   }
 
-  /** A new load, whatever is known and on its way: something has happened that changes the answer. */
+  /** Starts a load whatever is cached or in flight, after something that changes the answer. */
   renew(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
     this.#renewals++;
     const flight = this.#start(key, variant, true, loader);
@@ -106,40 +106,40 @@ export class AnswerCache<V extends Stamped> {
     return flight;
   }
 
-  /** The newest {@link renew}al on its way. */
+  /** The newest {@link renew}al in flight. */
   renewalOf(key: string, variant: string): Flight<V> | undefined {
-    // Nearly always there is none, and nearly every request asks.
+    // The common case, on nearly every request.
     if (this.#renewals === 0) return undefined;
     return this.#flights.get(key)?.findLast((flight) => flight.isRenewal && flight.variant === variant);
   }
 
   #start(key: string, variant: string, isRenewal: boolean, loader: (key: string) => Promise<V>): Flight<V> {
-    const ownKey = detachedString(key);
-    const promise = loader(ownKey).then(
+    const storedKey = detachedString(key);
+    const promise = loader(storedKey).then(
       (value) => {
         value.storedAtMs = this.#config.nowMs();
         value.variant = variant;
-        if (this.#end(ownKey, flight)) this.#store.set(ownKey, withOthers(value, this.#store.peek(ownKey)));
+        if (this.#end(storedKey, flight)) this.#store.set(storedKey, linked(value, this.#store.peek(storedKey)));
         return value;
       },
       (error: unknown) => {
-        this.#end(ownKey, flight);
+        this.#end(storedKey, flight);
         throw error;
       },
     );
     promise.catch(() => {});
     const flight: Flight<V> = { variant, isRenewal, promise };
-    this.#flights.set(ownKey, [...(this.#flights.get(ownKey) ?? []), flight]);
+    this.#flights.set(storedKey, [...(this.#flights.get(storedKey) ?? []), flight]);
     return flight;
   }
 
-  /** Forgets all about a visitor. An answer that is on its way will not be stored. */
+  /** Deletes everything about a visitor. Answers of loads in flight will not be stored. */
   forget(key: string): void {
     this.#store.delete(key);
     this.#flights.delete(key);
   }
 
-  /** False when the visitor was forgotten meanwhile: the flight is no longer theirs. */
+  /** Returns `false` if the visitor was forgotten after the load began. */
   #end(key: string, flight: Flight<V>): boolean {
     const flights = this.#flights.get(key);
     if (flights === undefined || !flights.includes(flight)) return false;
@@ -153,11 +153,11 @@ export class AnswerCache<V extends Stamped> {
   }
 }
 
-/** The newest answer first, then those to other questions, as many as are kept. */
-function withOthers<V extends Stamped>(newest: V, known: V | undefined): V {
+/** Links the newest answer to those of other variants, {@link MAX_VARIANTS} in all. */
+function linked<V extends Stamped>(newest: V, cached: V | undefined): V {
   let last = newest;
   let count = 1;
-  for (let each = known; each !== undefined && count < MAX_VARIANTS; each = each.other) {
+  for (let each = cached; each !== undefined && count < MAX_VARIANTS; each = each.other) {
     if (each.variant === newest.variant || each.answersAll || newest.answersAll) continue;
     last.other = each;
     last = each;

@@ -1,7 +1,6 @@
 /**
- * What a page view costs while a region and the server that stands in for it are black-holed and their breakers open,
- * against a warm one of the same app; and how soon the region's visitors are served again when it comes back. Every now
- * and then a call tries these servers: that is in the figures.
+ * CPU time of a page view while a region and the alias are black-holed and their circuit breakers open, compared with a warm hit
+ * of the same app; and how soon visitors are served again when the region comes back. Probes of the breakers are included.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AamStats } from 'express-aam-segments';
@@ -18,13 +17,13 @@ const REQUESTS = 2_500;
 const CONNECTIONS = 8;
 const PAIRS = 30;
 const WARM_UP = 4;
-/** The ttl of an answer without segments, by default. */
+/** The default `cache.emptyTtlMs`. */
 const EMPTY_TTL_MS = 15_000;
 
 async function run(): Promise<void> {
   const simulator = await createDcsSimulator({ segmentIds: true, denylistAfter: false });
   const { origins, defaultOrigin } = simulator.dcs;
-  // Who is in no segment would be asked about again after 15 s: the warm ones are in some, the stale ones are not.
+  // Visitors without segments become stale after 15 s: the warm ones get segments, the stale ones do not.
   for (let n = 0; n < VISITORS; n++) simulator.visitor(ecidOf(n)).in(...segmentsOf(n));
   const site = await startSite('bare', simulator.dcs);
   const pool = new Pool(`http://127.0.0.1:${site.port}`, { connections: CONNECTIONS });
@@ -76,12 +75,12 @@ async function run(): Promise<void> {
     const names = { a: name, b: 'known, warm' };
     print('A page view while a region is black-holed, bare app', 'µs of CPU', names, compared, 'at most 1.2');
   };
-  await compare('nobody knows, breakers open', cookies.cold, 'unknown');
-  await compare('known but past its ttl, breakers open', cookies.stale, 'stale');
+  await compare('unknown visitor, breakers open', cookies.cold, 'unknown');
+  await compare('stale answer, breakers open', cookies.stale, 'stale');
 
   for (const hang of hangs) hang.clear();
   simulator.clear();
-  // A stranger each: who is served fresh is another visitor than the one whose call tried the server.
+  // A new visitor each time, so that the one served fresh is not the one whose call was the probe.
   const { fresh } = (await site.stats()).requests;
   while ((await site.stats()).requests.fresh === fresh) {
     await view(cookies.cold());
@@ -91,7 +90,7 @@ async function run(): Promise<void> {
   const [probe] = simulator.requests;
   if (probe === undefined) throw new Error('fresh answers without a call');
   const tookMs = (servedAtMs - probe.at).toFixed(0);
-  console.log(`\nThe region comes back: fresh answers ${tookMs} ms after the call that tries it; at most 2000`);
+  console.log(`\nThe region comes back: fresh answers ${tookMs} ms after the probe; at most 2000`);
   await pool.close();
   site.stop();
   await simulator.close();

@@ -1,4 +1,4 @@
-/** The DCS simulator in a process of its own, so that what it costs is not measured along. */
+/** The DCS simulator in its own process, so that its CPU time is not measured. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createDcsSimulator } from 'express-aam-segments/testing';
@@ -9,7 +9,7 @@ interface Dcs {
   stop(): Promise<void>;
 }
 
-/** Starts one that knows so many visitors, and takes so long for each call. */
+/** Starts a simulator with `visitors` visitors in segments, which takes `latencyMs` per call. */
 export async function startDcs(visitors: number, latencyMs = 0): Promise<Dcs> {
   const child: ChildProcess = fork(__filename, [String(visitors), String(latencyMs)]);
   const [dcs] = (await once(child, 'message')) as [Dcs['dcs']];
@@ -27,7 +27,7 @@ async function serve(visitors: number, latencyMs: number): Promise<void> {
   for (let n = 0; n < visitors; n++) simulator.visitor(ecidOf(n)).in(...segmentsOf(n));
   const slowDown = () => latencyMs > 0 && simulator.fault({ kind: 'latency', latencyMs });
   slowDown();
-  // The log would grow with every call.
+  // Or the log would grow without bound.
   setInterval(() => {
     simulator.clear();
     slowDown();

@@ -3,14 +3,14 @@ export interface Comparison {
   readonly b: number;
   /** Median of the pairs' ratios a / b. */
   readonly ratio: number;
-  /** The interval in which the median of the ratios lies with a confidence of 95 %. */
+  /** The 95 % confidence interval of the median ratio. */
   readonly interval: readonly [number, number];
   readonly pairs: number;
 }
 
 /**
- * Measures A and B in turn, A first in one pair and B in the next, and compares them pair by pair: what slows the machine
- * down for a while slows down both.
+ * Measures A and B in pairs, alternating which comes first, and compares them pair by pair, so that a temporary slowdown of the
+ * machine affects both.
  */
 export async function interleaved(
   measure: { readonly a: () => Promise<number> | number; readonly b: () => Promise<number> | number },

@@ -1,10 +1,10 @@
-/** What a remembered visitor costs in heap: 20 segments, region, transaction id and times, seen twice. */
+/** Heap per cached visitor with 20 segments, seen twice. */
 import { aamSegments } from 'express-aam-segments';
 import { startDcs } from './dcs-process';
 import { asReceived, cookieHeaderOf, ORG } from './visitors';
 
 const VISITORS = 60_000;
-const AT_ONCE = 64;
+const CONCURRENCY = 64;
 
 async function run(): Promise<void> {
   const collect = globalThis.gc;
@@ -28,10 +28,10 @@ async function run(): Promise<void> {
     const one = async () => {
       while (next < to) await view(next++);
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, one));
+    await Promise.all(Array.from({ length: CONCURRENCY }, one));
   };
   const heap = async () => {
-    // Twice, with a turn of the event loop between: what finalizers let go of goes in the second.
+    // Twice, with a turn of the event loop between, since finalizers release more.
     for (let n = 0; n < 2; n++) {
       collect();
       await new Promise(setImmediate);
@@ -44,8 +44,8 @@ async function run(): Promise<void> {
   await viewAll(0, VISITORS);
   const bytes = ((await heap()) - before) / (VISITORS - 1_000);
   const { requests, visitors } = aam.stats();
-  if (visitors !== VISITORS || requests.cached !== VISITORS) throw new Error('not every visitor was remembered');
-  console.log('\nA remembered visitor with 20 segments');
+  if (visitors !== VISITORS || requests.cached !== VISITORS) throw new Error('not every visitor is cached');
+  console.log('\nA cached visitor with 20 segments');
   console.table({ [`${VISITORS} visitors, seen twice`]: { 'bytes of heap each': Math.round(bytes) } });
   console.log(`${Math.round(bytes)} bytes; at most 450`);
   await aam.close();

@@ -1,4 +1,4 @@
-/** The same scenarios on this package and on what people would otherwise write: the figures of docs/comparison.md. */
+/** The same scenarios with this package and with common alternatives: the figures in docs/comparison.md. */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,8 +14,8 @@ import { cookieHeaderOf, ecidOf, ORG, segmentsOf } from './visitors';
 const MAX_WAIT_MS = 150;
 const TTL_MS = 200;
 const VISITORS = 50;
-/** Whose views come before those that count. */
-const SOMEBODY_ELSE = VISITORS;
+/** The visitor of the warm-up views. */
+const WARM_UP_VISITOR = VISITORS;
 const CONNECTIONS = 200;
 
 interface Contender {
@@ -51,20 +51,20 @@ interface Scene {
   view(visitor: number): Promise<View>;
 }
 
-const everybody = (view: Scene['view']) => Promise.all(Array.from({ length: VISITORS }, (_, n) => view(n)));
+const viewAll = (view: Scene['view']) => Promise.all(Array.from({ length: VISITORS }, (_, n) => view(n)));
 
-/** Everybody is known, and their ttl is over. */
+/** All visitors are cached, past their ttl. */
 async function knownAndExpired({ view }: Scene): Promise<void> {
-  await everybody(view);
+  await viewAll(view);
   await sleep(2 * TTL_MS);
 }
 
-/** Everybody comes every 300 ms, for three seconds. */
+/** All visitors view a page every 300 ms for three seconds. */
 async function underLoad({ simulator, view }: Scene, fault: Fault): Promise<View[]> {
   simulator.fault(fault);
   const rounds: Promise<View[]>[] = [];
   for (let n = 0; n < 10; n++) {
-    rounds.push(everybody(view));
+    rounds.push(viewAll(view));
     await sleep(300);
   }
   return (await Promise.all(rounds)).flat();
@@ -72,9 +72,9 @@ async function underLoad({ simulator, view }: Scene, fault: Fault): Promise<View
 
 interface Scenario {
   readonly title: string;
-  /** What comes before the views that count. */
+  /** Runs before the measured views. */
   prepare?(scene: Scene): Promise<void>;
-  /** Resolves to the views that count. */
+  /** Resolves to the measured views. */
   play(scene: Scene): Promise<readonly View[]>;
 }
 
@@ -101,14 +101,14 @@ const SCENARIOS: readonly Scenario[] = [
     title: '2b. The DCS accepts calls and never answers; 50 visitors at once',
     play({ simulator, view }) {
       simulator.fault({ kind: 'hang' });
-      return everybody(view);
+      return viewAll(view);
     },
   },
   {
     title: '3a. The DCS takes 400 ms; the first view of 50 visitors',
     play({ simulator, view }) {
       simulator.fault(slow);
-      return everybody(view);
+      return viewAll(view);
     },
   },
   {
@@ -116,17 +116,17 @@ const SCENARIOS: readonly Scenario[] = [
     async prepare({ simulator, view }) {
       simulator.fault(slow);
       const before = performance.now();
-      await everybody(view);
+      await viewAll(view);
       await sleep(500 - (performance.now() - before));
     },
-    play: ({ view }) => everybody(view),
+    play: ({ view }) => viewAll(view),
   },
   {
     title: '4. The DCS answers 503 when 50 known visitors come back after the ttl',
     prepare: knownAndExpired,
     play({ simulator, view }) {
       simulator.fault({ kind: 'status', status: 503 });
-      return everybody(view);
+      return viewAll(view);
     },
   },
   {
@@ -166,17 +166,18 @@ async function measure(create: Create, { prepare, play }: Scenario): Promise<Rec
     return { tookMs, isError, isRight: !isError && holds(JSON.parse(text), segmentsOf(n)) };
   };
   const scene = { simulator, view };
-  // Code is compiled and connections to the site are open before anything counts.
-  await Promise.all(Array.from({ length: CONNECTIONS }, () => view(SOMEBODY_ELSE)));
+  // Warm-up: compiles code and opens connections to the site.
+  await Promise.all(Array.from({ length: CONNECTIONS }, () => view(WARM_UP_VISITOR)));
   await sleep(2 * TTL_MS);
   await prepare?.(scene);
-  const isOf = new Set(Array.from({ length: VISITORS }, (_, n) => ecidOf(n)));
-  const callsOfThem = () => simulator.requests.filter(({ visitor }) => visitor !== undefined && isOf.has(visitor));
-  const before = callsOfThem().length;
+  const measured = new Set(Array.from({ length: VISITORS }, (_, n) => ecidOf(n)));
+  const callsOfVisitors = () =>
+    simulator.requests.filter(({ visitor }) => visitor !== undefined && measured.has(visitor));
+  const before = callsOfVisitors().length;
   const views = await play(scene);
-  // What runs in the background ends within the second that a call may take.
+  // Background calls end within the deadline of a second.
   await sleep(1_200);
-  const calls = callsOfThem().slice(before);
+  const calls = callsOfVisitors().slice(before);
   await pool.close();
   server.close();
   await close?.();

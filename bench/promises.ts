@@ -1,4 +1,4 @@
-/** What is promised when the DCS is cold, slow or silent: calls made, time waited, pages served. */
+/** The promises of the README for a slow and for a silent DCS: calls made, time waited, pages served. */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
@@ -64,7 +64,7 @@ async function cold(): Promise<Record<string, unknown>> {
 async function silent(): Promise<Record<string, unknown>> {
   const { view, simulator, stop } = await startSite({ maxWaitMs: 150 });
   simulator.fault({ kind: 'hang' });
-  // The first views also open connections and compile code: not what is promised.
+  // Warm-up: the first views also open connections and compile code.
   for (let n = 0; n < 20; n++) await view(n);
   const views = [];
   for (let n = 20; n < 120; n++) views.push(await view(n));

@@ -1,6 +1,6 @@
 /**
- * An Express site in a process of its own, whose middleware can be switched between ours and one that does nothing: the
- * same app, the same engine, the same heap.
+ * An Express site in its own process, whose middleware can be switched between ours and one that does nothing, in the same app
+ * with the same heap.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,19 +10,19 @@ import express, { type Express, type RequestHandler } from 'express';
 import { type AamStats, aamSegments } from 'express-aam-segments';
 import { ORG } from './visitors';
 
-/** - `bare`: a route that answers a line of text; - `rendering`: cookie-parser, and a page rendered by EJS. */
+/** `bare`: a route that sends a line of text; `rendering`: cookie-parser and a page rendered by EJS. */
 export type AppKind = 'bare' | 'rendering';
 export type Middleware = 'ours' | 'idle';
 
 export interface Site {
   readonly port: number;
-  /** Serves by this middleware from now on; resolves to the microseconds of CPU time used so far. */
+  /** Switches to this middleware. Resolves to the CPU time used so far, in microseconds. */
   use(middleware: Middleware): Promise<number>;
   stats(): Promise<AamStats>;
   stop(): void;
 }
 
-/** Starts a site that asks this DCS. */
+/** Starts a site that calls this DCS. */
 export async function startSite(kind: AppKind, dcs: object): Promise<Site> {
   const child = fork(__filename, [kind, JSON.stringify(dcs)]);
   const [port] = (await once(child, 'message')) as [number];

@@ -1,4 +1,4 @@
-/** Cookies, visitors and segments as a busy site sees them: made up, the same in every run. */
+/** Realistic cookies, visitors and segments, the same in every run. */
 
 export const ORG = '1FD6776A524453CC0A490D44@AdobeOrg';
 
@@ -7,12 +7,12 @@ export function ecidOf(n: number): string {
   return `20265673158980419722735089753${String(n).padStart(9, '0')}`;
 }
 
-/** Twenty of two hundred segments, other ones for every visitor. */
+/** Twenty of two hundred segments, depending on the visitor. */
 export function segmentsOf(n: number): number[] {
   return Array.from({ length: 20 }, (_, index) => 984_000 + ((n * 7 + index * 9) % 200));
 }
 
-/** The Cookie header of a visitor: what Adobe's client writes among what every site has. */
+/** The Cookie header of a visitor: Adobe's cookies among common ones. */
 export function cookieHeaderOf(n: number, region = 9): string {
   const amcv = `179643557|MCIDTS|20781|MCMID|${ecidOf(n)}|MCAAMLH-1796038911|${region}|MCAAMB-1796038911|RKhpRz8krg2tLO6pguXWp5olkAcUniQYPHaMWWgdJ3xzPWQmdj0y|MCOPTOUT-1795441311s|NONE|vVersion|5.5.0`;
   return [
@@ -27,8 +27,7 @@ export function cookieHeaderOf(n: number, region = 9): string {
 }
 
 /**
- * A string as the HTTP parser makes it: a new one each time, flat, that nothing has been computed for. Reusing one would
- * measure the string table of the engine.
+ * A new, flat string, as the HTTP parser makes it. A reused one would be faster, since V8 caches its hash.
  */
 export function asReceived(bytes: Buffer): string {
   return bytes.toString('latin1');

@@ -2,20 +2,20 @@ import { randomBytes } from 'node:crypto';
 
 export interface AmcvVisitor {
   readonly ecid: string;
-  /** The data centre that holds the visitor's profile. */
+  /** Id of the region that holds the visitor's profile. */
   readonly region: number;
-  /** `NONE`, or what the visitor opted out of. */
+  /** `NONE`, or the opt-out levels. */
   readonly optOut: string;
 }
 
 const DAY_S = 86_400;
 
-/** The name of the cookie, as a browser sends it: Adobe's client escapes the `@` of the organisation id. */
+/** The name of the cookie, in which Adobe's client escapes the `@` of the organisation id. */
 export function amcvName(orgId: string): string {
   return `AMCV_${encodeURIComponent(orgId)}`;
 }
 
-/** What Adobe's browser client (visitorapi 5.5.0) writes for a visitor; Express escapes it as Adobe's client does. */
+/** The cookie's value as Adobe's browser client (visitorapi 5.5.0) writes it. Express escapes it in the same way. */
 export function amcvValue({ ecid, region, optOut }: AmcvVisitor, nowMs = Date.now()): string {
   const nowS = Math.floor(nowMs / 1000);
   const regionExpiry = nowS + 7 * DAY_S;

@@ -1,9 +1,8 @@
-/** Something to buy. */
 export interface Product {
   readonly name: string;
   readonly text: string;
   readonly price: number;
-  /** The picture: a symbol in public/pictures.svg. */
+  /** A symbol in public/pictures.svg. */
   readonly picture: string;
 }
 

@@ -1,4 +1,4 @@
-/** The call centre's own copy of what was known last night: a table in SQLite. */
+/** Owns: the customers' segments as of the last import, in an SQLite table. */
 interface Statement {
   run(...values: readonly unknown[]): unknown;
   get(...values: readonly unknown[]): unknown;
@@ -10,7 +10,7 @@ interface Database {
   close(): unknown;
 }
 
-/** A customer as of the last import that got an answer. */
+/** A customer as of the last import with an answer. */
 export interface ImportedCustomer {
   readonly id: string;
   /** Names of segments. */
@@ -21,12 +21,12 @@ export interface ImportedCustomer {
 export interface CrmStore {
   save(id: string, segments: readonly string[], importedAt: Date): void;
   find(id: string): ImportedCustomer | undefined;
-  /** All that is saved in there, or nothing of it. */
+  /** Commits what `run` saves, or nothing if it fails. */
   transaction<T>(run: () => Promise<T>): Promise<T>;
   close(): void;
 }
 
-/** Node's own SQLite where there is one, from Node 22.13 on; else the package `better-sqlite3`, where it is installed. */
+/** Node's own SQLite, from Node 22.13 on, else the package `better-sqlite3`. */
 function openDatabase(path: string): Database {
   const sqlite = process.getBuiltinModule('node:sqlite') as
     | { DatabaseSync: new (path: string) => Database }
@@ -36,11 +36,11 @@ function openDatabase(path: string): Database {
     const BetterSqlite3 = require('better-sqlite3') as new (path: string) => Database;
     return new BetterSqlite3(path);
   } catch {
-    throw new Error(`Node ${process.versions.node} has no SQLite of its own: npm install --no-save better-sqlite3`);
+    throw new Error(`Node ${process.versions.node} has no built-in SQLite. Run: npm install --no-save better-sqlite3`);
   }
 }
 
-/** @throws {Error} where there is no SQLite, with what to do about it */
+/** @throws {Error} without SQLite; the message says how to install it */
 export function openStore(path: string): CrmStore {
   const database = openDatabase(path);
   database.exec(`CREATE TABLE IF NOT EXISTS customers (

@@ -7,15 +7,15 @@ import { CRM_SOURCE, CUSTOMERS } from './customers';
 
 export interface Crm {
   readonly client: DcsClient<Segment>;
-  /** The file that the nightly import writes, if it has. */
+  /** The file that the nightly import writes. It may not exist yet. */
   readonly database: string;
 }
 
-const LONGEST_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 1_000;
 
 /**
- * `GET /crm`: who takes a call looks the customer up. There is no log-in, since the customers are made up: a real one
- * stands behind the company's own, and has asked the customer for their consent.
+ * `GET /crm`: call-centre staff look a customer up. A real desk is behind the company's log-in, and asks customers for their
+ * consent; this one has fictitious customers.
  */
 export function crmDesk({ client, database }: Crm): Router {
   const router = express.Router();
@@ -49,27 +49,27 @@ async function liveSegments(client: DcsClient<Segment>, id: string): Promise<Liv
   const none = { names: [], ids: [], facts: [] };
   try {
     const visitor = { customerIds: [{ integrationCode: CRM_SOURCE, id }] };
-    const segments = await client.lookup(visitor, { maxWaitMs: LONGEST_WAIT_MS });
+    const segments = await client.lookup(visitor, { maxWaitMs: MAX_WAIT_MS });
     if (segments.status === 'excluded') {
-      return { ...none, httpStatus: 200, headline: `Not to be asked about: ${segments.reason}` };
+      return { ...none, httpStatus: 200, headline: `Excluded: ${segments.reason}` };
     }
     const { names, ids, region, transactionId, size } = segments;
     const headline = size === 0 ? 'In no segment' : `In ${size} ${size === 1 ? 'segment' : 'segments'}`;
     const facts = [
-      ['Answered by', region === undefined ? 'not said' : `region ${region}`],
-      ['Transaction', transactionId ?? 'not said'],
+      ['Answered by', region === undefined ? 'not given' : `region ${region}`],
+      ['Transaction', transactionId ?? 'not given'],
     ] as const;
     return { httpStatus: 200, headline, names: names.map((name) => LABELS[name]), ids, facts };
   } catch (error) {
     const { code } = error as AamError;
-    if (code === 'ERR_AAM_INVALID_OPTION') return { ...none, httpStatus: 400, headline: 'That is no customer number' };
-    return { ...none, httpStatus: 503, headline: 'Audience Manager does not answer just now', facts: [['Code', code]] };
+    if (code === 'ERR_AAM_INVALID_OPTION') return { ...none, httpStatus: 400, headline: 'Invalid customer number' };
+    return { ...none, httpStatus: 503, headline: 'No answer from Audience Manager', facts: [['Code', code]] };
   }
 }
 
 const LABELS: Readonly<Record<Segment, string>> = { golfFans: 'Golf fans', highValue: 'High value' };
 
-/** What the nightly import has written, where it has been run. */
+/** The customer as of the nightly import; `undefined` if it has not been run. */
 function lastNight(database: string, id: string): ImportedCustomer | undefined {
   if (!existsSync(database)) return undefined;
   let store: CrmStore | undefined;
@@ -77,7 +77,7 @@ function lastNight(database: string, id: string): ImportedCustomer | undefined {
     store = openStore(database);
     return store.find(id);
   } catch {
-    // The desk is open without it.
+    // Without SQLite, the desk shows live segments only.
     return undefined;
   } finally {
     store?.close();

@@ -1,15 +1,15 @@
 import { SEGMENTS } from './aam';
 
-/** Where Audience Manager keeps the ids of this shop's customers: the integration code of a data source. */
+/** The integration code of the data source with this shop's customer ids. */
 export const CRM_SOURCE = 'acme_crm';
 
-/** A customer of whom the demonstration knows something. */
+/** A fictitious customer. */
 export interface Customer {
   readonly id: string;
-  /** What the shop's own books say. */
+  /** The year of the first order. */
   readonly since: number;
   readonly orders: number;
-  /** What Audience Manager says. */
+  /** Their segments in Audience Manager. */
   readonly segments: readonly number[];
 }
 

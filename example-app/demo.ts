@@ -9,24 +9,24 @@ import type { Simulation } from './simulation';
 import type { WebSdk } from './web-sdk';
 
 export interface Demo {
-  /** With it, the shop has a customer desk. */
+  /** Adds a customer desk. */
   readonly crm?: Crm | undefined;
   readonly aam: Aam;
-  /** Whose cookies are read. */
+  /** The organisation whose cookies are read. */
   readonly orgId: string;
-  /** With it, visitors choose who they are; without it, they are who Adobe's cookies say. */
+  /** Adds a bar of personas. Without it, visitors are whoever Adobe's cookies name. */
   readonly simulation?: Simulation | undefined;
-  /** With it, the shop has a page on which Adobe's Web SDK runs. */
+  /** Adds a page that runs Adobe's Web SDK. */
   readonly webSdk?: WebSdk | undefined;
 }
 
-/** Mounted before the middleware: looks at the clock. */
+/** Mounted before the middleware, to measure its wait. */
 export const startClock: RequestHandler = (_req, res, next) => {
   res.locals.startedAt = performance.now();
   next();
 };
 
-/** Mounted behind the middleware: tells the views what there is to show of it, next to the shop itself. */
+/** Mounted after the middleware: passes what the panel shows to the views. */
 export function showDemo({ aam, orgId, simulation }: Demo): RequestHandler {
   return (req, res, next) => {
     const heldMs = performance.now() - res.locals.startedAt;

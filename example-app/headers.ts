@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 
-/** No frames, and nothing from anywhere else. The pages need no scripts either, but for the one that says so. */
+/** Allows no frames, no scripts and nothing from other origins, except for the directives in `more`. */
 export function contentSecurityPolicy(...more: readonly string[]): string {
   return [
     "default-src 'none'",

@@ -1,5 +1,5 @@
 /**
- * What cron runs at night: the segments of all customers in a CSV file, into SQLite.
+ * Run nightly by cron: imports the segments of all customers in a CSV file into SQLite.
  * `npm run import -- customers.csv crm.sqlite`
  */
 import { createReadStream } from 'node:fs';
@@ -12,11 +12,11 @@ import { type CrmStore, openStore } from './crm-store';
 import { CRM_SOURCE } from './customers';
 import { startSimulation } from './simulation';
 
-const CUSTOMERS_AT_A_TIME = 16;
+const CONCURRENCY = 16;
 
 async function* customersIn(path: string) {
   const parser = parse({ columns: true, bom: true, skip_empty_lines: true });
-  // A failure of the file comes out of the parser.
+  // Errors of the file, too, are thrown by the parser.
   pipeline(createReadStream(path), parser, () => {});
   for await (const { customer_id: id } of parser as AsyncIterable<Record<string, string>>) {
     if (id === undefined) throw new Error(`${path} has no column 'customer_id'`);
@@ -24,11 +24,11 @@ async function* customersIn(path: string) {
   }
 }
 
-/** Who has no answer tonight keeps what was known; who opted out loses it. */
+/** A customer without an answer keeps the segments of the last import; one who opted out has none. */
 export async function importCustomers(path: string, client: DcsClient, store: CrmStore) {
   const counts = { imported: 0, failed: 0 };
   const importedAt = new Date();
-  const results = client.lookupMany(customersIn(path), { concurrency: CUSTOMERS_AT_A_TIME });
+  const results = client.lookupMany(customersIn(path), { concurrency: CONCURRENCY });
   await store.transaction(async () => {
     for await (const { visitor, segments, error } of results) {
       const [{ id }] = visitor.customerIds;
@@ -36,8 +36,8 @@ export async function importCustomers(path: string, client: DcsClient, store: Cr
         store.save(id, segments.names, importedAt);
         counts.imported++;
       } else {
-        // No id in a log: the code says what to do.
-        console.error(`a customer has no answer: ${error.code}`);
+        // The code only: a log should hold no customer ids.
+        console.error(`no answer for a customer: ${error.code}`);
         counts.failed++;
       }
     }
@@ -65,7 +65,7 @@ async function main([path = join(__dirname, 'customers.csv'), database = 'crm.sq
 
 if (require.main === module) {
   main(process.argv.slice(2)).catch((error: Error) => {
-    console.error(`Nothing is imported: ${error.message}`);
+    console.error(`Import failed, nothing was saved: ${error.message}`);
     process.exitCode = 1;
   });
 }

@@ -1,19 +1,19 @@
 import type { RegisteredName, VisitorSegments } from 'express-aam-segments';
 import { GOLF, OUTDOORS, type Product, RESERVE } from './catalogue';
 
-/** The pages that can be linked to. */
+/** The pages in the navigation. */
 export const PAGES = [
   { path: '/', label: 'Home' },
   { path: '/landing', label: 'Autumn weekend' },
   { path: '/members', label: 'Members' },
 ] as const;
 
-/** Linked to only where the shop has it. */
+/** In the navigation if the shop runs the Web SDK. */
 export const WEB_SDK_PAGE = { path: '/web-sdk', label: 'Privacy' } as const;
 
 export type Theme = 'plain' | 'golf' | 'vip';
 
-/** The big picture at the top of a page, with what is said next to it. */
+/** The picture and the text at the top of a page. */
 export interface Hero {
   readonly theme: Theme;
   readonly eyebrow: string;
@@ -75,7 +75,7 @@ export const vipHome: Page = {
   shelf: { title: 'Yours first, until Sunday', products: RESERVE },
 };
 
-/** The landing page of a campaign: the hero and the call to action each follow the segments. */
+/** The landing page of a campaign, whose hero and call to action depend on the segments. */
 export function landingFor(segments: VisitorSegments<RegisteredName>): Omit<Page, 'shelf'> {
   return {
     hero: segments.has('golfFans') ? golfWeekend : segments.has('highValue') ? reserveWeekend : autumnWeekend,
@@ -137,6 +137,6 @@ export const consentQuestion: Hero = {
   theme: 'plain',
   eyebrow: 'Your privacy',
   title: 'May we remember what you like?',
-  text: 'If you agree, Adobe hears that you are here, and the shop shows more of what suits you. If you refuse, it shows everybody’s favourites, and nobody is asked about you.',
+  text: 'If you agree, Adobe hears that you are here, and the shop shows more of what suits you. If you refuse, it shows everybody’s favourites, and Adobe is not asked about you.',
   scene: 'scene-door',
 };

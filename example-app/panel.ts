@@ -1,9 +1,9 @@
 import type { AamStats, RegisteredName, SegmentStatus, VisitorSegments } from 'express-aam-segments';
 import { MAX_WAIT_MS } from './aam';
 
-/** What the middleware knew when this page was served. It does not say who the visitor is. */
+/** What the middleware knew when the page was served, without the visitor's ids. */
 export interface Panel {
-  /** For everybody. */
+  /** For visitors. */
   readonly headline: string;
   readonly mood: 'known' | 'waiting' | 'nobody';
   readonly isPending: boolean;
@@ -19,7 +19,10 @@ export interface Fact {
   readonly help: string;
 }
 
-const WHO: Readonly<Record<RegisteredName, string>> = { golfFans: 'golf fan', highValue: 'high-value customer' };
+const DESCRIPTION: Readonly<Record<RegisteredName, string>> = {
+  golfFans: 'golf fan',
+  highValue: 'high-value customer',
+};
 
 const MEANING: Readonly<Record<SegmentStatus, string>> = {
   fresh: 'answered during this request',
@@ -39,11 +42,11 @@ export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: numbe
     isPending: reason === 'pending',
     facts: [
       { label: 'Status', value: status, help: MEANING[status] },
-      { label: 'Reason', value: reason ?? '–', help: 'why it is so' },
-      { label: 'Segments', value: names.join(', ') || '–', help: 'by their names in this shop' },
-      { label: 'Segment ids', value: ids.join(', ') || '–', help: 'all that were answered' },
+      { label: 'Reason', value: reason ?? '–', help: 'of the status' },
+      { label: 'Segments', value: names.join(', ') || '–', help: 'by their configured names' },
+      { label: 'Segment ids', value: ids.join(', ') || '–', help: 'all that the DCS returned' },
       { label: 'Age', value: ageMs === undefined ? '–' : `${(ageMs / 1000).toFixed(1)} s`, help: 'of the answer' },
-      { label: 'Region', value: region === undefined ? '–' : String(region), help: 'which data centre answered' },
+      { label: 'Region', value: region === undefined ? '–' : String(region), help: 'that answered' },
       { label: 'Held', value: `${heldMs.toFixed(1)} ms`, help: `of ${MAX_WAIT_MS} ms at most` },
       { label: 'Calls so far', value: String(stats.calls), help: `page views: ${views}` },
     ],
@@ -54,7 +57,8 @@ export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: numbe
 
 function headlineOf(segments: VisitorSegments<RegisteredName>): string {
   const { status, reason, names, ageMs = 0 } = segments;
-  const known = names.length > 0 ? `Known ${names.map((name) => WHO[name]).join(' and ')}` : 'Known, but in no segment';
+  const known =
+    names.length > 0 ? `Known ${names.map((name) => DESCRIPTION[name]).join(' and ')}` : 'Known, but in no segment';
   const age = `${Math.round(ageMs / 1000)} s old`;
   switch (status) {
     case 'fresh':
@@ -64,11 +68,11 @@ function headlineOf(segments: VisitorSegments<RegisteredName>): string {
     case 'stale':
       return `${known}, from an older answer, ${age}`;
     case 'unknown':
-      return reason === 'pending' ? 'Not known yet, the answer is on its way' : 'Not known, the call failed';
+      return reason === 'pending' ? 'Not known yet, the answer is pending' : 'Not known, the call failed';
     case 'anonymous':
-      return reason === 'no-id' ? 'A first visit, nobody to ask about' : 'No usable cookie, nobody to ask about';
+      return reason === 'no-id' ? 'A first visit, no visitor id yet' : 'No usable visitor id in the cookies';
     case 'excluded':
-      if (reason === 'opted-out') return 'Opted out, so nobody was asked';
-      return reason === 'no-consent' ? 'Consent refused, so nobody was asked' : 'Deliberately not asked';
+      if (reason === 'opted-out') return 'Opted out, so no call was made';
+      return reason === 'no-consent' ? 'Consent refused, so no call was made' : 'Excluded, so no call was made';
   }
 }

@@ -2,19 +2,19 @@ import type { SegmentStatus } from 'express-aam-segments';
 import type { Fault } from 'express-aam-segments/testing';
 import { SEGMENTS } from './aam';
 
-/** Somebody in whose shoes the shop can be visited. */
+/** A visitor whom the user can pretend to be. */
 export interface Persona {
   readonly key: string;
   readonly label: string;
-  /** Whom Adobe's cookie names: always the same visitor, another one at every click, or nobody yet. */
+  /** The ECID in Adobe's cookie; `another` for a new one at each click; without it there is no cookie. */
   readonly ecid?: string | 'another';
   readonly region?: number;
   readonly optOut?: string;
-  /** What Audience Manager says of them. */
+  /** Their segments in Audience Manager. */
   readonly segments?: readonly number[];
-  /** What happens to the calls about them, and to no others. */
+  /** A fault for calls about this persona. */
   readonly fault?: Fault;
-  /** What there is to see, by the status that a page was served with. */
+  /** Explanations, by the status of the page. */
   readonly notes?: Partial<Record<SegmentStatus, string>>;
 }
 
@@ -43,7 +43,7 @@ export const PERSONAS: readonly Persona[] = [
     ecid: '68120937745120684139057746218309925701',
     optOut: 'global',
     segments: [SEGMENTS.golfFans],
-    notes: { excluded: 'A golf fan too, but one who said no: nothing is asked, nothing is remembered.' },
+    notes: { excluded: 'A golf fan too, but one who opted out: no call is made, nothing is cached.' },
   },
   {
     key: 'dcs-slow',
@@ -53,7 +53,7 @@ export const PERSONAS: readonly Persona[] = [
     fault: { kind: 'latency', latencyMs: 700 },
     notes: {
       unknown: 'A golf fan, but the answer takes 700 ms and no page waits that long. Give it a second.',
-      cached: 'The answer was too late for the first page and was kept: this page had it at once.',
+      cached: 'The answer was too late for the first page, but was cached: this page had it at once.',
     },
   },
   {
@@ -66,7 +66,7 @@ export const PERSONAS: readonly Persona[] = [
   },
 ];
 
-/** The persona of this key, which may be anything that a browser sends. */
+/** The persona with this key, which comes from the browser and may be anything. */
 export function personaOf(key: unknown): Persona | undefined {
   return PERSONAS.find((persona) => persona.key === key);
 }

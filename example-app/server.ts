@@ -7,10 +7,10 @@ import { createShop } from './shop';
 import { startSimulation } from './simulation';
 
 const { AAM_ORG_ID, AAM_PARTNER, AAM_GOLF_FANS, AAM_HIGH_VALUE, PORT = '3000' } = process.env;
-/** The domain is that of the Web SDK itself, unless the datastream has one of its own. */
+/** Adobe's default Edge domain, unless the datastream has its own. */
 const { AAM_DATASTREAM, AAM_EDGE_DOMAIN = 'edge.adobedc.net' } = process.env;
 
-/** Adobe's Audience Manager where the environment says whose; else one on this machine. */
+/** Connects to the account in the environment; without one, to a simulator. */
 async function connect(): Promise<Demo> {
   if (AAM_ORG_ID && AAM_PARTNER) {
     const segments = {
@@ -21,7 +21,7 @@ async function connect(): Promise<Demo> {
     return { orgId: AAM_ORG_ID, aam: createAam({ orgId: AAM_ORG_ID, partner: AAM_PARTNER, segments }), webSdk };
   }
   if (AAM_ORG_ID || AAM_PARTNER) throw new Error('set both AAM_ORG_ID and AAM_PARTNER, or neither');
-  if (AAM_DATASTREAM) throw new Error('AAM_DATASTREAM is for a shop with AAM_ORG_ID and AAM_PARTNER');
+  if (AAM_DATASTREAM) throw new Error('AAM_DATASTREAM needs AAM_ORG_ID and AAM_PARTNER');
   const simulation = await startSimulation();
   const { orgId, partner, dcs } = simulation;
   const client = createDcsClient({ orgId, partner, dcs, segments: SEGMENTS });

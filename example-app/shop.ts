@@ -15,10 +15,10 @@ export function createShop(demo: Demo): Express {
   app.disable('x-powered-by');
   app.set('view engine', 'ejs').set('views', join(__dirname, 'views'));
   app.use(strictHeaders);
-  // Before the middleware: nobody has to be known for a stylesheet.
+  // Before the middleware, which is not needed for a stylesheet.
   app.use(express.static(join(__dirname, 'public')));
   if (demo.webSdk !== undefined) app.use(webSdkScript());
-  // Before the middleware too: who works there is not a visitor.
+  // Before the middleware, too, since staff are not visitors.
   if (demo.crm !== undefined) app.use(crmDesk(demo.crm));
   app.use(cookieParser());
   if (demo.simulation !== undefined) app.use(personaBar(demo.simulation));

@@ -3,13 +3,13 @@ import { createDcsSimulator, type DcsOrigins } from 'express-aam-segments/testin
 import { CRM_SOURCE, CUSTOMERS } from './customers';
 import { PERSONAS, type Persona } from './personas';
 
-/** Audience Manager on this machine, and the personas that it knows. */
+/** A simulated Audience Manager with the personas. */
 export interface Simulation {
   readonly orgId: string;
   readonly partner: string;
-  /** Where it listens: the `dcs` option of the middleware. */
+  /** Its origins: the `dcs` option of the middleware. */
   readonly dcs: DcsOrigins;
-  /** Makes a persona known. Returns the ECID that they come with; `undefined` for somebody without one. */
+  /** Adds a persona. Returns their ECID; `undefined` for one without. */
   introduce(persona: Persona): string | undefined;
   close(): Promise<void>;
 }
@@ -26,7 +26,7 @@ export async function startSimulation(): Promise<Simulation> {
     return ecid;
   }
 
-  // A browser may still have the cookie of a persona from the last time that the shop was open.
+  // A browser may still have the cookie of a persona from an earlier run.
   for (const persona of PERSONAS) introduce(persona);
   for (const { id, segments } of CUSTOMERS) simulator.customer(CRM_SOURCE, id).in(...segments);
 
@@ -35,12 +35,12 @@ export async function startSimulation(): Promise<Simulation> {
     partner,
     dcs: simulator.dcs,
     introduce,
-    // Unlike a test, a visit does not have to meet every fault that is set.
+    // Unlike in a test, faults may remain unused.
     close: () => simulator.close({ unusedFaults: 'ignore' }),
   };
 }
 
-/** An Experience Cloud ID that nobody has had: two positive 64-bit numbers, 38 digits. */
+/** A random ECID: two positive 64-bit numbers, 38 digits. */
 function newEcid(): string {
   const half = () => String(randomBytes(8).readBigUInt64BE() >> 1n).padStart(19, '0');
   return half() + half();

@@ -3,14 +3,14 @@ import express, { type RequestHandler, type Router } from 'express';
 import { contentSecurityPolicy } from './headers';
 import { consentQuestion } from './pages';
 
-/** What Adobe's Web SDK has to be told, beside the organisation. */
+/** Configuration of Adobe's Web SDK, besides the organisation. */
 export interface WebSdk {
   readonly datastreamId: string;
-  /** The host that it talks to. It takes no port. */
+  /** The host of Adobe's Edge Network, without a port. */
   readonly edgeDomain: string;
 }
 
-/** `GET /alloy.js`: Adobe's own build of it, from a package that is looked for only where this is called. */
+/** `GET /alloy.js`: Adobe's build of the Web SDK, from a package that is only resolved when this is called. */
 export function webSdkScript(): Router {
   const root = dirname(require.resolve('@adobe/alloy/components.json'));
   const router = express.Router();
@@ -18,7 +18,7 @@ export function webSdkScript(): Router {
   return router;
 }
 
-/** The page on which it runs, and asks for the consent that it and the middleware go by. */
+/** A page that runs the Web SDK and asks for the visitor's consent, which the middleware reads, too. */
 export function showWebSdk(webSdk: WebSdk): RequestHandler {
   const policy = contentSecurityPolicy("script-src 'self'", `connect-src https://${webSdk.edgeDomain}`);
   return (_req, res) => {

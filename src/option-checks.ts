@@ -1,57 +1,57 @@
 /**
- * Owns: how a wrong option is refused: at construction, with the rule and the value received. `undefined` means "not
- * given", `null` is a mistake.
+ * Owns: the checks of options. An invalid option throws at construction, with the rule and the value received. `undefined`
+ * means the default; `null` is invalid.
  */
 import { distance } from 'fastest-levenshtein';
 import { AamError } from './errors';
 
-/** The longest delay of a timer. */
+/** The longest delay that a Node timer takes. */
 const MAX_MS = 2_147_483_647;
-/** The store allocates its tables at construction; more would not fit into any process. */
+/** The cache allocates its tables at construction: more would exceed the memory of any process. */
 const MAX_COUNT = 100_000_000;
 
 /**
- * A copy of an object of options, each read once, with its keys checked against the known ones.
+ * Copies a group of options, reading each once, and checks its keys against the known ones.
  * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`
  */
-export function group<T extends object>(path: string, given: unknown, known: Record<keyof T, true>): T {
-  assert(isRecord(given), path, 'an object', given);
-  for (const key of Object.keys(given)) {
+export function group<T extends object>(path: string, value: unknown, known: Record<keyof T, true>): T {
+  assert(isRecord(value), path, 'an object', value);
+  for (const key of Object.keys(value)) {
     if (Object.hasOwn(known, key)) continue;
     const nearest = Object.keys(known).sort((a, b) => distance(key, a) - distance(key, b))[0] as string;
     throw new AamError('ERR_AAM_UNKNOWN_OPTION', `${path}.${key} is not an option; did you mean '${nearest}'?`);
   }
-  return Object.fromEntries(Object.keys(known).map((key) => [key, given[key]])) as T;
+  return Object.fromEntries(Object.keys(known).map((key) => [key, value[key]])) as T;
 }
 
-export function ms(path: string, given: unknown, byDefault: number): number {
-  return integer(path, given, 0, MAX_MS, byDefault);
+export function ms(path: string, value: unknown, defaultValue: number): number {
+  return integer(path, value, 0, MAX_MS, defaultValue);
 }
 
-export function count(path: string, given: unknown, byDefault: number): number {
-  return integer(path, given, 1, MAX_COUNT, byDefault);
+export function count(path: string, value: unknown, defaultValue: number): number {
+  return integer(path, value, 1, MAX_COUNT, defaultValue);
 }
 
-export function integer(path: string, given: unknown, min: number, max: number, byDefault: number): number {
-  if (given === undefined) return byDefault;
-  const isInRange = Number.isInteger(given) && (given as number) >= min && (given as number) <= max;
-  assert(isInRange, path, `an integer from ${min} to ${max}`, given);
-  return given as number;
+export function integer(path: string, value: unknown, min: number, max: number, defaultValue: number): number {
+  if (value === undefined) return defaultValue;
+  const isInRange = Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+  assert(isInRange, path, `an integer from ${min} to ${max}`, value);
+  return value as number;
 }
 
-export function flag(path: string, given: boolean | undefined, byDefault: boolean): boolean {
-  return oneOf(path, given, [true, false], byDefault);
+export function flag(path: string, value: boolean | undefined, defaultValue: boolean): boolean {
+  return oneOf(path, value, [true, false], defaultValue);
 }
 
-export function oneOf<T>(path: string, given: T | undefined, allowed: readonly T[], byDefault: T): T {
-  if (given === undefined) return byDefault;
-  assert(allowed.includes(given), path, allowed.map((value) => printed(value)).join(' or '), given);
-  return given;
+export function oneOf<T>(path: string, value: T | undefined, allowed: readonly T[], defaultValue: T): T {
+  if (value === undefined) return defaultValue;
+  assert(allowed.includes(value), path, allowed.map((each) => printed(each)).join(' or '), value);
+  return value;
 }
 
-export function optional<T>(path: string, given: T | undefined, rule: string, isValid: (value: unknown) => boolean) {
-  assert(given === undefined || isValid(given), path, rule, given);
-  return given;
+export function optional<T>(path: string, value: T | undefined, rule: string, isValid: (value: unknown) => boolean) {
+  assert(value === undefined || isValid(value), path, rule, value);
+  return value;
 }
 
 /** @throws {AamError} `ERR_AAM_INVALID_OPTION` */
@@ -60,7 +60,7 @@ export function assert(condition: boolean, path: string, rule: string, received:
   throw new AamError('ERR_AAM_INVALID_OPTION', `${path} must be ${rule}, got ${printed(received)}`);
 }
 
-/** The value and its type, short enough for a log line. */
+/** The value and its type, at a length that fits a log line. */
 function printed(value: unknown): string {
   switch (typeof value) {
     case 'string':

@@ -1,4 +1,4 @@
-/** What every alternative shares: who the visitor is, and one call as the DCS wants it. */
+/** Shared by all alternatives: reading the visitor and making a call. */
 import type { Request } from 'express';
 import { request } from 'undici';
 import { ORG } from '../visitors';
@@ -13,7 +13,7 @@ export interface Visitor {
   readonly region: number;
 }
 
-/** Good enough for the cookies of these measurements, and for no others. */
+/** Only reads the cookies of these measurements. */
 export function visitorOf(req: Request): Visitor | undefined {
   const [, ecid, region] = /MCMID%7C(\d{38})%7CMCAAMLH-\d+%7C(\d+)/.exec(req.headers.cookie ?? '') ?? [];
   return ecid === undefined ? undefined : { ecid, region: Number(region) };
@@ -21,7 +21,7 @@ export function visitorOf(req: Request): Visitor | undefined {
 
 const TIMEOUT_MS = 1_000;
 
-/** Global fetch() silently replaces the Host header that the DCS goes by: hence undici's request(). */
+/** By undici's request(), since the global fetch() silently drops the Host header that selects the partner. */
 export async function callDcs(dcs: DcsOrigins, { ecid, region }: Visitor, signal?: AbortSignal): Promise<string[]> {
   const origin = dcs.origins[region] ?? dcs.defaultOrigin;
   const path = `/event?d_rtbd=json&d_jsonv=1&d_mid=${ecid}&d_orgid=${encodeURIComponent(ORG)}&d_cts=2`;

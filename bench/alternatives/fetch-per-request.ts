@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { callDcs, type DcsOrigins, visitorOf } from './call-dcs';
 
-/** Asks on every page view, with a timeout of a second. */
+/** A call on every page view, with a timeout of a second. */
 export function fetchPerRequest(dcs: DcsOrigins): RequestHandler {
   return async (req, res, next) => {
     res.locals.ids = [];

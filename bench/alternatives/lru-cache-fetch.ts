@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import { LRUCache } from 'lru-cache';
 import { callDcs, type DcsOrigins, type Visitor, visitorOf } from './call-dcs';
 
-/** lru-cache's own fetch(): one call per visitor at a time, and the old answer while a new one comes or when none does. */
+/** fetch() of lru-cache: one call per visitor at a time, and stale answers during and after a failed refresh. */
 export function lruCacheFetch(dcs: DcsOrigins, ttlMs: number): RequestHandler {
   const cache = new LRUCache<string, string[], Visitor>({
     max: 100_000,

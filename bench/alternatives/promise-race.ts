@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { callDcs, type DcsOrigins, visitorOf } from './call-dcs';
 
-/** The same, but no page waits longer than `maxWaitMs`. */
+/** A call on every page view, raced with a timer of `maxWaitMs`. */
 export function promiseRace(dcs: DcsOrigins, maxWaitMs: number): RequestHandler {
   return async (req, res, next) => {
     res.locals.ids = [];

@@ -1,31 +1,32 @@
 /**
- * Owns: which answers are remembered per visitor, and how fresh they are. Generic: it knows nothing of segments.
+ * Owns: the cached answers of each visitor, and how fresh they are. Generic: it knows nothing of segments. Next:
+ * scan-resistant-lru.ts.
  */
 import { ScanResistantLru } from './scan-resistant-lru';
 
-/** What can be remembered. `ttlMs` comes with the value, since it depends on what the answer was. */
+/** What can be cached. The ttl is the value's own, since it depends on the answer. */
 export interface Stamped {
-  /** For how long the value is `fresh`. */
+  /** How long the value stays fresh. */
   readonly ttlMs: number;
-  /** Whether it may be served past its ttl. */
+  /** Whether it may be served as stale after its ttl. */
   readonly keptStale: boolean;
-  /** Whether it is the answer to every question about the visitor. */
+  /** Whether it answers every variant of the question. */
   readonly answersAll: boolean;
-  /** Whether it is kept when the visitor withdraws consent. */
+  /** Whether it stays when the visitor withdraws consent. */
   readonly outlivesWithdrawal: boolean;
   /** When it was stored, by the cache's clock. Set by the cache. */
   storedAtMs: number;
-  /** What else went into the question about the visitor: an answer to another one is another answer. Set by the cache. */
+  /** What the question contained besides the visitor; answers to different variants are kept apart. Set by the cache. */
   variant: string;
-  /** An answer about the same visitor to another question. Set by the cache. */
+  /** The visitor's answer to another variant, a linked list. Set by the cache. */
   other: this | undefined;
 }
 
 /**
  * - `fresh`: within its ttl;
- * - `stale`: serve it, and refresh it behind the visitor's back;
- * - `late`: wait for a refresh, and serve it if none comes;
- * - `expired`: not to be served.
+ * - `stale`: served at once, refreshed in the background;
+ * - `late`: served if a refresh fails or does not finish in time;
+ * - `expired`: not served.
  */
 export type Freshness = 'fresh' | 'stale' | 'late' | 'expired';
 
@@ -37,7 +38,7 @@ export interface AnswerCacheConfig {
   readonly nowMs: () => number;
 }
 
-/** So many answers are kept per visitor: logged in, logged out, with and without a consent string. */
+/** Answers kept per visitor: logged in, logged out, with and without a consent string. */
 const MAX_VARIANTS = 4;
 
 export class AnswerCache<V extends Stamped> {
@@ -49,7 +50,7 @@ export class AnswerCache<V extends Stamped> {
     this.#store = new ScanResistantLru(config.maxVisitors);
   }
 
-  /** Visitors remembered. */
+  /** Number of visitors in the cache. */
   get size(): number {
     return this.#store.size;
   }
@@ -71,26 +72,26 @@ export class AnswerCache<V extends Stamped> {
   }
 
   /**
-   * Remembers an answer, in the place of the one to the same question.
-   * @param key a copy that shares no memory with a request, see `detachedString`
+   * Stores an answer in the place of the one to the same question.
+   * @param key detached from the request's memory, see {@link detachedString}
    */
   set(key: string, variant: string, value: V): void {
     value.storedAtMs = this.#config.nowMs();
     value.variant = variant;
-    this.#store.set(key, withOthers(value, this.#store.peek(key)));
+    this.#store.set(key, linked(value, this.#store.peek(key)));
   }
 
-  /** Whether anything is remembered about a visitor, without taking it for a visit. */
+  /** Whether anything is stored about a visitor, without counting it as a visit. */
   has(key: string): boolean {
     return this.#store.peek(key) !== undefined;
   }
 
-  /** Forgets all about a visitor. */
+  /** Deletes everything about a visitor. */
   forget(key: string): void {
     this.#store.delete(key);
   }
 
-  /** Forgets what the visitor does not want to be known; what outlives that stays. */
+  /** Deletes what a visitor who withdraws consent does not want stored; what outlives that stays. */
   withdraw(key: string): void {
     for (let value = this.#store.peek(key); value !== undefined; value = value.other) {
       if (!value.outlivesWithdrawal) continue;
@@ -102,11 +103,11 @@ export class AnswerCache<V extends Stamped> {
   }
 }
 
-/** The newest answer first, then those to other questions, as many as are kept. */
-function withOthers<V extends Stamped>(newest: V, known: V | undefined): V {
+/** Links the newest answer to those of other variants, {@link MAX_VARIANTS} in all. */
+function linked<V extends Stamped>(newest: V, cached: V | undefined): V {
   let last = newest;
   let count = 1;
-  for (let each = known; each !== undefined && count < MAX_VARIANTS; each = each.other) {
+  for (let each = cached; each !== undefined && count < MAX_VARIANTS; each = each.other) {
     if (each.variant === newest.variant || each.answersAll || newest.answersAll) continue;
     last.other = each;
     last = each;

@@ -1,7 +1,7 @@
 /**
- * A copy that shares no memory. What is cut out of a request's header would keep the whole header alive for as long as it
- * is remembered.
- * @param text Latin-1, as everything in a header is
+ * Copies a string, so that it shares no memory with the one it was cut from: V8 keeps the whole parent of a slice alive, here a
+ * request's header for as long as the slice is cached.
+ * @param text Latin-1, as in every header
  */
 export function detachedString(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');

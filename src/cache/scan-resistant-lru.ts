@@ -1,25 +1,25 @@
 /**
- * Owns: who is forgotten when there are more visitors than are kept. Newcomers give way first: a flood of ids that
- * nobody has seen, and that nobody will see again, must not push out the visitors who come back.
+ * Owns: which visitor is evicted when the store is full. Visitors seen once go first, so that a flood of ids that never come
+ * back cannot evict returning visitors.
  */
 import { LRUCache } from 'lru-cache';
 import { detachedString } from './detached-string';
 
-/** However many regulars there are, so much of the store is left to newcomers: else nobody could become one. */
+/** Share of the store reserved for newcomers, so that they can become regulars. */
 const NEWCOMERS_SHARE = 1 / 20;
 
 export class ScanResistantLru<V extends object> {
   readonly #maxVisitors: number;
-  readonly #newcomersKept: number;
-  /** Seen once. They take whatever room there is. */
+  readonly #minNewcomers: number;
+  /** Visitors seen once. They may fill the room that regulars leave. */
   readonly #newcomers: LRUCache<string, V>;
-  /** Seen again. */
+  /** Visitors seen more than once. */
   readonly #regulars: LRUCache<string, V>;
 
   constructor(maxVisitors: number) {
     this.#maxVisitors = maxVisitors;
-    this.#newcomersKept = Math.max(1, Math.floor(maxVisitors * NEWCOMERS_SHARE));
-    // One more than is kept, for the moment between a new one's coming and an old one's going.
+    this.#minNewcomers = Math.max(1, Math.floor(maxVisitors * NEWCOMERS_SHARE));
+    // One more than fits, since eviction comes after insertion.
     this.#newcomers = new LRUCache({ max: maxVisitors + 1 });
     this.#regulars = new LRUCache({ max: maxVisitors });
   }
@@ -28,7 +28,7 @@ export class ScanResistantLru<V extends object> {
     return this.#newcomers.size + this.#regulars.size;
   }
 
-  /** Who is asked for has come again. */
+  /** A hit makes a newcomer a regular. */
   get(key: string): V | undefined {
     const regular = this.#regulars.get(key);
     if (regular !== undefined) return regular;
@@ -39,16 +39,16 @@ export class ScanResistantLru<V extends object> {
     return newcomer;
   }
 
-  /** Without taking it for a visit. */
+  /** Like {@link get}, without counting as a visit. */
   peek(key: string): V | undefined {
     return this.#regulars.peek(key) ?? this.#newcomers.peek(key);
   }
 
-  /** @param key {@link detachedString a copy} of what a request brought */
+  /** @param key a {@link detachedString detached} string */
   set(key: string, value: V): void {
     const store = this.#regulars.has(key) ? this.#regulars : this.#newcomers;
     store.set(key, value);
-    if (this.size > this.#maxVisitors) this.#forgetOne();
+    if (this.size > this.#maxVisitors) this.#evictOne();
   }
 
   delete(key: string): void {
@@ -56,9 +56,9 @@ export class ScanResistantLru<V extends object> {
     this.#regulars.delete(key);
   }
 
-  /** The one who was not seen for the longest time. */
-  #forgetOne(): void {
-    const store = this.#newcomers.size > this.#newcomersKept ? this.#newcomers : this.#regulars;
+  /** Evicts the least recently seen visitor. */
+  #evictOne(): void {
+    const store = this.#newcomers.size > this.#minNewcomers ? this.#newcomers : this.#regulars;
     store.pop();
   }
 }

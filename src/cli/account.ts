@@ -1,10 +1,10 @@
-/** Owns: which account the commands speak for, from arguments, the environment and a configuration file. */
+/** Owns: the account of a command, from its arguments, the environment and a configuration file. Next: ../options/. */
 import { readFileSync } from 'node:fs';
 import { isRecord } from '../option-checks';
 import type { DcsClientOptions } from '../options/dcs-client-options';
 import { UsageError } from './command';
 
-/** Arguments of every command that speaks for an account. */
+/** Arguments of every command that needs an account. */
 export const ACCOUNT_ARGS = {
   config: { type: 'string' },
   org: { type: 'string' },
@@ -15,10 +15,10 @@ export const ACCOUNT_ARGS = {
 
 export const ACCOUNT_HELP = `Account:
   --org <id>              organisation id, or AAM_ORG_ID in the environment
-  --partner <alias>       the alias that Adobe gave you, or AAM_PARTNER
-  --segment <name>=<id>   a name for a segment; as often as you like
-  --config <file.json>    the options of createDcsClient(): orgId, partner, segments, destinations, dcs
-  --origin <url>          ask this server about everybody, such as one of 'aam-segments simulate'`;
+  --partner <alias>       your alias at demdex.net, or AAM_PARTNER in the environment
+  --segment <name>=<id>   a name for a segment id; can be repeated
+  --config <file.json>    a file with the options of createDcsClient()
+  --origin <url>          send all calls to this server, such as one of 'aam-segments simulate'`;
 
 interface AccountValues {
   readonly config?: string | undefined;
@@ -28,14 +28,15 @@ interface AccountValues {
   readonly origin?: string | undefined;
 }
 
-/** What is given as an argument counts more than the environment, and that more than the file. */
+/** Arguments override the environment, which overrides the file. */
 export function accountOptions(values: AccountValues): DcsClientOptions {
   const file = values.config === undefined ? {} : configFile(values.config);
   const { AAM_ORG_ID, AAM_PARTNER } = process.env;
   const orgId = values.org ?? AAM_ORG_ID ?? file.orgId;
   const partner = values.partner ?? AAM_PARTNER ?? file.partner;
-  if (orgId === undefined) throw new UsageError('whose segments? Give --org, AAM_ORG_ID or --config');
-  if (partner === undefined) throw new UsageError('by which alias? Give --partner, AAM_PARTNER or --config');
+  if (orgId === undefined) throw new UsageError('no organisation id. Set --org, AAM_ORG_ID, or orgId in --config.');
+  if (partner === undefined)
+    throw new UsageError('no partner alias. Set --partner, AAM_PARTNER, or partner in --config.');
   const segments = { ...file.segments, ...Object.fromEntries((values.segment ?? []).map(namedSegment)) };
   const dcs = values.origin === undefined ? file.dcs : { ...file.dcs, origins: {}, defaultOrigin: values.origin };
   return { ...file, orgId, partner, segments, dcs };

@@ -1,15 +1,13 @@
-/**
- * Owns: what all commands of the command line have in common: how arguments are read, how they fail, where they write.
- */
+/** Owns: what all commands share: reading arguments, exit codes, printing. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { AamError } from '../errors';
 
-/** All went well; something did not; it was called in a way that is none. */
+/** `failed`: something went wrong at run time; `usage`: the command was called in a wrong way. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export interface Command {
-  /** In one line, for the list of commands. */
+  /** One line for the list of commands. */
   readonly summary: string;
   readonly help: string;
   run(args: readonly string[], streams: Streams): Promise<ExitCode>;
@@ -21,7 +19,7 @@ export interface Streams {
   readonly stderr: NodeJS.WriteStream;
 }
 
-/** A mistake of whoever typed the command. */
+/** A mistake in how the command was called: exit code 2, with a pointer to `--help`. */
 export class UsageError extends Error {}
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -41,12 +39,12 @@ export function readArgs<const O extends Options>(
   );
   const given = parsed.positionals as readonly string[];
   if (given.length !== positionals.length) {
-    throw new UsageError(`${positionals.join(' ')}: expected once, got ${given.length}`);
+    throw new UsageError(`expected one argument ${positionals.join(' ')}, got ${given.length}`);
   }
   return { values: parsed.values, positionals: given };
 }
 
-/** What goes wrong in there is a mistake in the command. */
+/** Runs `run`; turns errors about arguments and options into a {@link UsageError}. */
 export function usage<T>(run: () => T): T {
   try {
     return run();
@@ -58,12 +56,15 @@ export function usage<T>(run: () => T): T {
   }
 }
 
-/** A count, as it was typed. */
+/**
+ * Parses an argument that is an integer from 1.
+ * @throws {UsageError}
+ */
 export function countOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const count = Number(text);
   if (!Number.isSafeInteger(count) || count < 1)
-    throw new UsageError(`--${name} must be an integer from 1, got '${text}'`);
+    throw new UsageError(`--${name} must be an integer of at least 1, got '${text}'`);
   return count;
 }
 

@@ -1,3 +1,4 @@
+/** Owns: `aam-segments cookie`, which runs the middleware's own identity and consent code on a Cookie header. Next: ../identity/. */
 import type { IncomingMessage } from 'node:http';
 import { ConsentGate } from '../consent/consent-gate';
 import { IdentityReader } from '../identity/identity-reader';
@@ -7,23 +8,23 @@ import { CookieFinder } from '../request/cookie-header';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type Command, EXIT, print, printJson, readArgs, usage } from './command';
 
-const HELP = `Says what the middleware makes of a Cookie header, and why. Asks nobody.
+const HELP = `Shows which visitor the middleware finds in a Cookie header, and whether it would ask the DCS. Makes no call.
 
 Usage: aam-segments cookie '<Cookie header>' [options]
 
-  --uuid-cookie <name>    a cookie with an Audience Manager UUID (identity.uuidCookie); as often as you like
-  --url <path>            the URL of the request, read for adobe_mc (identity.adobeMc)
-  --gpc                   the request has Sec-GPC: 1
-  --consent-required      who has said nothing has refused (consent.required)
+  --uuid-cookie <name>    a cookie with an Audience Manager UUID (identity.uuidCookie); can be repeated
+  --url <path>            the URL of the request; turns identity.adobeMc on
+  --gpc                   the request carries Sec-GPC: 1
+  --consent-required      no consent without an agreement (consent.required)
 
 ${ACCOUNT_HELP}
 
   --json                  one JSON object instead of lines
 
-Exit code 1: the visitor would not be asked about.`;
+Exit code 1: the middleware would not ask the DCS.`;
 
 export const cookie: Command = {
-  summary: 'what the middleware makes of a Cookie header, and why',
+  summary: 'explain what the middleware reads in a Cookie header',
   help: HELP,
   async run(args, { stdout }) {
     const { values, positionals } = readArgs(
@@ -47,12 +48,11 @@ export const cookie: Command = {
       }),
     );
     const request: Request = { url: values.url ?? '/', gpc: values.gpc ?? false };
-    const whole = reading(header, request, options);
-    const cookies = namesIn(header, options).map(({ name, pair }) => ({ name, says: whatAlone(pair, options) }));
-    const isAskable = whole.verdict === 'asked';
+    const whole = read(header, request, options);
+    const cookies = cookiesIn(header, options).map(({ name, pair }) => ({ name, says: readAlone(pair, options) }));
     if (values.json) printJson(stdout, { ...whole, cookies });
     else for (const line of linesOf(whole, cookies, options)) print(stdout, line);
-    return isAskable ? EXIT.ok : EXIT.failed;
+    return whole.verdict === 'asked' ? EXIT.ok : EXIT.failed;
   },
 };
 
@@ -61,8 +61,8 @@ interface Request {
   readonly gpc: boolean;
 }
 
-/** What the middleware itself reads of such a request. */
-function reading(header: string, { url, gpc }: Request, options: ResolvedOptions) {
+/** What the middleware reads in such a request. */
+function read(header: string, { url, gpc }: Request, options: ResolvedOptions) {
   const { orgId, dcs } = options;
   const finder = new CookieFinder();
   const reader = new IdentityReader(
@@ -73,7 +73,7 @@ function reading(header: string, { url, gpc }: Request, options: ResolvedOptions
   const found = finder.find(header, undefined);
   const identity = reader.read(found, url);
   const req = { headers: gpc ? { 'sec-gpc': '1' } : {} } as IncomingMessage;
-  // Without a function of the site's own it never is a promise.
+  // A promise only comes from the site's own `consent.given`, which is not configured here.
   const consent = gate.consider(req, found, identity) as Exclude<ReturnType<typeof gate.consider>, Promise<unknown>>;
   const verdict =
     consent.refusal !== undefined
@@ -84,8 +84,8 @@ function reading(header: string, { url, gpc }: Request, options: ResolvedOptions
   return { verdict, ...identity, sendsConsentString: consent.tcString !== undefined };
 }
 
-/** The cookies of a header that the middleware looks at, in their order. */
-function namesIn(header: string, { orgId, identity, consent }: ResolvedOptions): { name: string; pair: string }[] {
+/** The cookies in a header that the middleware reads, in their order. */
+function cookiesIn(header: string, { orgId, identity, consent }: ResolvedOptions): { name: string; pair: string }[] {
   const wanted = new Set([
     `AMCV_${orgId}`,
     ...(['identity', 'cluster', 'consent'] as const).map((key) => webSdkCookieName(orgId, key)),
@@ -101,9 +101,9 @@ function namesIn(header: string, { orgId, identity, consent }: ResolvedOptions):
   });
 }
 
-/** What a cookie says on its own. */
-function whatAlone(pair: string, options: ResolvedOptions): string {
-  const { visitor, problem, optedOut, verdict, sendsConsentString } = reading(
+/** What one cookie says on its own. */
+function readAlone(pair: string, options: ResolvedOptions): string {
+  const { visitor, problem, optedOut, verdict, sendsConsentString } = read(
     pair,
     { url: '/', gpc: false },
     {
@@ -111,36 +111,35 @@ function whatAlone(pair: string, options: ResolvedOptions): string {
       consent: { ...options.consent, required: false },
     },
   );
-  const said = [
+  const findings = [
     visitor.ecid && `ECID ${visitor.ecid}`,
     visitor.uuid && `UUID ${visitor.uuid}`,
-    visitor.region &&
-      `region ${visitor.region}${isPast(visitor.regionExpiresAtMs) ? ' (expired, still the best hint)' : ''}`,
+    visitor.region && `region ${visitor.region}${isPast(visitor.regionExpiresAtMs) ? ' (expired, still used)' : ''}`,
     problem === 'bad-id' && 'an id that is not 38 digits',
     optedOut && 'opted out',
-    !optedOut && verdict.startsWith('excluded') && 'refuses',
-    sendsConsentString && 'a TC string that agrees; it goes along with the call',
+    !optedOut && verdict.startsWith('excluded') && 'refuses consent',
+    sendsConsentString && 'a TC string that consents, which is sent with the call',
   ].filter((each) => typeof each === 'string');
-  return said.length === 0 ? 'nothing that can be used, and no refusal' : said.join(', ');
+  return findings.length === 0 ? 'no usable id and no refusal' : findings.join(', ');
 }
 
 function linesOf(
-  { verdict, visitor }: ReturnType<typeof reading>,
+  { verdict, visitor }: ReturnType<typeof read>,
   cookies: readonly { name: string; says: string }[],
   { dcs, orgId }: ResolvedOptions,
 ): string[] {
-  const seen = cookies.map(({ name, says }) => `${name}: ${says}`);
-  const none = `no cookie that Adobe's browser code writes for ${orgId}`;
-  const where = visitor.region === undefined ? 'the alias, since no region is known' : `region ${visitor.region}`;
+  const lines = cookies.map(({ name, says }) => `${name}: ${says}`);
+  const none = `no Adobe cookie of organisation ${orgId}`;
+  const where = visitor.region === undefined ? 'the alias, as no region is known' : `region ${visitor.region}`;
   const meaning =
     verdict === 'asked'
-      ? `the DCS is asked about the ${visitor.ecid === undefined ? `UUID ${visitor.uuid}` : `ECID ${visitor.ecid}`} at ${
+      ? `the middleware asks about ${visitor.ecid === undefined ? `UUID ${visitor.uuid}` : `ECID ${visitor.ecid}`} at ${
           dcs.regions.originOf(visitor.region).origin
         } (${where})`
       : verdict.startsWith('excluded')
-        ? 'nobody is asked, and what is remembered of the visitor is forgotten'
-        : 'nobody is asked: there is no usable id';
-  return [...(seen.length === 0 ? [none] : seen), '', `${verdict}: ${meaning}`];
+        ? 'no call is made, and the visitor is deleted from the cache'
+        : 'no call is made, as there is no usable id';
+  return [...(lines.length === 0 ? [none] : lines), '', `${verdict}: ${meaning}`];
 }
 
 function isPast(ms: number | undefined): boolean {

@@ -1,3 +1,4 @@
+/** Owns: `aam-segments doctor`: one call to the alias, a connection to each region, and advice. Next: ../dcs/dcs-calls.ts. */
 import { randomInt } from 'node:crypto';
 import { connect } from 'node:net';
 import { performance } from 'node:perf_hooks';
@@ -11,18 +12,18 @@ import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions }
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
 import { type Command, EXIT, print, printJson, readArgs, UsageError, usage } from './command';
 
-const HELP = `Finds out whether this machine can ask Audience Manager, and what to do where it cannot.
+const HELP = `Checks whether this machine can query Audience Manager, and says how to fix what is wrong.
 
 Usage: aam-segments doctor [options]
 
-  --ecid <id>             ask about this visitor, such as yourself: the ECID in your own browser's AMCV cookie.
-                          Without it one is made up, whom Audience Manager does not know.
+  --ecid <id>             the visitor to ask about, such as the ECID in your own browser's AMCV cookie
+                          (default: a random one, which Audience Manager does not know)
 
 ${ACCOUNT_HELP}
 
   --json                  one JSON object instead of lines
 
-It makes one call to the alias, and connects to each region without asking about anybody. Exit code 1: something is wrong.`;
+It makes one call to the alias, and opens a connection to each region without a call. Exit code 1: a check failed.`;
 
 type State = 'ok' | 'FAIL' | 'unsure';
 
@@ -30,19 +31,19 @@ interface Finding {
   readonly check: string;
   readonly state: State;
   readonly found: string;
-  /** What to do about it. */
+  /** How to fix it. */
   readonly advice?: string | undefined;
 }
 
 export const doctor: Command = {
-  summary: 'can this machine ask Audience Manager? If not, why, and what to do',
+  summary: 'check that this machine can query Audience Manager',
   help: HELP,
   async run(args, { stdout }) {
     const { values } = readArgs(args, { ...ACCOUNT_ARGS, ecid: { type: 'string' }, json: { type: 'boolean' } });
     const { ecid } = values;
     if (ecid !== undefined && !isVisitorId(ecid)) throw new UsageError('--ecid must be 38 digits');
     const options = usage(() => resolvedClientOptions(group('options', accountOptions(values), DCS_CLIENT_OPTIONS)));
-    const findings = [...(await askOnce(options, ecid)), ...(await distances(options))];
+    const findings = [...(await checkAlias(options, ecid)), ...(await checkRegions(options))];
     const isWell = findings.every(({ state }) => state !== 'FAIL');
     if (values.json) printJson(stdout, { isWell, findings });
     else {
@@ -55,10 +56,10 @@ export const doctor: Command = {
   },
 };
 
-/** What one call to the alias shows. */
-async function askOnce(options: ResolvedClientOptions, ecid: string | undefined): Promise<Finding[]> {
+/** One call to the alias: its answer shows whether the account is set up. */
+async function checkAlias(options: ResolvedClientOptions, ecid: string | undefined): Promise<Finding[]> {
   const dcs = createDcs({ ...options.dcs, noDataCooldownMs: 0 });
-  const visitor = { ecid: ecid ?? madeUpEcid() };
+  const visitor = { ecid: ecid ?? randomEcid() };
   const question = { visitor, tcString: undefined, variant: '', signals: '' };
   try {
     const result = await new Promise<CallResult>((ended) => {
@@ -67,7 +68,7 @@ async function askOnce(options: ResolvedClientOptions, ecid: string | undefined)
     if ('reply' in result) return findingsOf(options, result.reply.errors, result.reply, ecid !== undefined);
     const { failure } = result as { readonly failure: DcsFailure };
     const { origin } = options.dcs.regions.originOf(undefined);
-    if (failure.dcsCode === undefined) return [notReached(origin, DcsError.from(failure))];
+    if (failure.dcsCode === undefined) return [unreachable(origin, DcsError.from(failure))];
     return findingsOf(options, [failure.dcsCode], undefined, ecid !== undefined);
   } finally {
     await dcs.close();
@@ -83,26 +84,26 @@ function findingsOf(
   const has = (...wanted: readonly number[]) => codes.some((code) => wanted.includes(code));
   const reached: Finding = { check: 'DCS', state: 'ok', found: `${dcs.regions.originOf(undefined).origin} answers` };
   if (has(1, 100)) {
-    const advice = 'Ask Adobe for the alias of your company; it is what comes before .demdex.net in its calls.';
+    const advice = "Ask Adobe for your company's alias, the part before .demdex.net in the host of its calls.";
     return [
       reached,
-      { check: 'alias', state: 'FAIL', found: `${dcs.partnerHost} is not known (error ${codes.join(', ')})`, advice },
+      { check: 'alias', state: 'FAIL', found: `${dcs.partnerHost} is unknown (error ${codes.join(', ')})`, advice },
     ];
   }
   const alias: Finding = { check: 'alias', state: 'ok', found: `${dcs.partnerHost} is known` };
   if (has(198, 199)) {
-    const advice = 'The country is that of this server, by its IP address: ask from another one, or talk to Adobe.';
+    const advice =
+      "Calls from this country, by this server's IP address, are blocked. Call from another country, or ask Adobe.";
     return [reached, alias, { check: 'country', state: 'FAIL', found: `refused (error ${codes.join(', ')})`, advice }];
   }
-  const country: Finding = { check: 'country', state: 'ok', found: 'this server is not refused' };
+  const country: Finding = { check: 'country', state: 'ok', found: 'calls from this server are accepted' };
   if (has(2)) {
-    const advice =
-      "Take the id from the name of your site's AMCV_ cookie, or from the Experience Cloud's administration.";
+    const advice = "Take the id from the name of your site's AMCV_ cookie, or from the Admin Console.";
     return [
       reached,
       alias,
       country,
-      { check: 'organisation', state: 'FAIL', found: `${orgId} is not known (error 2)`, advice },
+      { check: 'organisation', state: 'FAIL', found: `${orgId} is unknown (error 2)`, advice },
     ];
   }
   const organisation: Finding = { check: 'organisation', state: 'ok', found: `${orgId} is known` };
@@ -116,29 +117,30 @@ function segmentIds(
   isReal: boolean,
 ): Finding[] {
   const check = 'segment ids';
-  if (!isWanted) return [{ check, state: 'ok', found: 'not asked for: dcs.segmentIds is false' }];
+  if (!isWanted) return [{ check, state: 'ok', found: 'not requested: dcs.segmentIds is false' }];
   if (reply?.hasSegmentIds)
     return [{ check, state: 'ok', found: `enabled: the answer has ${reply.segments.length} of them` }];
   if (reply === undefined || !isReal) {
-    const said = codes.length === 0 ? 'nothing is said of an id that is not known' : `error ${codes.join(', ')}`;
-    const advice = "Give --ecid with your own: the digits after MCMID| in your browser's AMCV_ cookie.";
-    return [{ check, state: 'unsure', found: said, advice }];
+    const found = codes.length === 0 ? 'the DCS has no profile of a random visitor' : `error ${codes.join(', ')}`;
+    const advice = "Use --ecid with your own ECID: the digits after MCMID| in your browser's AMCV_ cookie.";
+    return [{ check, state: 'unsure', found, advice }];
   }
   const advice =
-    'Ask Adobe to enable d_cts for the account; or map segments to a cookie destination, configure it and set dcs.segmentIds to false.';
+    'Ask Adobe to enable d_cts for the account, or map segments to a cookie destination and set dcs.segmentIds to false.';
   return [{ check, state: 'FAIL', found: 'the answer has no list of segment ids', advice }];
 }
 
-function notReached(origin: string, { code, message }: DcsError): Finding {
-  const advice = 'Is there a firewall, a proxy (dcs.dispatcher) or a DNS filter that takes demdex.net for tracking?';
+function unreachable(origin: string, { code, message }: DcsError): Finding {
+  const advice =
+    'Check for a firewall, a proxy (use dcs.dispatcher) or a DNS filter that blocks demdex.net as a tracker.';
   return { check: 'DCS', state: 'FAIL', found: `${origin}: ${code}, ${message}`, advice };
 }
 
 const CONNECTS = 3;
 const CONNECT_TIMEOUT_MS = 3_000;
 
-/** How long a connection takes to each region: about one way there and back. */
-async function distances({ dcs }: ResolvedClientOptions): Promise<Finding[]> {
+/** The time to connect to each region, about one round trip. The nearest comes first. */
+async function checkRegions({ dcs }: ResolvedClientOptions): Promise<Finding[]> {
   const origins = dcs.regions.entries();
   const found = await Promise.all(
     origins.map(async ([region, origin]): Promise<Finding & { tookMs: number }> => {
@@ -150,7 +152,7 @@ async function distances({ dcs }: ResolvedClientOptions): Promise<Finding[]> {
         return { check, state: 'ok', found: `${tookMs.toFixed(tookMs < 10 ? 1 : 0)} ms to ${origin.host}`, tookMs };
       } catch (error) {
         const { code = 'no connection in time' } = error as NodeJS.ErrnoException;
-        const advice = 'Its visitors are asked about at the alias meanwhile, unless dcs.failover is false.';
+        const advice = 'Calls for its visitors go to the alias instead, unless dcs.failover is false.';
         return { check, state: 'FAIL', found: `${origin.host}: ${code}`, advice, tookMs: Number.POSITIVE_INFINITY };
       }
     }),
@@ -171,7 +173,7 @@ function connectMs({ hostname, port, protocol }: URL): Promise<number> {
   });
 }
 
-/** A new one each time: an id that everybody's checks are made with would be denylisted. */
-function madeUpEcid(): string {
+/** Random each time: one id in everybody's checks would be denylisted. */
+function randomEcid(): string {
   return Array.from({ length: 38 }, (_, at) => (at === 0 ? randomInt(1, 9) : randomInt(10))).join('');
 }

@@ -1,3 +1,4 @@
+/** Owns: `aam-segments ids`. Next: bulk/, which takes its output. */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { stringify } from 'csv-stringify/sync';
@@ -5,21 +6,21 @@ import { isVisitorId } from '../identity/visitor';
 import { isRecord } from '../option-checks';
 import { type Command, EXIT, print, printJson, readArgs } from './command';
 
-const HELP = `Collects user and region ids from DCS answers that you have stored, ready for 'bulk'.
+const HELP = `Extracts visitor ids and regions from stored DCS answers, as CSV for 'bulk'.
 
 Usage: aam-segments ids [--in responses.ndjson] [--out ids.csv] [--json]
 
-Each line is one answer as JSON: of /event (uuid, dcs_region) or of /id (d_mid, dcs_region). Whoever occurs several times
-comes out once, with the last region. Answers that say of an opt-out take their visitor out. Files left out, or '-', are
-standard input and output; --json writes the summary as JSON.
+Each line is one answer as JSON: of /event (uuid, dcs_region) or of /id (d_mid, dcs_region). A visitor with several answers
+is written once, with the last region; one whose answer reports an opt-out is left out. By default, or with '-', files are
+standard input and output. --json prints the summary as JSON.
 
-Exit code 1: some lines were no answers.`;
+Exit code 1: some lines were not DCS answers.`;
 
-/** Codes that say that the visitor does not want it (Audience Manager docs, "DCS error codes"). */
-const OPT_OUTS: readonly unknown[] = [171, 173, 315];
+/** Opt-outs and a refusing consent string (Audience Manager docs, "DCS error codes"). */
+const OPT_OUT_CODES: readonly unknown[] = [171, 173, 315];
 
 export const ids: Command = {
-  summary: 'user and region ids from stored DCS answers, ready for bulk',
+  summary: 'extract visitor ids and regions from stored DCS answers',
   help: HELP,
   async run(args, { stdin, stdout, stderr }) {
     const { values } = readArgs(args, {
@@ -29,7 +30,7 @@ export const ids: Command = {
     });
     const input = values.in === '-' ? stdin : createReadStream(values.in);
     const regions = new Map<string, string>();
-    const bad: number[] = [];
+    const badLines: number[] = [];
     let lines = 0;
     let optedOut = 0;
     for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
@@ -37,7 +38,7 @@ export const ids: Command = {
       if (line.trim() === '') continue;
       const answer = answerOf(line);
       if (answer === undefined) {
-        bad.push(lines);
+        badLines.push(lines);
         continue;
       }
       const key = answer.ecid === undefined ? `uuid,${answer.uuid}` : `ecid,${answer.ecid}`;
@@ -57,13 +58,14 @@ export const ids: Command = {
       await new Promise<void>((resolve, reject) => {
         createWriteStream(values.out).on('error', reject).end(text, resolve);
       });
-    const summary = { lines, ids: rows.length, optedOut, unusable: bad.length };
+    const summary = { lines, ids: rows.length, optedOut, unusable: badLines.length };
     if (values.json) printJson(stderr, summary);
     else {
-      print(stderr, `${lines} lines, ${rows.length} ids, ${optedOut} of opted-out visitors left out`);
-      if (bad.length > 0) print(stderr, `no DCS answer in ${bad.length} lines: ${bad.slice(0, 10).join(', ')}`);
+      print(stderr, `${lines} lines, ${rows.length} ids, ${optedOut} opt-outs left out`);
+      if (badLines.length > 0)
+        print(stderr, `${badLines.length} lines are not DCS answers: ${badLines.slice(0, 10).join(', ')}`);
     }
-    return bad.length === 0 ? EXIT.ok : EXIT.failed;
+    return badLines.length === 0 ? EXIT.ok : EXIT.failed;
   },
 };
 
@@ -78,7 +80,7 @@ function answerOf(line: string) {
   const { d_mid, errors, d_optout } = answer;
   const uuid = answer.uuid ?? answer.u;
   const codes = Array.isArray(errors) ? errors.map((error) => Number(isRecord(error) ? error.code : error)) : [];
-  const isOptOut = codes.some((code) => OPT_OUTS.includes(code)) || d_optout === true || d_optout === 'true';
+  const isOptOut = codes.some((code) => OPT_OUT_CODES.includes(code)) || d_optout === true || d_optout === 'true';
   const region = String(answer.dcs_region ?? '');
   return {
     ecid: isVisitorId(d_mid) ? d_mid : undefined,

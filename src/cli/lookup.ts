@@ -1,3 +1,4 @@
+/** Owns: `aam-segments lookup`. Next: ../dcs-client.ts. */
 import { createDcsClient } from '../dcs-client';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
@@ -12,17 +13,17 @@ Usage: aam-segments lookup (--ecid <id> | --uuid <id> | --customer <source>:<id>
 Visitor:
   --ecid <id>             Experience Cloud ID, 38 digits
   --uuid <id>             Audience Manager UUID, 38 digits
-  --customer <source>:<id>  an id of your own: <source> is a data source id, or else an integration code
-  --region <n>            the region that holds the profile; without it the alias is asked
+  --customer <source>:<id>  a customer id; <source> is the data source's id or integration code
+  --region <n>            the region that holds the profile (default: ask the alias)
 
 ${ACCOUNT_HELP}
 
   --json                  one JSON object instead of lines
 
-The call is an event to Audience Manager. You have made sure that the visitor agrees to it. Exit code 1: no answer.`;
+The lookup is an event in Audience Manager. Make sure that the visitor has consented. Exit code 1: no answer.`;
 
 export const lookup: Command = {
-  summary: 'the segments of one visitor',
+  summary: 'look up the segments of one visitor',
   help: HELP,
   async run(args, { stdout, stderr }) {
     const { values } = readArgs(args, {
@@ -35,7 +36,7 @@ export const lookup: Command = {
     });
     const { ecid, uuid, customer, json = false } = values;
     if ([ecid, uuid, customer].filter((id) => id !== undefined).length !== 1) {
-      throw new UsageError('one of --ecid, --uuid and --customer names the visitor');
+      throw new UsageError('exactly one of --ecid, --uuid and --customer must name the visitor');
     }
     const customerIds = customer === undefined ? undefined : [customerIdOf(customer)];
     const visitor = { ecid, uuid, customerIds, region: countOf('region', values.region) } as VisitorId;
@@ -57,7 +58,7 @@ export const lookup: Command = {
   },
 };
 
-/** A data source by its id, or by its integration code, before the first colon. */
+/** `<source>:<id>`: the first colon separates, so that ids may contain colons. */
 function customerIdOf(text: string): CustomerId {
   const at = text.indexOf(':');
   if (at < 1) throw new UsageError('--customer must be <data source id or integration code>:<id>');
@@ -77,7 +78,7 @@ function linesOf(segments: VisitorSegments): string[] {
     `segments      ${ids.length === 0 ? 'none' : ids.join(' ')}`,
     `names         ${names.length === 0 ? 'none' : names.join(', ')}`,
     ...Object.entries(destinations).map(([name, value]) => `destination   ${name}: ${value}`),
-    `region        ${region ?? 'not said'}`,
-    `transaction   ${transactionId ?? 'not said'}`,
+    `region        ${region ?? 'not given'}`,
+    `transaction   ${transactionId ?? 'not given'}`,
   ];
 }

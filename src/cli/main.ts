@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: `aam-segments <command>`. Each command is a file beside this one. */
+/** Owns: `aam-segments <command>`. Each command is a file, or a folder, beside this one. */
 import { bulk } from './bulk/command';
 import { type Command, EXIT, type ExitCode, print, UsageError } from './command';
 import { cookie } from './cookie';
@@ -18,7 +18,7 @@ ${Object.entries(COMMANDS)
   .map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`)
   .join('\n')}
 
-aam-segments <command> --help says more. Exit code: 0 all went well, 1 something failed, 2 wrong usage.`;
+Run aam-segments <command> --help for its options. Exit code: 0 success, 1 failure, 2 wrong usage.`;
 
 async function main([name, ...args]: readonly string[]): Promise<ExitCode> {
   const { stdin, stdout, stderr } = process;
@@ -28,7 +28,7 @@ async function main([name, ...args]: readonly string[]): Promise<ExitCode> {
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
-    print(stderr, `aam-segments: there is no command '${name}'. aam-segments --help lists them.`);
+    print(stderr, `aam-segments: unknown command '${name}'. Run aam-segments --help for the list.`);
     return EXIT.usage;
   }
   if (args.includes('--help') || args.includes('-h')) {
@@ -40,12 +40,12 @@ async function main([name, ...args]: readonly string[]): Promise<ExitCode> {
   } catch (error) {
     const isUsage = error instanceof UsageError;
     print(stderr, `aam-segments ${name}: ${error instanceof Error ? error.message : String(error)}`);
-    if (isUsage) print(stderr, `aam-segments ${name} --help says how it is used.`);
+    if (isUsage) print(stderr, `Run aam-segments ${name} --help for its options.`);
     return isUsage ? EXIT.usage : EXIT.failed;
   }
 }
 
-// Whoever reads the output may have enough of it: `aam-segments ids | head`.
+// The reader may close the pipe early: `aam-segments ids | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
   throw error;

@@ -1,26 +1,27 @@
+/** Owns: `aam-segments simulate`. Next: ../testing/dcs-simulator.ts. */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { isRecord } from '../option-checks';
 import { createDcsSimulator, type DcsSimulator } from '../testing/dcs-simulator';
 import { type Command, countOf, EXIT, print, printJson, readArgs, UsageError } from './command';
 
-const HELP = `Adobe's Data Collection Servers on this machine, to develop against from any language.
+const HELP = `Runs a simulated DCS on this machine, to develop against in any language.
 
 Usage: aam-segments simulate [options]
 
-  --port <n>              where the alias listens; the regions listen on the ports after it (any free ones)
-  --partner <alias>       the alias whose calls are answered: Host <alias>.demdex.net (acme)
-  --visitors <file>       who is in which segments, a JSON object on each line:
-                          {"ecid": "...", "segments": [984263]}, or "uuid", or
-                          {"customer_id": "C-1", "integration_code": "acme_crm", "segments": [984263]}, or "data_source_id"
-  --no-segment-ids        as an account for which Adobe has not enabled d_cts
-  --quiet                 no line for each call
-  --json                  lines as JSON
+  --port <n>              port of the alias; the regions listen on the ports after it (default: free ports)
+  --partner <alias>       the alias that is answered, by Host: <alias>.demdex.net (default acme)
+  --visitors <file>       NDJSON with the segments of visitors, such as
+                          {"ecid": "...", "segments": [984263]} (or "uuid") and
+                          {"customer_id": "C-1", "integration_code": "acme_crm", "segments": [984263]} (or "data_source_id")
+  --no-segment-ids        answer like an account without d_cts enabled
+  --quiet                 do not print calls
+  --json                  print JSON lines
 
-It listens on 127.0.0.1 only, until it is interrupted. Everybody else is known too, and is in no segment.`;
+It listens on 127.0.0.1 until it is interrupted. All other visitors are in no segment.`;
 
 export const simulate: Command = {
-  summary: 'the DCS on this machine, to develop against',
+  summary: 'run a simulated DCS on this machine',
   help: HELP,
   async run(args, { stdout }) {
     const { values } = readArgs(args, {
@@ -33,22 +34,22 @@ export const simulate: Command = {
     });
     const { partner, visitors, quiet, json } = values;
     const port = countOf('port', values.port);
-    const simulator = await started({ partner, port, segmentIds: !values['no-segment-ids'] });
+    const simulator = await startSimulator({ partner, port, segmentIds: !values['no-segment-ids'] });
     try {
-      const known = visitors === undefined ? 0 : await readVisitors(simulator, visitors);
+      const loaded = visitors === undefined ? 0 : await readVisitors(simulator, visitors);
       const { defaultOrigin, origins } = simulator.dcs;
-      if (json) printJson(stdout, { defaultOrigin, origins, visitors: known });
+      if (json) printJson(stdout, { defaultOrigin, origins, visitors: loaded });
       else {
         print(stdout, `alias      ${defaultOrigin} (Host: ${partner}.demdex.net)`);
         for (const [region, origin] of Object.entries(origins)) print(stdout, `region ${region.padEnd(4)}${origin}`);
-        print(stdout, `${known} visitors are known. Ctrl+C ends it.`);
+        print(stdout, `${loaded} visitors loaded. Press Ctrl+C to stop.`);
       }
       await interrupted((interval) => {
         for (const { method, path, region, answeredStatus, params } of quiet ? [] : simulator.requests) {
           if (json) printJson(stdout, { method, path, region, status: answeredStatus, params });
-          else print(stdout, `${method} ${path} at ${region}: ${answeredStatus ?? 'no answer yet'} ${shown(params)}`);
+          else print(stdout, `${method} ${path} at ${region}: ${answeredStatus ?? 'not answered'} ${shown(params)}`);
         }
-        // The log would grow with every call.
+        // Or the log would grow without bound.
         simulator.clear();
         interval.refresh();
       });
@@ -59,7 +60,7 @@ export const simulate: Command = {
   },
 };
 
-async function started(options: Parameters<typeof createDcsSimulator>[0]): Promise<DcsSimulator> {
+async function startSimulator(options: Parameters<typeof createDcsSimulator>[0]): Promise<DcsSimulator> {
   try {
     return await createDcsSimulator(options);
   } catch (error) {
@@ -68,12 +69,12 @@ async function started(options: Parameters<typeof createDcsSimulator>[0]): Promi
   }
 }
 
-const LOG_EVERY_MS = 200;
+const LOG_INTERVAL_MS = 200;
 
-/** Until SIGINT or SIGTERM; meanwhile, `log` again and again. */
+/** Resolves on SIGINT or SIGTERM. Until then calls `log` when its timer fires. */
 function interrupted(log: (timer: NodeJS.Timeout) => void): Promise<void> {
   return new Promise((resolve) => {
-    const timer: NodeJS.Timeout = setTimeout(() => log(timer), LOG_EVERY_MS);
+    const timer: NodeJS.Timeout = setTimeout(() => log(timer), LOG_INTERVAL_MS);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {
         clearTimeout(timer);
@@ -89,26 +90,26 @@ function shown(params: Readonly<Record<string, unknown>>): string {
     .join(' ');
 }
 
-/** @throws {UsageError} with the number of the line */
+/** @throws {UsageError} with the line number */
 async function readVisitors(simulator: DcsSimulator, path: string): Promise<number> {
   let number = 0;
-  let known = 0;
+  let loaded = 0;
   for await (const line of createInterface({ input: createReadStream(path) })) {
     number++;
     if (line.trim() === '') continue;
     try {
       addVisitor(simulator, JSON.parse(line));
-      known++;
+      loaded++;
     } catch (error) {
       throw new UsageError(`${path}, line ${number}: ${(error as Error).message}`);
     }
   }
-  return known;
+  return loaded;
 }
 
 function addVisitor(simulator: DcsSimulator, given: unknown): void {
   if (!isRecord(given) || !Array.isArray(given.segments))
-    throw new TypeError('an object with a list of segments is wanted');
+    throw new TypeError("must be an object with an array 'segments'");
   const { ecid, uuid, customer_id, integration_code, data_source_id, segments } = given;
   const visitor =
     customer_id === undefined

@@ -1,13 +1,13 @@
 /**
- * Owns: what Adobe's browser clients have written down about the visitor's consent: the Web SDK's `_consent` cookie and
- * the `adobeujs-optin` cookie of the Experience Cloud ID service's opt-in. Never throws. Next: consent-gate.ts.
+ * Owns: the consent cookies of Adobe's browser code: the Web SDK's `_consent` cookie and the `adobeujs-optin` cookie of the
+ * Experience Cloud ID service. Never throws. Next: tcf.ts.
  */
 import { type CookieValue, decodedValue } from '../request/cookie-header';
 
-/** What one source says: the visitor agreed, refused, or nothing. */
+/** What a source says: the visitor agreed (`true`), refused (`false`), or nothing. */
 export type Agreement = boolean | undefined;
 
-/** `general=in` or `general=out`. The Web SDK's default consent is its configuration, and no cookie. */
+/** `general=in` or `general=out`. The Web SDK's default consent is not in the cookie, only in its configuration. */
 export function webSdkConsent(value: CookieValue): Agreement {
   const text = decodedValue(value);
   if (text === undefined) return false;
@@ -18,8 +18,8 @@ export function webSdkConsent(value: CookieValue): Agreement {
 }
 
 /**
- * JSON with a boolean for each of Adobe's solutions. Audience Manager's own counts, and that of the ID service, without
- * which it has no id. Where a consent management platform decides, the cookie has only a hash, and says nothing.
+ * JSON with a boolean per Adobe solution. Audience Manager needs its own, and that of the ID service, which gives it the id.
+ * Where a consent management platform decides, the cookie only has a hash, and says nothing.
  */
 export function optInConsent(value: CookieValue): Agreement {
   let choices: unknown;

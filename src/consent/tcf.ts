@@ -1,25 +1,24 @@
 /**
- * Owns: what a TC string of the IAB's Transparency and Consent Framework v2 says about Audience Manager. Never throws.
+ * Owns: whether a TC string of the IAB's Transparency and Consent Framework v2 consents to Audience Manager. Never throws.
  * Next: consent-gate.ts.
  *
- * The string is the visitor's to write. `@iabtcf/core` knows its layout and its encodings; its `TCString.decode()` also
- * makes objects of everything in it, vendor by vendor and restriction by restriction, and a string of 4 KB can keep it
- * busy for a minute. Of ranges only the two ends are looked at here.
+ * A visitor can send any string. `@iabtcf/core` provides the layout and the encodings, but its `TCString.decode()` expands every
+ * vendor and restriction into objects: a string of 4 KB can take it a minute. Ranges are not expanded here.
  */
 import { Base64Url, BitLength, FieldSequence, IntEncoder, RestrictionType } from '@iabtcf/core';
 
-/** Adobe Audience Manager in the Global Vendor List; what it needs is in the Audience Manager docs on its IAB TCF plug-in. */
+/** Adobe Audience Manager in the Global Vendor List. Its requirements are in the Audience Manager docs on its IAB TCF plug-in. */
 const VENDOR_ID = 565;
 /** Store and/or access information on a device; develop and improve services. */
 const PURPOSE_IDS = [1, 10];
-/** No cookie is longer. */
+/** Browsers limit cookies to about 4 KB. */
 const MAX_LENGTH = 4_000;
 
-/** Whether a TC string lets Audience Manager be asked. One that cannot be read does not. */
+/** Whether a TC string consents to Audience Manager. An unreadable one does not. */
 export function tcStringAgrees(tcString: string): boolean {
   if (tcString.length > MAX_LENGTH || !/^[\w.-]+$/.test(tcString)) return false;
   try {
-    // The segments after the first are about other things.
+    // Only the core segment, the first, has consents.
     return coreAgrees(new Bits(Base64Url.decode(tcString.split('.', 1)[0] as string)));
   } catch {
     return false;
@@ -34,11 +33,11 @@ function coreAgrees(bits: Bits): boolean {
   if (!PURPOSE_IDS.every((id) => purposes[id - 1] === '1')) return false;
   bits.at = VENDOR_CONSENTS_AT;
   if (!hasVendor(bits)) return false;
-  hasVendor(bits); // those with a legitimate interest, which is not asked for: the restrictions stand behind them
+  hasVendor(bits); // skips the vendors' legitimate interests, to reach the publisher restrictions
   return !isRestricted(bits);
 }
 
-/** Reads a list of vendors, which is a bit for each one or a list of ranges, to its end. */
+/** Reads a list of vendors, a bit field or ranges, to its end. */
 function hasVendor(bits: Bits): boolean {
   const maxId = bits.int(BitLength.maxId);
   const isRange = bits.int(BitLength.encodingType) === 1;
@@ -56,7 +55,7 @@ function hasVendorInRanges(bits: Bits): boolean {
   return found;
 }
 
-/** The publisher may forbid a purpose, or allow it on other grounds than consent: either way there is no consent to go by. */
+/** Whether the publisher forbids one of the purposes, or bases it on legitimate interest: either way, not on consent. */
 function isRestricted(bits: Bits): boolean {
   let found = false;
   for (let left = bits.int(BitLength.numRestrictions); left > 0; left--) {
@@ -68,7 +67,7 @@ function isRestricted(bits: Bits): boolean {
   return found;
 }
 
-/** A string of zeros and ones, read from a place on. */
+/** A string of zeros and ones with a read position. */
 class Bits {
   at = 0;
   readonly #bits: string;
@@ -83,7 +82,7 @@ class Bits {
     return this.#bits.slice(start, this.at);
   }
 
-  /** @throws at the end of the bits */
+  /** @throws past the end of the bits */
   int(count: number): number {
     return IntEncoder.decode(this.take(count), count);
   }
@@ -93,7 +92,7 @@ const CORE = new FieldSequence()['2'].core as readonly string[];
 const PURPOSE_CONSENTS_AT = offsetOf('purposeConsents');
 const VENDOR_CONSENTS_AT = offsetOf('vendorConsents');
 
-/** Up to there every field of the core has a fixed length. */
+/** The offset of a field in the core segment; all fields before it must have a fixed length. */
 function offsetOf(field: string): number {
   const lengths = BitLength as unknown as Readonly<Record<string, number>>;
   return CORE.slice(0, CORE.indexOf(field)).reduce((sum, each) => sum + (lengths[each] as number), 0);

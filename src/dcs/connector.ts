@@ -67,12 +67,7 @@ export class Connector {
 }
 
 /** Connects to the first of several addresses that answers. None is given up before another one has. */
-function race(
-  hosts: readonly string[],
-  port: number,
-  staggerMs: number,
-  done: Callback,
-): () => void {
+function race(hosts: readonly string[], port: number, staggerMs: number, done: Callback): () => void {
   const open = new Set<Socket>();
   let started = 0;
   let timer: NodeJS.Timeout | undefined;

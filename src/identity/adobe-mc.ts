@@ -1,17 +1,17 @@
 /**
- * Owns: the `adobe_mc` query parameter, by which Adobe's clients take a visitor along to another domain of the same
- * company: `MCMID=..|MCORGID=..|TS=..`, each value encoded again. Anybody can write such a link. Never throws. Next:
+ * Owns: the `adobe_mc` query parameter, with which Adobe's clients hand a visitor over to another domain of the same company:
+ * `MCMID=..|MCORGID=..|TS=..`, each value percent-encoded again. Anyone can make such a link. Never throws. Next:
  * identity-reader.ts.
  */
 
-/** Adobe documents five minutes, and the Web SDK keeps to them. */
+/** Adobe documents five minutes, and the Web SDK enforces them. */
 const VALID_FOR_SEC = 300;
-/** Clocks differ. Adobe's clients accept any time to come; a link for next year is no handover. */
+/** Allows for clock skew. Adobe's clients accept any future time, which would make links valid for longer. */
 const MAX_SKEW_SEC = 60;
 
 /**
- * The id that a URL hands over to this organisation, now. Undefined where there is none, for another organisation, and
- * without a time that is at most five minutes ago. Of a repeated parameter the last counts, as in the Web SDK.
+ * The id that a URL hands over. `undefined` without one, for another organisation, and for a link that is not from the last
+ * five minutes. Of a repeated parameter the last counts, as in the Web SDK.
  * @param nowMs Unix time in milliseconds
  */
 export function idHandedOver(url: string | undefined, orgId: string, nowMs: number): string | undefined {
@@ -30,7 +30,7 @@ export function idHandedOver(url: string | undefined, orgId: string, nowMs: numb
   return ageSec <= VALID_FOR_SEC && ageSec >= -MAX_SKEW_SEC ? fields.get('MCMID') : undefined;
 }
 
-/** Links pass through many hands: values occur encoded once and twice. */
+/** Redirects may encode a link again, so values are encoded once or several times. */
 function fullyDecoded(value: string): string {
   let decoded = value;
   for (let times = 0; times < 3 && decoded.includes('%'); times++) {

@@ -4,22 +4,21 @@
  *
  *     value = [digest "|"] KEY["-" expiry["s"]] "|" VALUE *( "|" KEY... "|" VALUE )
  *
- * The value is read as it travels, percent-encoded once (visitorapi) or with literal pipes (Web SDK): decoding all of
- * it only to look at three fields costs more than reading them. It knows nothing of requests or precedence.
- * Next: identity-reader.ts.
+ * The value is read as sent, percent-encoded once (visitorapi) or with literal pipes (Web SDK): decoding all of it costs more
+ * than reading its three fields. It knows nothing of requests or precedence. Next: identity-reader.ts.
  */
 import type { CookieValue } from '../request/cookie-header';
 
 const PIPE = 0x7c;
 const DASH = 0x2d;
 
-/** The fields of one cookie that matter here, as written: nothing in them has been checked. */
+/** The fields of a cookie that this package uses, unchecked. */
 export interface AmcvFields {
-  /** The visitor's Experience Cloud ID, or `NONE` for a visitor who opted out. */
+  /** The visitor's ECID, or `NONE` for a visitor who opted out. */
   readonly id: string | undefined;
   /** The region that holds the visitor's profile. */
   readonly region: string | undefined;
-  /** When the client will ask for the region again, in Unix seconds. A region past it is still the best hint. */
+  /** When the client will request the region again, in Unix seconds. An expired region is still the best guess. */
   readonly regionExpiresAtSec: number | undefined;
   /** `NONE` (not opted out) or a list of opt-out levels such as `global`. */
   readonly optOut: string | undefined;
@@ -28,8 +27,8 @@ export interface AmcvFields {
 const NOTHING: AmcvFields = { id: undefined, region: undefined, regionExpiresAtSec: undefined, optOut: undefined };
 
 /**
- * Reads a cookie value. Never throws: a value with a malformed percent sequence counts as absent, and what does not fit
- * the grammar is left out.
+ * Parses a cookie value. Never throws: a value with a malformed percent sequence counts as absent, and elements that do not
+ * fit the grammar are skipped.
  */
 export function parseAmcv(cookie: CookieValue): AmcvFields {
   const { text, end } = cookie;
@@ -40,16 +39,16 @@ export function parseAmcv(cookie: CookieValue): AmcvFields {
   let docsId: string | undefined;
   let docsRegion: string | undefined;
 
-  /** The key element whose value comes next: this part of this string. */
+  /** The key of the next value, as a range within a string. */
   let key: string | undefined;
   let keyStart = 0;
   let keyEnd = 0;
   let isFirst = true;
   let isBeyondAscii = false;
 
-  // From separator to separator by native searches, which is faster than looking at every character.
-  let percent = placeOf('%', cookie, cookie.start);
-  let pipe = placeOf('|', cookie, cookie.start);
+  // Native searches from separator to separator are faster than a loop over all characters.
+  let percent = positionOf('%', cookie, cookie.start);
+  let pipe = positionOf('|', cookie, cookie.start);
   let start = cookie.start;
   let hasEscape = false;
   for (;;) {
@@ -60,22 +59,22 @@ export function parseAmcv(cookie: CookieValue): AmcvFields {
       if (byte === -1) return NOTHING;
       at = percent;
       next = percent + 3;
-      percent = placeOf('%', cookie, next);
+      percent = positionOf('%', cookie, next);
       if (byte !== PIPE) {
         hasEscape = true;
         if (byte > 0x7f) isBeyondAscii = true;
         continue;
       }
     } else if (pipe < end) {
-      pipe = placeOf('|', cookie, next);
+      pipe = positionOf('|', cookie, next);
     }
 
-    // An element ends here. Elements are keys and values in turn; an odd last one is the rest of a truncated cookie.
+    // An element ends here. Keys and values alternate; a last key without a value comes from a truncated cookie.
     if (key === undefined) {
       key = hasEscape ? decoded(text.slice(start, at)) : text;
       keyStart = hasEscape ? 0 : start;
       keyEnd = hasEscape ? key.length : at;
-      // The client's settings may stand first: they differ by release and say nothing to us.
+      // The first element may be a digest of the client's settings, which is of no use here.
       if (isFirst && isDigest(key, keyStart, keyEnd)) key = undefined;
       isFirst = false;
     } else {
@@ -107,8 +106,8 @@ export function parseAmcv(cookie: CookieValue): AmcvFields {
   return { id, region, regionExpiresAtSec, optOut };
 }
 
-/** Where a character stands next in a cookie's value; its end where it does not. */
-function placeOf(character: string, { text, end }: CookieValue, from: number): number {
+/** The next position of a character in a cookie's value; the value's end without one. */
+function positionOf(character: string, { text, end }: CookieValue, from: number): number {
   const at = text.indexOf(character, from);
   return at === -1 || at > end ? end : at;
 }
@@ -161,7 +160,7 @@ function expiryOf(value: string, start: number, end: number): number | undefined
   return seconds;
 }
 
-/** The byte of the two hex digits at a place; -1 when they are not. */
+/** The byte of two hex digits; -1 if they are not hex digits. */
 function hexByte(text: string, at: number, end: number): number {
   if (at + 2 > end) return -1;
   const high = hexDigit(text.charCodeAt(at));
@@ -179,7 +178,7 @@ function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
-/** Malformed beyond ASCII: then the whole value is, and counts as absent. */
+/** Decodes an element. Malformed UTF-8 is left as it is: the caller then discards the whole value. */
 function decoded(element: string): string {
   return isWellFormed(element) ? decodeURIComponent(element) : element;
 }

@@ -1,52 +1,52 @@
 /**
- * Owns: the keys under which visitors are remembered. The first tells a visitor from every other one of the
- * organisation; the second tells what else went into the question about them. Never the region: it can change and says
- * nothing about who the visitor is.
+ * Owns: the cache keys of a visitor. The key identifies the visitor; the variant tells apart the questions about them, by
+ * customer ids and consent string. The region is in neither: it can change, and does not identify anyone. Next:
+ * ../cache/answer-cache.ts.
  */
 import { createHmac } from 'node:crypto';
 import type { CustomerId } from './customer-ids';
 import type { Visitor } from './visitor';
 
-/** The cache keys of one visitor: the one to remember by, then all others under which something may be remembered. */
+/** The keys of one visitor: the one to store answers under, then all others under which something may be stored. */
 export type VisitorKeys = readonly [string, ...string[]];
 
 export class CacheKeys {
   readonly #secret: string | undefined;
 
-  /** @param secret with it keys are HMACs, so that memory and what is made of it hold no id */
+  /** @param secret if set, keys are HMACs, so that the cache holds no ids */
   constructor(secret: string | undefined) {
     this.#secret = secret;
   }
 
-  /** By ECID, else by UUID, else by the first customer id that was given. */
+  /** By ECID, else by UUID, else by the first customer id. */
   keyOf({ ecid, uuid, customerIds = [] }: Visitor): string {
-    if (ecid !== undefined) return this.#kept(ecid);
-    return uuid === undefined ? this.#customerKey(customerIds) : this.#kept(`uuid:${uuid}`);
+    if (ecid !== undefined) return this.#digest(ecid);
+    return uuid === undefined ? this.#customerKey(customerIds) : this.#digest(`uuid:${uuid}`);
   }
 
-  /** Every key under which something may be remembered of this visitor, also by those who knew less of them. */
+  /** All keys under which this visitor may be cached: a request that shows only the customer id has another key. */
   allKeysOf(visitor: Visitor): VisitorKeys {
     const key = this.keyOf(visitor);
     return visitor.customerIds === undefined ? [key] : [key, this.#customerKey(visitor.customerIds)];
   }
 
-  /** Empty for most: no customer ids, and no consent string that went along. */
+  /** Empty without customer ids and consent string, as for most visitors. */
   variantOf({ customerIds = [] }: Visitor, hasConsentString: boolean): string {
-    const ids = customerIds.length === 0 ? '' : this.#kept(written(customerIds, true));
+    const ids = customerIds.length === 0 ? '' : this.#digest(serialised(customerIds, true));
     return hasConsentString ? `${ids} tcf` : ids;
   }
 
   #customerKey(customerIds: readonly CustomerId[]): string {
-    return this.#kept(`customer:${written(customerIds.slice(0, 1), false)}`);
+    return this.#digest(`customer:${serialised(customerIds.slice(0, 1), false)}`);
   }
 
-  #kept(text: string): string {
+  #digest(text: string): string {
     return this.#secret === undefined ? text : createHmac('sha256', this.#secret).update(text).digest('base64url');
   }
 }
 
-/** In ASCII, and no two lists are written the same: what is encoded has neither of the separators. */
-function written(ids: readonly CustomerId[], withState: boolean): string {
+/** Unambiguous, since the encoded parts contain neither separator, and in ASCII. */
+function serialised(ids: readonly CustomerId[], withState: boolean): string {
   return ids
     .map(({ id, dataSourceId, integrationCode, authState = 'unknown' }) => {
       const source = integrationCode === undefined ? `d${dataSourceId}` : `c${encodeURIComponent(integrationCode)}`;

@@ -1,14 +1,14 @@
 /**
- * Owns: the ids that the company itself has for a visitor (from its CRM, its login), and how many of them the DCS takes.
- * Where they come from is the site's matter. Next: identity-reader.ts.
+ * Owns: customer ids, the company's own ids of a visitor (from its CRM or its login), and the limits of the DCS on them. Next:
+ * visitor.ts.
  */
 
-/** Whether the visitor is logged in with an id. */
+/** Whether the visitor is logged in with a customer id. */
 export type AuthState = 'unknown' | 'authenticated' | 'logged-out';
 
-/** An id of the company's own, in one of its data sources: named by its id or by its integration code. */
+/** A company's own id of a visitor, in a data source that is named by its id or by its integration code. */
 export type CustomerId = {
-  /** As the company's file or login has it. Not blank, no control characters. */
+  /** The id, not blank and without control characters. */
   readonly id: string;
   /** @default 'unknown' */
   readonly authState?: AuthState | undefined;
@@ -22,17 +22,17 @@ const AUTH_STATES: readonly unknown[] = ['unknown', 'authenticated', 'logged-out
 /** Audience Manager docs, "DCS error codes": 309 and 310. */
 const MAX_IDS = 10;
 const MAX_IDS_PER_SOURCE = 3;
-/** Of all ids as they are sent: a request line has 8000 bytes. */
+/** Of all ids, percent-encoded: a DCS accepts request lines of 8000 bytes. */
 const MAX_ENCODED_LENGTH = 3_000;
 
-/** What a call can carry of the ids that a site gave. */
+/** The valid customer ids of a list, within the limits of a call. */
 export interface UsableCustomerIds {
   readonly ids: readonly CustomerId[];
-  /** Why some are missing. Names no id. */
+  /** Why some were dropped; contains no id. */
   readonly problem: string | undefined;
 }
 
-/** The first ones, in the order in which they were given, as far as they are ids at all and within the limits of the DCS. */
+/** Takes ids in their order, skipping invalid ones, up to the limits of the DCS. */
 export function usableCustomerIds(given: unknown): UsableCustomerIds {
   if (given === undefined || given === null) return NONE;
   if (!Array.isArray(given)) return { ids: [], problem: 'customer ids must be an array' };
@@ -52,7 +52,7 @@ export function usableCustomerIds(given: unknown): UsableCustomerIds {
     const source = id.dataSourceId ?? id.integrationCode;
     const ofSource = (perSource.get(source) ?? 0) + 1;
     if (ids.length === MAX_IDS || ofSource > MAX_IDS_PER_SOURCE || encodedLength + length > MAX_ENCODED_LENGTH) {
-      problem ??= `more customer ids than a call can carry: ${MAX_IDS} ids, ${MAX_IDS_PER_SOURCE} of one data source, ${MAX_ENCODED_LENGTH} bytes`;
+      problem ??= `more customer ids than fit in a call: at most ${MAX_IDS} ids, ${MAX_IDS_PER_SOURCE} of one data source, ${MAX_ENCODED_LENGTH} bytes`;
       continue;
     }
     perSource.set(source, ofSource);
@@ -64,7 +64,7 @@ export function usableCustomerIds(given: unknown): UsableCustomerIds {
 
 const NONE: UsableCustomerIds = { ids: [], problem: undefined };
 
-/** How long an id is when it is sent; undefined for what is none. */
+/** The length of a customer id in a call; `undefined` for an invalid one. */
 function encodedLengthOf(candidate: unknown): number | undefined {
   const { id, dataSourceId, integrationCode, authState } = (candidate ?? {}) as Partial<
     Record<keyof CustomerId, unknown>
@@ -80,7 +80,7 @@ function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
-/** A control character would stand for the separator of the protocol, half a surrogate pair for nothing at all. */
+/** The protocol's separator is a control character; lone surrogates cannot be encoded. */
 function isTerm(value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== '' && !/[\p{Cc}\p{Cs}]/u.test(value);
 }

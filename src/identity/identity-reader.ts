@@ -1,29 +1,28 @@
 /**
- * Owns: who the visitor of a request is: from the cookies that Adobe's browser clients wrote, and from what the site
- * itself knows. Pure but for the site's own functions; never throws, whatever the bytes. It must not know whether the
- * visitor may be asked about (consent/) or what is known of them.
+ * Owns: the visitor of a request, as the cookies and links of Adobe's browser code name them, and the precedence among these.
+ * Pure; never throws. It must not know whether the visitor may be asked about (consent/) or what is cached for them. Next:
+ * site-identity.ts.
  */
-
 import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../request/cookie-header';
 import { idHandedOver } from './adobe-mc';
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
 import { type Identity, isDigits, isVisitorId } from './visitor';
 import { ecidInIdentityCookie, regionOfCluster, webSdkCookieName } from './web-sdk-cookies';
 
-/** The resolved values that reading needs. */
+/** The resolved options that reading needs. */
 export interface IdentityConfig {
-  /** With its `@AdobeOrg`. */
+  /** With `@AdobeOrg`. */
   readonly orgId: string;
   readonly isKnownRegion: (region: number) => boolean;
   /** Whether `s_ecid` is read. */
   readonly sEcid: boolean;
   /** Whether the query parameter `adobe_mc` is read. */
   readonly adobeMc: boolean;
-  /** Cookies that hold an AAM UUID. */
+  /** Names of cookies that hold an Audience Manager UUID. */
   readonly uuidCookies: readonly string[];
 }
 
-/** Reads identities for one organisation. The cookies of another organisation are never looked at. */
+/** Reads identities for one organisation. Cookies of other organisations are ignored. */
 export class IdentityReader {
   readonly #config: IdentityConfig;
   readonly #amcv: CookieSlot;
@@ -34,28 +33,28 @@ export class IdentityReader {
 
   constructor(config: IdentityConfig, cookies: CookieFinder) {
     this.#config = config;
-    this.#amcv = cookies.want(`AMCV_${config.orgId}`);
-    this.#webSdkIdentity = cookies.want(webSdkCookieName(config.orgId, 'identity'));
-    this.#webSdkCluster = cookies.want(webSdkCookieName(config.orgId, 'cluster'));
-    this.#sEcid = config.sEcid ? cookies.want('s_ecid') : undefined;
-    this.#uuids = config.uuidCookies.map((name) => cookies.want(name));
+    this.#amcv = cookies.register(`AMCV_${config.orgId}`);
+    this.#webSdkIdentity = cookies.register(webSdkCookieName(config.orgId, 'identity'));
+    this.#webSdkCluster = cookies.register(webSdkCookieName(config.orgId, 'cluster'));
+    this.#sEcid = config.sEcid ? cookies.register('s_ecid') : undefined;
+    this.#uuids = config.uuidCookies.map((name) => cookies.register(name));
   }
 
-  /** @param url with the query as the browser sent it */
+  /** @param url the original URL, with its query */
   read(found: FoundCookies, url: string | undefined): Identity {
     const amcv = this.#amcvClaim(found[this.#amcv]);
     const webSdk = firstId(found[this.#webSdkIdentity], ecidInIdentityCookie);
     const clusterRegion = this.#clusterRegion(found[this.#webSdkCluster]);
-    // The browser client falls back to s_ecid only where AMCV is absent, and its name bears no organisation.
+    // Adobe's browser code, too, uses s_ecid only without AMCV: its name has no organisation id.
     const sEcid = this.#sEcid === undefined ? NO_CLAIM : this.#amcvClaim(found[this.#sEcid]);
 
     let sawId = amcv.id !== undefined || webSdk !== undefined || sEcid.id !== undefined;
     let ecid: string | undefined;
-    let isOfWebSdk = false;
+    let isFromWebSdk = false;
     if (isVisitorId(webSdk) && (!isVisitorId(amcv.id) || (webSdk !== amcv.id && clusterRegion !== undefined))) {
-      // Where the two disagree, the cluster's short life tells that the Web SDK is the one that runs.
+      // If the two disagree, a cluster cookie, which lives for half an hour, shows that the site now runs the Web SDK.
       ecid = webSdk;
-      isOfWebSdk = true;
+      isFromWebSdk = true;
     } else {
       ecid = usable(amcv.id) ?? usable(sEcid.id);
     }
@@ -71,16 +70,16 @@ export class IdentityReader {
       uuid = usable(value);
     }
 
-    const located = amcv.region === undefined ? sEcid : amcv;
-    const isOfCluster =
+    const withRegion = amcv.region === undefined ? sEcid : amcv;
+    const isFromCluster =
       clusterRegion !== undefined &&
-      (isOfWebSdk || located.region === undefined || (located.regionExpiresAtMs ?? Infinity) < Date.now());
+      (isFromWebSdk || withRegion.region === undefined || (withRegion.regionExpiresAtMs ?? Infinity) < Date.now());
     return {
       visitor: {
         ecid,
         uuid,
-        region: isOfCluster ? clusterRegion : located.region,
-        regionExpiresAtMs: isOfCluster ? undefined : located.regionExpiresAtMs,
+        region: isFromCluster ? clusterRegion : withRegion.region,
+        regionExpiresAtMs: isFromCluster ? undefined : withRegion.regionExpiresAtMs,
         customerIds: undefined,
       },
       problem: ecid !== undefined || uuid !== undefined ? undefined : sawId ? 'bad-id' : 'no-id',
@@ -89,26 +88,26 @@ export class IdentityReader {
   }
 
   /**
-   * Several cookies of one name: the id of the first that has a usable one, the region of one with the same id before
-   * that of any other, and an opt-out in any of them counts.
+   * Merges cookies of one name: the first usable id, a region that comes with that id before any other, and an opt-out in any
+   * of them.
    */
   #amcvClaim(values: readonly CookieValue[] | undefined): Claim {
     if (values === undefined) return NO_CLAIM;
     if (values.length === 1) return this.#claimOf(parseAmcv(values[0] as CookieValue));
     const claims = values.map((value) => this.#claimOf(parseAmcv(value)));
     const chosen = claims.find(({ id }) => isVisitorId(id)) ?? claims.find(({ id }) => id !== undefined);
-    const located =
+    const withRegion =
       claims.find(({ id, region }) => id === chosen?.id && region !== undefined) ??
       claims.find(({ region }) => region !== undefined);
     return {
       id: chosen?.id,
-      region: located?.region,
-      regionExpiresAtMs: located?.regionExpiresAtMs,
+      region: withRegion?.region,
+      regionExpiresAtMs: withRegion?.regionExpiresAtMs,
       optedOut: claims.some((claim) => claim.optedOut),
     };
   }
 
-  /** `NONE` is what the client writes for an opted-out visitor in MCMID, and for "not opted out" in MCOPTOUT. */
+  /** In MCMID `NONE` means that the visitor opted out; in MCOPTOUT, that they did not. */
   #claimOf({ id, region: regionText, regionExpiresAtSec, optOut }: AmcvFields): Claim {
     const region = this.#knownRegion(regionText);
     const isTimed = region !== undefined && regionExpiresAtSec !== undefined;
@@ -116,7 +115,7 @@ export class IdentityReader {
       id: id === 'NONE' ? undefined : id,
       region,
       regionExpiresAtMs: isTimed ? regionExpiresAtSec * 1000 : undefined,
-      // Expired or not: an opt-out stays one until the client has written something else.
+      // Expired opt-outs count: they stand until the client writes another value.
       optedOut: id === 'NONE' || (optOut !== undefined && optOut !== 'NONE'),
     };
   }
@@ -133,7 +132,7 @@ export class IdentityReader {
   }
 }
 
-/** What an AMCV or s_ecid cookie says: all of it may be absent, the id may be unusable. */
+/** The content of an AMCV or s_ecid cookie. The id may be malformed. */
 interface Claim {
   readonly id: string | undefined;
   readonly region: number | undefined;
@@ -143,7 +142,7 @@ interface Claim {
 
 const NO_CLAIM: Claim = { id: undefined, region: undefined, regionExpiresAtMs: undefined, optedOut: false };
 
-/** The first usable id among several cookies of one name; where none is, what stands in their place. */
+/** The first usable id among cookies of one name; without one, the first malformed id. */
 function firstId(
   values: readonly CookieValue[] | undefined,
   idIn: (value: CookieValue) => string | undefined,

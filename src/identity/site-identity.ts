@@ -1,6 +1,6 @@
 /**
- * Owns: what the site itself says about who the visitor is, by its own functions `identity.resolve` and
- * `identity.customerIds`, and for a lookup of its own. Never throws. Next: consent/.
+ * Owns: the visitor as the site knows them, by its functions `identity.resolve` and `identity.customerIds`. Never throws. Next:
+ * ../consent/consent-gate.ts.
  */
 import { SiteCallback } from '../request/site-callback';
 import { usableCustomerIds } from './customer-ids';
@@ -21,20 +21,20 @@ export class SiteIdentity {
       customerIds && new SiteCallback('options.identity.customerIds', 'WRN_AAM_IDENTITY', customerIds);
   }
 
-  /** What the cookies say, with what the site says put in its place or beside it. */
+  /** Replaces the visitor of the cookies with the site's, and adds customer ids. */
   complete(identity: Identity, req: unknown): Identity {
     const resolved = this.#resolve === undefined ? identity : this.#resolved(this.#resolve, identity, req);
     return this.#customerIds === undefined ? resolved : this.#withCustomerIds(this.#customerIds, resolved, req);
   }
 
   /**
-   * The site's visitor instead of the cookies'. Where it fails the visitor is nobody: the cookies may be another's. An
-   * opt-out in the cookies stays one.
+   * The site's visitor instead of the cookies'. If the function fails there is no visitor, since the cookies may be those of
+   * another person. An opt-out in the cookies stands.
    */
   #resolved(resolve: SiteCallback<unknown>, identity: Identity, req: unknown): Identity {
     const given = resolve.call(req, FAILED);
     if (given === undefined || given === null) return identity;
-    const { visitor, problem } = given === FAILED ? NOBODY : parseVisitor(given);
+    const { visitor, problem } = given === FAILED ? NO_VISITOR : parseVisitor(given);
     if (problem !== undefined) resolve.complain(`: ${problem}`);
     return visitor === undefined
       ? { visitor: {}, problem: 'bad-id', optedOut: identity.optedOut }
@@ -50,4 +50,4 @@ export class SiteIdentity {
 }
 
 const FAILED = Symbol('failed');
-const NOBODY = { visitor: undefined, problem: undefined };
+const NO_VISITOR = { visitor: undefined, problem: undefined };

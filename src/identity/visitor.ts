@@ -1,37 +1,37 @@
 /**
- * Owns: what a visitor is, and how one is read that the site's own code has named. Next: identity-reader.ts, which reads
- * them from cookies, and site-identity.ts.
+ * Owns: what a visitor is, and the check of one that the site's code passes in. Next: identity-reader.ts, which reads visitors
+ * from cookies.
  */
 import { AamError } from '../errors';
 import { type CustomerId, usableCustomerIds } from './customer-ids';
 
-/** A visitor as a request shows them. */
+/** A visitor as a request names them. All fields may be absent. */
 export interface Visitor {
   /** Experience Cloud ID: 38 decimal digits. */
   readonly ecid?: string | undefined;
-  /** Audience Manager UUID: 38 decimal digits. Only where there is no ECID. */
+  /** Audience Manager UUID: 38 decimal digits. Only set without an ECID. */
   readonly uuid?: string | undefined;
-  /** The region that holds the visitor's profile: a key of the region table, or unknown. */
+  /** Id of the region that holds the visitor's profile; `undefined` where it is unknown. */
   readonly region?: number | undefined;
-  /** When Adobe's client will ask for the region anew, Unix milliseconds; past that it is still the best hint. */
+  /** When Adobe's client will request the region again, in Unix milliseconds. An expired region is still the best guess. */
   readonly regionExpiresAtMs?: number | undefined;
-  /** The company's own ids of the visitor, as the site gave them. */
+  /** The company's own ids of the visitor. */
   readonly customerIds?: readonly CustomerId[] | undefined;
 }
 
-/** What a request says. */
+/** What a request says about its visitor. */
 export interface Identity {
-  /** The visitor; without `ecid`, `uuid` and `customerIds` when no usable id was found. */
+  /** The visitor; without any id if `problem` is set. */
   readonly visitor: Visitor;
-  /** Why there is no usable id: none at all, or only some that are not 38 digits. */
+  /** Why there is no usable id: no id at all, or only malformed ones. */
   readonly problem: 'no-id' | 'bad-id' | undefined;
-  /** A cookie says that the visitor opted out. */
+  /** Whether a cookie says that the visitor opted out. */
   readonly optedOut: boolean;
 }
 
-/** A visitor by Experience Cloud ID or by Audience Manager UUID, 38 decimal digits each, or by the company's own ids. */
+/** A visitor named by ECID or by Audience Manager UUID, 38 decimal digits each, by customer ids, or by both. */
 export type VisitorId = {
-  /** The region that holds the visitor's profile. @default asked at the default origin */
+  /** Id of the region that holds the visitor's profile. @default the default origin is called */
   readonly region?: number | undefined;
 } & (
   | { readonly ecid: string; readonly uuid?: undefined; readonly customerIds?: readonly CustomerId[] | undefined }
@@ -45,8 +45,8 @@ export function isVisitorId(value: unknown): value is string {
 }
 
 /**
- * A visitor from what somebody gave as one: undefined for what is none. `problem` says, without any id, what is wrong
- * with it; a visitor beside a problem has fewer customer ids than were given.
+ * Reads a visitor that was passed in; `undefined` for an invalid one. `problem` says what is wrong, without any id; a visitor
+ * with a problem is valid, but lacks some of the customer ids.
  */
 export function parseVisitor(given: unknown): {
   readonly visitor: Visitor | undefined;

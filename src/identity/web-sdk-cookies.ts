@@ -1,18 +1,18 @@
 /**
- * Owns: what Adobe's Web SDK writes into its `kndctr_` cookies about who the visitor is: the ECID in `identity`, and in
- * `cluster` the Edge location, which names the same data centre as a DCS region does (Adobe knowledge base, ka-21677).
- * Never throws. Next: identity-reader.ts.
+ * Owns: the `kndctr_` cookies of Adobe's Web SDK that identify the visitor: the ECID in `identity`, and in `cluster` the Edge
+ * location, which is the same data centre as a DCS region (Adobe knowledge base, ka-21677). Never throws. Next:
+ * identity-reader.ts.
  */
 import { type CookieValue, decodedValue } from '../request/cookie-header';
 
-/** The name of one of the Web SDK's cookies. It writes no `@`. */
+/** The name of a Web SDK cookie, in which `_` replaces the `@` of the organisation id. */
 export function webSdkCookieName(orgId: string, key: 'identity' | 'cluster' | 'consent'): string {
   return `kndctr_${orgId.replace('@', '_')}_${key}`;
 }
 
 /**
- * The ECID in an `identity` cookie: base64, of either alphabet and with or without padding, of a protobuf message whose
- * field 1 it is. Undefined for what is no such message. Nothing says yet that it is 38 digits.
+ * The ECID in an `identity` cookie: field 1 of a protobuf message in base64, of either alphabet, with or without padding.
+ * `undefined` for anything else. That it is 38 digits is not checked.
  */
 export function ecidInIdentityCookie(value: CookieValue): string | undefined {
   const base64 = decodedValue(value);
@@ -20,7 +20,7 @@ export function ecidInIdentityCookie(value: CookieValue): string | undefined {
   return textOfField(1, Buffer.from(base64, 'base64'));
 }
 
-/** The Edge locations and the DCS regions beside them. São Paulo (4) has none. Adobe prints `spg3` in one place. */
+/** DCS regions by Edge location. São Paulo (4) has none. Adobe's documentation also has the spelling `spg3`. */
 const REGION_OF_CLUSTER: ReadonlyMap<string, number> = new Map([
   ['sgp3', 3],
   ['spg3', 3],
@@ -32,7 +32,7 @@ const REGION_OF_CLUSTER: ReadonlyMap<string, number> = new Map([
   ['ind1', 12],
 ]);
 
-/** The DCS region that a `cluster` cookie names. The cookie lives for half an hour: where it is there, it holds. */
+/** The DCS region of a `cluster` cookie. It lives for half an hour, so it is current wherever it is present. */
 export function regionOfCluster(value: CookieValue): number | undefined {
   return REGION_OF_CLUSTER.get(value.text.slice(value.start, value.end));
 }
@@ -42,7 +42,7 @@ const EIGHT_BYTES = 1;
 const LENGTH_DELIMITED = 2;
 const FOUR_BYTES = 5;
 
-/** The last occurrence of a text field, as protobuf has it. Undefined without one, or when the message is cut or worse. */
+/** The last occurrence of a text field, as protobuf specifies; `undefined` without one, or for a malformed message. */
 function textOfField(wanted: number, message: Uint8Array): string | undefined {
   let found: string | undefined;
   let at = 0;
@@ -66,13 +66,13 @@ function textOfField(wanted: number, message: Uint8Array): string | undefined {
         at = end;
       }
     } else {
-      return undefined; // groups, which nobody writes any more, or no protobuf at all
+      return undefined; // deprecated groups, or not protobuf
     }
   }
   return at === message.length ? found : undefined;
 }
 
-/** At most ten bytes of seven bits. Beyond 2^53 the value is not exact: only varints that are skipped are so large. */
+/** At most ten bytes of seven bits. Values beyond 2^53 are inexact, which only affects varints that are skipped. */
 function varintAt(message: Uint8Array, start: number): { readonly value: number; readonly end: number } | undefined {
   let value = 0;
   let factor = 1;

@@ -1,3 +1,7 @@
+/**
+ * Owns: the options of the middleware, their checks and defaults. An option's JSDoc is its documentation. Next:
+ * ../middleware.ts.
+ */
 import type { Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
@@ -10,106 +14,161 @@ import {
   resolvedClientOptions,
 } from './dcs-client-options';
 
-/** What a site tells the middleware. Durations are integers in milliseconds, counts are integers from 1. */
+/** Options of `aamSegments()`. Durations are integers in milliseconds, counts are integers of at least 1. */
 export interface AamSegmentsOptions<Name extends string = string> extends DcsClientOptions<Name> {
-  /** The longest that one request is held for an answer that is not in the cache. 0: never. @default 150 */
+  /**
+   * How long a request waits for an answer that is not in the cache, in milliseconds. 0 never waits.
+   * @default 150
+   */
   readonly maxWaitMs?: number | undefined;
   /**
-   * Leaves a request alone: `excluded`, reason `skipped`. Where it throws, the request is left alone too.
-   * @default nothing is skipped
+   * Whether to leave a request alone: no call is made for it, and its status is `excluded`, reason `skipped`. A request
+   * for which this function throws is skipped too.
+   * @default no request is skipped
+   * @example (req) => req.path.startsWith('/health')
    */
   // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
   readonly skip?: ((req: any) => boolean) | undefined;
   /**
-   * Gives bots no segments, by their `User-Agent`: `excluded`, reason `bot`. An id that many calls are made for is
-   * denylisted for good, and crawlers are the main reason. @default true
+   * Whether requests of bots, recognised by `User-Agent`, are left alone: status `excluded`, reason `bot`. Adobe denylists
+   * ids that are sent too often, and crawlers are the usual cause.
+   * @default true
    */
   readonly excludeBots?: boolean | undefined;
   /**
-   * What the DCS is told along with a lookup, as with `sendEvent()`. Asked only where a lookup makes a call of its own, so
-   * it is for what describes the visitor or the page, and not for what happened. Where it throws, or gives what cannot be sent
-   * or takes more than 20 000 bytes, the lookup goes without.
-   * @default nothing
+   * Signals to send along with a lookup, as `sendEvent()` takes them. Called only when a lookup makes a call of its own, so
+   * it suits what describes the visitor or the page, not what happened. If it throws, or returns signals that are invalid or
+   * larger than 20 000 bytes, the lookup is made without them.
+   * @default no signals
+   * @example (req) => ({ c_section: req.path })
    */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly signals?: ((req: any) => Signals | undefined | null) | undefined;
+  /** Where the visitor's id comes from. */
   readonly identity?: IdentityOptions | undefined;
+  /** Which visitors the DCS may be asked about. */
   readonly consent?: ConsentOptions | undefined;
+  /** How responses that depend on the visitor are kept out of shared caches. */
   readonly privacy?: PrivacyOptions | undefined;
+  /** How many answers are cached, and for how long. */
   readonly cache?: CacheOptions | undefined;
 }
 
-/** Where to look for the visitor's id. */
+/** Where the visitor's id comes from. Adobe's AMCV and Web SDK cookies are always read. */
 export interface IdentityOptions {
-  /** Read the `s_ecid` cookie, set by a CNAME tracking server, where AMCV has no id. @default true */
+  /**
+   * Whether to read the ECID from the `s_ecid` cookie of a CNAME tracking server, where AMCV has none.
+   * @default true
+   */
   readonly sEcid?: boolean | undefined;
   /**
-   * Read the query parameter `adobe_mc`, by which Adobe's clients take a visitor along to another domain of the same
-   * company, where no cookie has an id. Who has such a link can give it to others for five minutes: they then see the
-   * page of that visitor. @default false
+   * Whether to read the ECID from the query parameter `adobe_mc` where no cookie has one. Adobe's clients add it to links to
+   * other domains of the same company. A link is valid for five minutes, and anyone who opens it in that time sees the page of
+   * the visitor who shared it.
+   * @default false
    */
   readonly adobeMc?: boolean | undefined;
-  /** Cookies with the visitor's Audience Manager UUID: `aam_uuid`, `aam_did`. Read last. @default none */
+  /**
+   * Cookies that hold the visitor's Audience Manager UUID, read where there is no ECID.
+   * @default none
+   * @example ['aam_uuid', 'aam_did']
+   */
   readonly uuidCookie?: string | readonly string[] | undefined;
   /**
-   * The visitor, where the site knows better than the cookies; `undefined`: it does not. Where it throws or gives what is
-   * no visitor, the visitor is nobody (`anonymous`, reason `bad-id`).
+   * The visitor as the site knows them, which takes precedence over cookies; `undefined` leaves it to the cookies. If it
+   * throws or returns no valid visitor, the request is `anonymous`, reason `bad-id`.
+   * @default cookies only
+   * @example (req) => req.session?.ecid && { ecid: req.session.ecid }
    */
   // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
   readonly resolve?: ((req: any) => VisitorId | undefined | null) | undefined;
   /**
-   * The company's own ids of the visitor, who has logged in. They go along with the call, and with other ids or another
-   * state the visitor is asked about anew. At most 10, 3 of one data source: the first ones count.
+   * The company's own ids of a logged-in visitor, which are sent with the call. Other ids, or another state, cause a new
+   * lookup. At most 10 are sent, 3 of one data source; the first ones are taken.
+   * @default none
+   * @example (req) => req.user ? [{ dataSourceId: 1234, id: req.user.crmId, authState: 'authenticated' }] : []
    */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly customerIds?: ((req: any) => readonly CustomerId[] | undefined | null) | undefined;
 }
 
-/** Whom the DCS may be asked about. Opt-outs and refusals in Adobe's own cookies always count. */
+/** Which visitors the DCS may be asked about. Opt-outs and refusals in Adobe's own cookies always count. */
 export interface ConsentOptions {
-  /** Whether a visitor who has not said anything is treated as one who refused. @default false */
+  /**
+   * Whether a visitor who has neither agreed nor refused counts as having refused.
+   * @default false
+   */
   readonly required?: boolean | undefined;
-  /** Whether `Sec-GPC: 1` is a refusal. @default true */
+  /**
+   * Whether the request header `Sec-GPC: 1` (Global Privacy Control) counts as a refusal.
+   * @default true
+   */
   readonly gpc?: boolean | undefined;
   /**
-   * The cookie in which the site's consent management platform keeps the IAB TCF string. It must consent to vendor 565 and
-   * to purposes 1 and 10. `false`: not looked at. @default 'euconsent-v2'
+   * The cookie with the consent string of the IAB TCF, written by the site's consent management platform. It must consent to
+   * vendor 565 and to purposes 1 and 10; `false` ignores it.
+   * @default 'euconsent-v2'
    */
   readonly tcfCookie?: string | false | undefined;
   /**
-   * What the site itself knows: only `true` is a yes. Throwing, a rejection and every other value are a no; so is, for
-   * this view, a promise that is not there within `maxWaitMs`. Not asked where one of the others has refused.
+   * Whether the visitor has agreed, as the site knows it: only `true` does. Throwing, rejecting and a promise that is pending
+   * after `maxWaitMs` count as a refusal for this request. Called only when no other source refuses.
+   * @default not asked
+   * @example (req) => req.session?.marketing === true
    */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly given?: ((req: any) => boolean | PromiseLike<boolean>) | undefined;
 }
 
-/** How a page that depends on the visitor is kept from others. It always leaves as `Cache-Control: private`. */
+/**
+ * How responses that depend on the visitor are kept out of shared caches. Once segments have been read, they always leave
+ * with `Cache-Control: private`.
+ */
 export interface PrivacyOptions {
-  /** Adds `Vary: Cookie` too, for caches that do not go by `private`. @default false */
+  /**
+   * Whether to add `Vary: Cookie` to those responses, for caches that ignore `private`.
+   * @default false
+   */
   readonly varyCookie?: boolean | undefined;
 }
 
-/** How long answers are remembered, and how many. */
+/** How many answers are cached, and for how long. */
 export interface CacheOptions {
-  /** Visitors remembered in this process. @default 100000 */
+  /**
+   * Maximum number of visitors in the cache of this process. Beyond it, visitors who were seen only once are evicted first.
+   * @default 100000
+   */
   readonly maxVisitors?: number | undefined;
-  /** For so long an answer is `cached`. 0: always refreshed. @default 60000 */
+  /**
+   * How long an answer stays fresh, in milliseconds: status `cached`. 0 refreshes it on every request.
+   * @default 60000
+   */
   readonly ttlMs?: number | undefined;
-  /** After that it is served at once as `stale` while one refresh runs. @default 600000 */
+  /**
+   * How long after its ttl an answer is served at once as `stale` while it is refreshed in the background, in milliseconds.
+   * @default 600000
+   */
   readonly staleWhileRevalidateMs?: number | undefined;
   /**
-   * Past that window a request waits for the refresh; when it fails or is late, the old answer is served until ttl plus
-   * the larger of both windows. @default 3600000
+   * How long after its ttl an answer is still served as `stale` when its refresh fails or takes longer than `maxWaitMs`, in
+   * milliseconds. Past `staleWhileRevalidateMs`, requests wait for the refresh first.
+   * @default 3600000
    */
   readonly staleIfErrorMs?: number | undefined;
-  /** The ttl of an answer without segments: the visitor's profile may still be on its way. @default 15000 */
+  /**
+   * The ttl of an answer without segments, in milliseconds. It is short because the profile of a new visitor may not have
+   * reached the region yet.
+   * @default 15000
+   */
   readonly emptyTtlMs?: number | undefined;
-  /** At least 32 characters. With it, visitors are remembered under HMACs instead of their ids. @default none */
+  /**
+   * A secret of at least 32 characters. With it, cache keys are HMACs, and the cache holds no visitor ids.
+   * @default ids are the cache keys
+   */
   readonly keySecret?: string | undefined;
 }
 
-/** Options with everything filled in and checked. */
+/** The options, checked, with their defaults. */
 export interface ResolvedOptions extends ResolvedClientOptions {
   readonly maxWaitMs: number;
   readonly skip: ((req: unknown) => boolean) | undefined;
@@ -140,7 +199,7 @@ export interface ResolvedOptions extends ResolvedClientOptions {
 }
 
 /**
- * Checks the options and fills in the defaults. Reads each option once and does not change the caller's object.
+ * Checks the options and adds the defaults. Reads each option once, and does not modify the caller's object.
  * @throws {AamError} `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_INVALID_OPTION`
  */
 export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
@@ -217,16 +276,16 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
 function cookieNames(path: string, given: unknown): readonly string[] {
   if (given === undefined) return [];
   const names = Array.isArray(given) ? [...given] : [given];
-  assert(names.every(isCookieName), path, "a cookie's name or an array of them", given);
+  assert(names.every(isCookieName), path, 'a cookie name or an array of cookie names', given);
   return names;
 }
 
 function tcfCookieOf(given: unknown = 'euconsent-v2'): string | false {
-  assert(given === false || isCookieName(given), 'options.consent.tcfCookie', "a cookie's name or false", given);
+  assert(given === false || isCookieName(given), 'options.consent.tcfCookie', 'a cookie name or false', given);
   return given as string | false;
 }
 
-/** A token of RFC 6265. */
+/** A token, as RFC 6265 defines cookie names. */
 function isCookieName(given: unknown): boolean {
   return typeof given === 'string' && /^[!#$%&'*+.^`|~\w-]+$/.test(given);
 }
@@ -235,10 +294,10 @@ function isFunction(given: unknown): boolean {
   return typeof given === 'function';
 }
 
-/** The error does not repeat it: it may be a secret that is only too short. */
+/** Unlike other errors this one does not show the value, which may be a real secret that is too short. */
 function keySecretOf(given: unknown): string | undefined {
   if (given === undefined || (typeof given === 'string' && given.length >= 32)) return given;
-  const received = typeof given === 'string' ? `one of ${given.length}` : typeof given;
+  const received = typeof given === 'string' ? `${given.length} characters` : typeof given;
   const rule = 'a string of at least 32 characters';
   throw new AamError('ERR_AAM_INVALID_OPTION', `options.cache.keySecret must be ${rule}, got ${received}`);
 }

@@ -1,5 +1,6 @@
 /**
- * Owns: what has to be known to ask a DCS at all, for the middleware and for the client on its own. Next: aam-segments-options.ts.
+ * Owns: the options that the middleware and the standalone client share, their checks and defaults. An option's JSDoc is
+ * its documentation. Next: aam-segments-options.ts.
  */
 import type { DcsDispatcher } from '../dcs/connections';
 import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
@@ -9,73 +10,133 @@ import { assert, count, flag, group, integer, isRecord, isText, ms, oneOf, optio
 import type { DestinationFormat, ResolvedDestinationFormat } from '../segments/destination-values';
 import { type SegmentId, SegmentNames, type Wanted, wantedById } from '../segments/segment-refs';
 
-/** What a {@link DcsClient} is made of. Durations are integers in milliseconds, counts are integers from 1. */
+/** Options of `createDcsClient()`. Durations are integers in milliseconds, counts are integers of at least 1. */
 export interface DcsClientOptions<Name extends string = string> {
-  /** The organisation id, `1FD6776A524453CC0A490D44@AdobeOrg`; `@AdobeOrg` is added when there is no `@`. */
+  /**
+   * The organisation id of your Experience Cloud account. `@AdobeOrg` is added to an id without `@`.
+   * @example '1FD6776A524453CC0A490D44@AdobeOrg'
+   */
   readonly orgId: string;
-  /** The alias that Adobe gave the company: `acme` or `acme.demdex.net`. It goes into the Host header. */
+  /**
+   * The alias that Adobe gave your company, with or without `.demdex.net`. It is sent as the `Host` of every call.
+   * @example 'acme'
+   */
   readonly partner: string;
-  /** Names for segments, to be used in code. @default {} */
+  /**
+   * Names for segment ids, for use in code. A segment that only a cookie destination has is `{ value }`.
+   * @default {}
+   * @example { golfFans: 984263, sportsFans: { value: 'sports-fan' } }
+   */
   readonly segments?: Readonly<Record<Name, SegmentId>> | undefined;
-  /** Cookie destinations whose values are segments, by cookie name. @default {} */
+  /**
+   * Cookie destinations whose values are segments: cookie name to format.
+   * @default {}
+   * @example { aam: { keys: ['seg'], pairSeparator: '&' } }
+   */
   readonly destinations?: Readonly<Record<string, DestinationFormat>> | undefined;
+  /** How the Data Collection Servers (DCS) are called. */
   readonly dcs?: DcsOptions | undefined;
 }
 
-/** How the Data Collection Servers are asked. */
+/** How the Data Collection Servers (DCS) are called. */
 export interface DcsOptions {
-  /** Deadline of one call, in the background too. @default 1000 */
+  /**
+   * Deadline of one call, in milliseconds. It applies to calls in the background too, and is independent of `maxWaitMs`.
+   * @default 1000
+   */
   readonly timeoutMs?: number | undefined;
-  /** Region id to origin; replaces the whole table, and wants `defaultOrigin` too. @default Adobe's eight regions */
+  /**
+   * The origin of each region, by region id. It replaces the whole built-in table, and requires `defaultOrigin`.
+   * @default Adobe's eight regions
+   * @example { 9: 'https://usw2.demdex.net' }
+   */
   readonly origins?: Readonly<Record<number, string>> | undefined;
-  /** Used where the visitor's region is unknown. @default https://<partner>.demdex.net */
+  /**
+   * The origin to call for a visitor whose region is unknown.
+   * @default https://<partner>.demdex.net
+   */
   readonly defaultOrigin?: string | undefined;
   /**
-   * `'sid'` asks for segment ids (`d_cts=2`), `'legacy'` for legacy ones (`d_cts=1`), `false` for none: cookie
-   * destinations only. Adobe has to enable ids for the account. @default 'sid'
+   * Which segment ids to request: `'sid'` segment ids (`d_cts=2`), `'legacy'` legacy ids (`d_cts=1`), `false` none, for
+   * accounts that only use cookie destinations. Adobe must enable ids for the account.
+   * @default 'sid'
    */
   readonly segmentIds?: SegmentIds | undefined;
-  /** Sockets per origin, and so calls at a time. @default 64 */
+  /**
+   * Maximum number of sockets per origin, and so of calls in flight.
+   * @default 64
+   */
   readonly connections?: number | undefined;
-  /** Calls per origin that wait for one of those to end; a visitor beyond is `unknown`, reason `overloaded`. @default 128 */
+  /**
+   * Maximum number of calls per origin that wait for a socket. Beyond it, visitors are `unknown`, reason `overloaded`.
+   * @default 128
+   */
   readonly maxQueuedCalls?: number | undefined;
-  /** Events that wait to be sent; of more, the oldest are dropped. @default 1000 */
+  /**
+   * Maximum number of events that wait to be sent. Beyond it, events of the visitor with the
+   * most waiting ones are dropped (`ERR_AAM_EVENT_DROPPED`), those of unknown visitors first.
+   * @default 1000
+   */
   readonly maxQueuedEvents?: number | undefined;
-  /** When an origin that fails is left alone. */
+  /** When the circuit breaker of an origin opens, and for how long; `false` for no breaker. */
   readonly breaker?: BreakerOptions | false | undefined;
   /**
-   * Asks the default origin about the visitors of a region that is left alone: any DCS answers for any visitor, only more
-   * slowly. @default true
+   * Whether to call the default origin for visitors of a region whose circuit breaker is open. Any DCS can answer for any
+   * visitor, only more slowly.
+   * @default true
    */
   readonly failover?: boolean | undefined;
-  /** After a failed call no further one for the same visitor for so long. @default 1000 */
+  /**
+   * Minimum time between a failed call and the next call for the same visitor, in milliseconds. The standalone client also
+   * repeats an answer for that long instead of calling again.
+   * @default 1000
+   */
   readonly failureCooldownMs?: number | undefined;
   /**
-   * The most calls about one visitor within any minute, lookups and events together: Adobe denylists ids that are sent too
-   * often, for good. Further lookups are `unknown`, reason `rate-limited`, or served from the cache; further events wait.
+   * Maximum number of calls for one visitor within any minute, lookups and events together: Adobe denylists ids that are
+   * sent too often, permanently. Beyond it, lookups are served from the cache or are `unknown`, reason `rate-limited`, and
+   * events wait.
    * @default 20
    */
   readonly maxCallsPerMinute?: number | undefined;
   /**
-   * An undici dispatcher to send calls through: a `ProxyAgent`, or an `Agent` with a CA of your own. It stays yours:
-   * `close()` does not close it. @default a pool of sockets per origin
+   * An undici dispatcher to send calls through, such as a `ProxyAgent`, or an `Agent` with your own CA. `close()` does not
+   * close it.
+   * @default a pool of sockets per origin
+   * @example new ProxyAgent('http://localhost:3128')
    */
   readonly dispatcher?: DcsDispatcher | undefined;
 }
 
-/** When an origin that fails is left alone, and for how long. */
+/**
+ * When the circuit breaker of an origin opens, and for how long. Timeouts, network errors, HTTP errors and unusable answers
+ * count as failures.
+ */
 export interface BreakerOptions {
-  /** Fewer calls than that within `windowMs` say nothing. @default 10 */
+  /**
+   * Minimum calls in the window before the breaker can open.
+   * @default 10
+   */
   readonly minCalls?: number | undefined;
-  /** The calls that are looked back on. @default 10000 */
+  /**
+   * Length of the window of recent calls, in milliseconds.
+   * @default 10000
+   */
   readonly windowMs?: number | undefined;
-  /** So many percent of them failed, or more: timeouts, broken connections, HTTP errors, unusable answers. @default 50 */
+  /**
+   * Share of failed calls in the window at which the breaker opens, in percent from 1 to 100.
+   * @default 50
+   */
   readonly failurePercent?: number | undefined;
-  /** After so long one call tries the origin again. @default 5000 */
+  /**
+   * How long the breaker stays open before one call probes the origin, in milliseconds. The breaker closes when the probe
+   * succeeds.
+   * @default 5000
+   */
   readonly probeAfterMs?: number | undefined;
 }
 
-/** The same with everything filled in and checked. */
+/** The options, checked, with their defaults. */
 export interface ResolvedClientOptions {
   readonly orgId: string;
   readonly names: SegmentNames;
@@ -108,8 +169,8 @@ export const DCS_CLIENT_OPTIONS: Record<keyof DcsClientOptions, true> = {
 const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 
 /**
- * Checks those options and fills in the defaults.
- * @param given each option read once already, see `group()`
+ * Checks the options and adds the defaults.
+ * @param given a copy made by `group()`, so that each option is read once
  * @throws {AamError} `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_INVALID_OPTION`
  */
 export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOptions {
@@ -174,10 +235,13 @@ function orgIdOf(given: unknown): string {
   const orgId = given.includes('@') ? given : `${given}@AdobeOrg`;
   assert(/^[\w-]+@[\w.-]+$/.test(orgId), 'options.orgId', rule, given);
   if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(orgId)) {
-    // Legal, but nearly always a slip, and one that would only show as visitors who never have an id.
-    process.emitWarning(`the option 'orgId' is ${orgId}; Adobe's are 24 hexadecimal digits and @AdobeOrg`, {
-      code: 'WRN_AAM_ORG_ID',
-    });
+    // Legal, but nearly always a typo, whose only symptom would be visitors without ids.
+    process.emitWarning(
+      `options.orgId is ${orgId}, but Adobe's ids are 24 hexadecimal digits and @AdobeOrg. Check it for typos.`,
+      {
+        code: 'WRN_AAM_ORG_ID',
+      },
+    );
   }
   return orgId;
 }
@@ -191,12 +255,13 @@ function partnerHostOf(given: unknown): string {
 }
 
 function segmentNames(given: unknown): SegmentNames {
-  assert(isRecord(given), 'options.segments', 'an object of names and segment ids', given);
+  assert(isRecord(given), 'options.segments', 'an object that maps names to segment ids', given);
   const names = new Map<string, Wanted>();
   for (const [name, id] of Object.entries(given)) {
     const path = `options.segments[${JSON.stringify(name)}]`;
     if (name === '' || name === 'default' || /^\d+$/.test(name) || name in Object.prototype) {
-      const rule = "must have another name: not empty, not all digits, not 'default', nothing that every object has";
+      const rule =
+        "must have another name: not empty, not all digits, not 'default', not a property of Object.prototype";
       throw new AamError('ERR_AAM_INVALID_OPTION', `${path} ${rule}`);
     }
     const wanted = wantedById(id);
@@ -207,7 +272,7 @@ function segmentNames(given: unknown): SegmentNames {
 }
 
 function destinationFormats(given: unknown): Map<string, ResolvedDestinationFormat> {
-  assert(isRecord(given), 'options.destinations', 'an object of cookie names and formats', given);
+  assert(isRecord(given), 'options.destinations', 'an object that maps cookie names to formats', given);
   const formats = new Map<string, ResolvedDestinationFormat>();
   for (const [name, format] of Object.entries(given)) {
     const path = `options.destinations[${JSON.stringify(name)}]`;
@@ -220,14 +285,14 @@ function destinationFormats(given: unknown): Map<string, ResolvedDestinationForm
     assert(
       keys === undefined || (Array.isArray(keys) && keys.length > 0 && keys.every(isText)),
       `${path}.keys`,
-      'an array of at least one key',
+      'an array of at least one non-empty string',
       keys,
     );
     formats.set(name, {
       keys: keys && new Set(keys),
-      keySeparator: optional(`${path}.keySeparator`, keySeparator, 'a string, not empty', isText) ?? '=',
-      pairSeparator: optional(`${path}.pairSeparator`, pairSeparator, 'a string, not empty', isText) ?? ',',
-      serialSeparator: optional(`${path}.serialSeparator`, serialSeparator, 'a string, not empty', isText),
+      keySeparator: optional(`${path}.keySeparator`, keySeparator, 'a non-empty string', isText) ?? '=',
+      pairSeparator: optional(`${path}.pairSeparator`, pairSeparator, 'a non-empty string', isText) ?? ',',
+      serialSeparator: optional(`${path}.serialSeparator`, serialSeparator, 'a non-empty string', isText),
     });
   }
   return formats;
@@ -235,18 +300,18 @@ function destinationFormats(given: unknown): Map<string, ResolvedDestinationForm
 
 function regionsOf({ origins, defaultOrigin }: DcsOptions, partnerHost: string): Regions {
   if (origins !== undefined) {
-    assert(isRecord(origins), 'options.dcs.origins', 'an object of region ids and origins', origins);
+    assert(isRecord(origins), 'options.dcs.origins', 'an object that maps region ids to origins', origins);
     assert(
       defaultOrigin !== undefined,
       'options.dcs.defaultOrigin',
-      'given too where options.dcs.origins is: it replaces the whole table',
+      'given together with options.dcs.origins, which replaces the whole table',
       defaultOrigin,
     );
   }
   const byRegion = new Map<number, URL>();
   for (const [region, origin] of Object.entries(origins ?? REGIONAL_ORIGINS)) {
     const path = `options.dcs.origins[${JSON.stringify(region)}]`;
-    assert(/^[1-9]\d{0,3}$/.test(region), path, 'under a region id, an integer from 1 to 9999', region);
+    assert(/^[1-9]\d{0,3}$/.test(region), path, 'keyed by a region id, an integer from 1 to 9999', region);
     byRegion.set(Number(region), originOf(path, origin));
   }
   return new Regions(byRegion, originOf('options.dcs.defaultOrigin', defaultOrigin ?? `https://${partnerHost}`));

@@ -1,8 +1,8 @@
 /**
- * Owns: finding cookies by name in what a request carries. Knows nothing of what they mean.
+ * Owns: finding cookies by name in a request. It does not know what they mean.
  *
- * The raw header is read because it keeps duplicate names apart: a host-only and a domain-wide cookie of one
- * name are both sent, and a parsed object keeps only one of them. Next: identity/ and consent/, each for its own.
+ * The raw header is read because it has duplicates: a host-only and a domain-wide cookie of one name are both sent, and a
+ * parsed object keeps only one. Next: identity/ and consent/, which look for their cookies.
  */
 import { isRecord } from '../option-checks';
 
@@ -11,8 +11,8 @@ const TAB = 0x09;
 const QUOTE = 0x22;
 
 /**
- * A cookie's value, still percent-encoded: this part of this text. No copy, because a slice of a string is slower to
- * read, character by character, than the string itself.
+ * A cookie's value, still percent-encoded, as a range within a text. Not a slice, because V8 reads the characters of a slice
+ * more slowly.
  */
 export interface CookieValue {
   readonly text: string;
@@ -20,27 +20,24 @@ export interface CookieValue {
   readonly end: number;
 }
 
-/**
- * By slot the values found, in the order in which the browser sent them. Most requests have none or one: hence
- * `undefined` rather than an empty list.
- */
+/** The values of each cookie, by slot, in the order of the header; `undefined` where there is none. */
 export type FoundCookies = readonly (readonly CookieValue[] | undefined)[];
 
-/** Where the values of one cookie stand in {@link FoundCookies}. */
+/** The index of a cookie's values in {@link FoundCookies}. */
 export type CookieSlot = number;
 
-/** Finds all the cookies that anybody wants in one pass. */
+/** Finds all registered cookies in one pass. */
 export class CookieFinder {
-  /** All the ways in which each name can be spelt, with its `=`. */
+  /** By slot: the spellings of the name, each with its `=`. */
   readonly #spellings: string[][] = [];
-  /** The slots by the first character of the name. It alone rules out nearly every other cookie. */
+  /** Slots by the first character of the name, which rules out nearly all other cookies. */
   readonly #slotsByFirstCode: (CookieSlot[] | undefined)[] = Array.from({ length: 128 }, () => undefined);
 
   /**
-   * Asks for a cookie by its name. Browsers percent-encode the `@` of an organisation id in a cookie's name; servers and
-   * proxies that set the cookie themselves leave it. Both then live side by side.
+   * Registers a cookie by name. Adobe's browser code percent-encodes the `@` of an organisation id in a cookie's name; servers
+   * and proxies that set the cookie do not. Both may be present.
    */
-  want(name: string): CookieSlot {
+  register(name: string): CookieSlot {
     const slot = this.#spellings.push([...new Set([`${encodeURIComponent(name)}=`, `${name}=`])]) - 1;
     const firstCode = name.charCodeAt(0);
     this.#slotsByFirstCode[firstCode] = [...(this.#slotsByFirstCode[firstCode] ?? []), slot];
@@ -48,8 +45,8 @@ export class CookieFinder {
   }
 
   /**
-   * In the raw `Cookie` header; where there is none, in an object of cookies that somebody else has parsed, as
-   * cookie-parser does.
+   * @param header the raw `Cookie` header
+   * @param parsed what cookie-parser or the like made of it, used where there is no header
    */
   find(header: string | undefined, parsed: unknown): FoundCookies {
     if (header !== undefined) return this.#inHeader(header);
@@ -67,7 +64,7 @@ export class CookieFinder {
       if (slots !== undefined) {
         for (let n = 0; n < slots.length; n++) {
           const slot = slots[n] as CookieSlot;
-          const nameLength = lengthOfName(header, start, this.#spellings[slot] as string[]);
+          const nameLength = matchLength(header, start, this.#spellings[slot] as string[]);
           if (nameLength === 0) continue;
           found ??= this.#spellings.map(nothing);
           const value = trimmed(header, start + nameLength, end);
@@ -81,7 +78,7 @@ export class CookieFinder {
     return found ?? NONE;
   }
 
-  /** Others have decoded the values, not the names. The values are encoded again, so that there is one grammar to read. */
+  /** Parsers decode values, not names. The values are encoded again, so that readers see one grammar. */
   #inObject(cookies: Readonly<Record<string, unknown>>): FoundCookies {
     return this.#spellings.map((spellings) => {
       const values = spellings.map((spelling) => encoded(cookies[spelling.slice(0, -1)])).filter(isDefined);
@@ -91,7 +88,7 @@ export class CookieFinder {
 }
 
 /**
- * A value, decoded once as the browsers' clients do. Undefined when its percent sequences are malformed: such a value
+ * A value, percent-decoded once, as Adobe's browser code does; `undefined` for a malformed percent sequence. Such a value
  * counts as absent for an id, and as a refusal for a consent.
  */
 export function decodedValue({ text, start, end }: CookieValue): string | undefined {
@@ -106,8 +103,8 @@ const NONE: FoundCookies = [];
 
 function nothing(): undefined {}
 
-/** How long the name is, with its `=`; 0 when it is another cookie. */
-function lengthOfName(header: string, start: number, spellings: readonly string[]): number {
+/** The length of the name with its `=`; 0 for another cookie. */
+function matchLength(header: string, start: number, spellings: readonly string[]): number {
   for (let n = 0; n < spellings.length; n++) {
     const spelling = spellings[n] as string;
     if (header.startsWith(spelling, start)) return spelling.length;
@@ -132,10 +129,10 @@ function isBlank(code: number): boolean {
 function encoded(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined;
   try {
-    // Some parsers leave the quotes; encoded they would become a part of the value.
+    // Some parsers keep the quotes; encoded, they would become part of the value.
     return encodeURIComponent(value).replaceAll('%22', '"');
   } catch {
-    return undefined; // half of a surrogate pair: nothing that came through a cookie
+    return undefined; // a lone surrogate, which no cookie can carry
   }
 }
 

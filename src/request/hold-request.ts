@@ -1,18 +1,18 @@
+/** Owns: holding a request until an answer arrives, its time is up, or the client has gone. Next: response-privacy.ts. */
 import { AsyncResource } from 'node:async_hooks';
 import type { ServerResponse } from 'node:http';
 
-/** How a wait ended: with what was waited for, with its failure, or without either. */
+/** How a wait ends. Exactly one is called, once, in the async context of the request. */
 export interface WaitEnd<V> {
   arrived(value: V): void;
   failed(error: unknown): void;
-  /** The time was up, or the client has gone away. */
+  /** The time is up, or the client has gone. */
   gaveUp(): void;
 }
 
 /**
- * Holds one request until a promise settles, for so many milliseconds at most (0 or less: not at all), and no longer than
- * the client stays. Calls exactly one of the three, once, in the async context of the request. Whatever is waited for
- * goes on without us.
+ * Holds a request until `promise` settles, at most for `waitMs` (0 or less: not at all) and until the client disconnects.
+ * Giving up does not cancel the work behind the promise.
  */
 export function holdRequest<V>(promise: Promise<V>, waitMs: number, res: ServerResponse, end: WaitEnd<V>): void {
   if (waitMs <= 0) {
@@ -26,22 +26,19 @@ export function holdRequest<V>(promise: Promise<V>, waitMs: number, res: ServerR
   );
 }
 
-/**
- * What the promise holds until it settles. A request that gives up lets go of everything, so that a slow call
- * does not keep it in memory.
- */
+/** What the promise's callbacks refer to. Once it has given up it refers to nothing, so a slow call keeps no request in memory. */
 class WaitingRequest<V> {
   #waiting: { end: WaitEnd<V>; res: ServerResponse; timer: NodeJS.Timeout; onClose: () => void } | undefined;
 
   constructor(waitMs: number, res: ServerResponse, end: WaitEnd<V>) {
     const giveUp = () => this.leave()?.gaveUp();
-    // The socket's events come in the context of the connection, not in that of the request.
+    // Socket events run in the async context of the connection, not of the request.
     const onClose = AsyncResource.bind(giveUp);
     res.once('close', onClose);
     this.#waiting = { end, res, timer: setTimeout(giveUp, waitMs), onClose };
   }
 
-  /** Ends the wait; what is to be told, the first time only. */
+  /** Ends the wait. Returns the callbacks the first time only. */
   leave(): WaitEnd<V> | undefined {
     if (this.#waiting === undefined) return undefined;
     const { end, res, timer, onClose } = this.#waiting;

@@ -1,9 +1,7 @@
-/**
- * Owns: which requests the browser makes before the visitor has asked for the page, who may never do so. Pure.
- */
+/** Owns: recognising prefetches, which the browser makes before the visitor asks for the page. Next: hold-request.ts. */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** `Sec-Purpose: prefetch;prerender`, and what browsers sent before there was a standard. */
+/** `Sec-Purpose: prefetch;prerender`, or the headers that browsers sent before it was standardised. */
 export function isPrefetch(headers: IncomingHttpHeaders): boolean {
   return (
     mentionsPrefetch(headers['sec-purpose']) || mentionsPrefetch(headers.purpose) || mentionsPrefetch(headers['x-moz'])

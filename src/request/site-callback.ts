@@ -1,6 +1,6 @@
 /**
- * A function of the site's own that is called with each request. It may throw: then the site goes on, and it is said
- * once, without the message, which may hold what the site knows of the visitor.
+ * Owns: a function from the options, such as `skip`. If it throws, the request goes on, and a warning is emitted once. The warning
+ * does not have the error's message, which may hold personal data.
  */
 export class SiteCallback<R> {
   readonly #path: string;
@@ -8,28 +8,32 @@ export class SiteCallback<R> {
   readonly #call: (req: unknown) => R;
   #hasWarned = false;
 
-  /** @param path of the option, as in `options.skip`, for the warning `code` */
+  /**
+   * @param path the option, such as `options.skip`
+   * @param code the code of its warnings
+   */
   constructor(path: string, code: string, call: (req: unknown) => R) {
     this.#path = path;
     this.#code = code;
     this.#call = call;
   }
 
-  /** What it returns; `otherwise` where it throws. */
-  call<O>(req: unknown, otherwise: O): R | O {
+  /** Calls the function. Returns `fallback` if it throws. */
+  call<O>(req: unknown, fallback: O): R | O {
     try {
       return this.#call(req);
     } catch (error) {
       this.threw(error);
-      return otherwise;
+      return fallback;
     }
   }
 
-  /** For one whose promise was rejected. */
+  /** Warns of an exception, or of the rejection of a promise that the function returned. */
   threw(error: unknown): void {
     this.complain(` threw: ${error instanceof Error ? error.name : typeof error}`);
   }
 
+  /** Warns, the first time only. */
   complain(problem: string): void {
     if (!this.#hasWarned) process.emitWarning(`${this.#path}${problem}`, { code: this.#code });
     this.#hasWarned = true;

@@ -1,21 +1,34 @@
 /**
- * Owns: taking the value of a cookie destination apart. How one is put together is configured per destination in
- * Audience Manager (single or multi key, serialised or not, any separators), so it is configured here too.
+ * Owns: parsing the value of a cookie destination. Its format is configured per destination in Audience Manager (single or
+ * multi key, serialised or not, any separators), so it is configured here too. Next: segment-set.ts.
  */
 
-/** How the value of one cookie destination is built. Separators are plain strings, of any length. */
+/** The format of a cookie destination's value, as configured in Audience Manager. Separators are plain strings of any length. */
 export interface DestinationFormat {
-  /** The keys whose values are segments. @default all keys */
+  /**
+   * The keys whose values are segments.
+   * @default all keys
+   * @example ['seg']
+   */
   readonly keys?: readonly string[] | undefined;
-  /** Between a key and its value. @default '=' */
+  /**
+   * Separates a key from its value.
+   * @default '='
+   */
   readonly keySeparator?: string | undefined;
-  /** Between pairs. @default ',' */
+  /**
+   * Separates pairs.
+   * @default ','
+   */
   readonly pairSeparator?: string | undefined;
-  /** Between the values of one key, where the destination is serialised. @default none */
+  /**
+   * Separates the values of one key, in a serialised destination.
+   * @default the destination is not serialised
+   */
   readonly serialSeparator?: string | undefined;
 }
 
-/** A format with its defaults filled in. */
+/** A format with its defaults. */
 export interface ResolvedDestinationFormat {
   readonly keys: ReadonlySet<string> | undefined;
   readonly keySeparator: string;
@@ -23,21 +36,21 @@ export interface ResolvedDestinationFormat {
   readonly serialSeparator: string | undefined;
 }
 
-/** The values of the configured keys, trimmed, in order, as often as they occur. */
+/** The values of the configured keys, trimmed, in order, with duplicates. */
 export function destinationValues(cookieValue: string, format: ResolvedDestinationFormat): string[] {
   const values: string[] = [];
-  // Adobe does not say whether the value arrives percent-encoded: where the separator shows, it is raw and each token
-  // is decoded by itself; otherwise it is decoded as a whole.
+  // Adobe does not document whether values are percent-encoded. One with a literal separator is raw, and each token is
+  // decoded on its own; otherwise the whole value is decoded.
   const isRaw = cookieValue.includes(format.keySeparator);
-  const decoded = isRaw ? cookieValue : leniently(cookieValue);
+  const decoded = isRaw ? cookieValue : tryDecode(cookieValue);
   for (const pair of pairsOf(decoded, format)) {
     const at = pair.indexOf(format.keySeparator);
     if (at === -1) continue;
     const key = pair.slice(0, at).trim();
-    if (format.keys !== undefined && !format.keys.has(isRaw ? leniently(key) : key)) continue;
+    if (format.keys !== undefined && !format.keys.has(isRaw ? tryDecode(key) : key)) continue;
     const rest = pair.slice(at + format.keySeparator.length);
     for (const token of format.serialSeparator === undefined ? [rest] : rest.split(format.serialSeparator)) {
-      const value = (isRaw ? leniently(token) : token).trim();
+      const value = (isRaw ? tryDecode(token) : token).trim();
       if (value !== '') values.push(value);
     }
   }
@@ -45,8 +58,8 @@ export function destinationValues(cookieValue: string, format: ResolvedDestinati
 }
 
 /**
- * A serialised destination may use one separator for both purposes (`aam=1,2,3` with `,` between values and the
- * default `,` between pairs). A piece without a key then belongs to the key before it.
+ * Splits a value into pairs. A serialised destination may separate pairs and values alike (`aam=1,2,3` and the default
+ * `pairSeparator`): then a piece without a key belongs to the key before it.
  */
 function pairsOf(value: string, { pairSeparator, serialSeparator, keySeparator }: ResolvedDestinationFormat): string[] {
   const pieces = value.split(pairSeparator);
@@ -59,7 +72,7 @@ function pairsOf(value: string, { pairSeparator, serialSeparator, keySeparator }
   return pairs;
 }
 
-function leniently(text: string): string {
+function tryDecode(text: string): string {
   if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);

@@ -1,20 +1,20 @@
 /**
- * Owns: how code names a segment. Names are resolved to ids once, at construction; what a ref means never depends on
- * the visitor, so that a misspelt one shows on the first request and not on the first visitor who is in the segment.
+ * Owns: references to segments, by configured name, id or destination value. They are resolved without regard to the visitor, so
+ * that a misspelt name fails on the first request, not on the first visitor in the segment. Next: visitor-segments.ts.
  */
 import { AamError } from '../errors';
 import type { SegmentSet } from './segment-set';
 import { includesId } from './segment-set';
 
-/** A segment by its id (a number or a string of digits) or by a value of a configured cookie destination. */
+/** A segment by id, as a number or a string of digits, or by a value of a configured cookie destination. */
 export type SegmentId = number | `${number}` | { readonly value: string };
 
-/** A segment as code names it: a configured name, an id, or `{ value }`. */
+/** A reference to a segment: a configured name, an id, or `{ value }`. */
 export type SegmentRef<Name extends string = string> = Name | SegmentId;
 
-/** A ref made ready for asking: exactly one of the two is set. */
+/** A resolved reference: exactly one of the two is set. */
 export interface Wanted {
-  /** The id between commas. */
+  /** The id between commas, as {@link includesId} takes it. */
   readonly needle: string | undefined;
   readonly value: string | undefined;
 }
@@ -25,7 +25,7 @@ export function canonicalId(id: unknown): string | undefined {
   return typeof id === 'string' && /^\d{1,20}$/.test(id) ? id.replace(/^0+(?=\d)/, '') : undefined;
 }
 
-/** A ref that is no name; `undefined` when it is none either. */
+/** Resolves an id or a `{ value }`; `undefined` for anything else. */
 export function wantedById(ref: unknown): Wanted | undefined {
   const id = canonicalId(ref);
   if (id !== undefined) return { needle: `,${id},`, value: undefined };
@@ -58,8 +58,8 @@ export class SegmentNames {
   }
 
   /**
-   * Makes a ref ready for asking. An unknown one is a mistake in the site's code: it throws where a developer looks on,
-   * and in production it is nobody's segment, said once.
+   * Resolves a reference. An unknown one is a mistake in the site's code: in development and tests it throws; in production it
+   * matches no visitor, with one warning.
    * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` where `NODE_ENV` is `development` or `test`
    */
   resolve(ref: unknown): Wanted | undefined {
@@ -70,14 +70,14 @@ export class SegmentNames {
   #unknown(ref: unknown): undefined {
     const message =
       typeof ref === 'string'
-        ? `no segment is named ${JSON.stringify(ref)}; the option 'segments' names ${this.#list()}`
-        : `a segment is a configured name, an id or { value: string }, got ${ref === null ? 'null' : typeof ref}`;
+        ? `unknown segment name ${JSON.stringify(ref)}. The option 'segments' has ${this.#list()}`
+        : `a segment must be a configured name, an id or { value: string }, got ${ref === null ? 'null' : typeof ref}`;
     const { NODE_ENV } = process.env;
     if (NODE_ENV === 'development' || NODE_ENV === 'test') throw new AamError('ERR_AAM_UNKNOWN_SEGMENT', message);
-    // Bounded: a ref built from a request must not fill the memory.
+    // Bounded, since a site may build references from requests.
     if (this.#warned.size < 100 && !this.#warned.has(message)) {
       this.#warned.add(message);
-      process.emitWarning(`${message}; nobody is in it`, { code: 'WRN_AAM_UNKNOWN_SEGMENT' });
+      process.emitWarning(`${message}. No visitor is in it.`, { code: 'WRN_AAM_UNKNOWN_SEGMENT' });
     }
     return undefined;
   }

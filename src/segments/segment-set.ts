@@ -1,29 +1,29 @@
 /**
- * Owns: what a DCS answer means for a visitor: the segments they are in. It must not know how long that holds (cache/)
- * or how it is asked for (visitor-segments.ts).
+ * Owns: the segments in a DCS answer. It must not know how long they are valid (cache/) or how they are shown
+ * (visitor-segments.ts). Next: segment-refs.ts.
  */
 import type { DcsReply } from '../dcs/protocol/reply';
 import { destinationValues, type ResolvedDestinationFormat } from './destination-values';
 
-/** The segments of one answer. A new answer's set replaces the old one whole: absence means "not in it". */
+/** The segments of one answer. A new answer replaces the old one as a whole: a visitor is not in a segment that it lacks. */
 export interface SegmentSet {
-  /** {@link joinIds joined} ids. */
+  /** Ids, {@link joinIds joined}. */
   readonly ids: string;
-  /** Values of configured cookie destinations; `undefined` rather than empty, since most visitors have none. */
+  /** Values of configured cookie destinations; `undefined` instead of empty, to save memory. */
   readonly values: readonly string[] | undefined;
-  /** Cookie name to raw value, of every cookie destination; `undefined` rather than empty. */
+  /** All cookie destinations, name to raw value; `undefined` instead of empty. */
   readonly destinations: Readonly<Record<string, string>> | undefined;
 }
 
-/** The segments of a visitor about whom nothing is known. */
+/** The segments of a visitor without an answer. */
 export const NO_SEGMENTS: SegmentSet = { ids: '', values: undefined, destinations: undefined };
 
 /** Formats by cookie name. */
 export type DestinationFormats = ReadonlyMap<string, ResolvedDestinationFormat>;
 
 /**
- * The ids that `d_cts` brought and the values of the configured cookie destinations. A value that is a canonical
- * number counts as an id too, since Audience Manager can fill destinations with segment ids.
+ * The ids that `d_cts` returns and the values of the configured cookie destinations. A value that is a canonical number is an
+ * id, too, since Audience Manager can put segment ids into destinations.
  */
 export function segmentSetOf(reply: DcsReply, formats: DestinationFormats): SegmentSet {
   const ids = new Set(reply.segments);
@@ -35,23 +35,23 @@ export function segmentSetOf(reply: DcsReply, formats: DestinationFormats): Segm
       values.add(each);
       if (/^(?:0|[1-9]\d{0,19})$/.test(each)) ids.add(each);
     }
-    // Twice the same cookie: the segments of both count, the later raw value is shown, as in Adobe's mobile SDK.
+    // For a repeated cookie, the segments of all values count, and the last raw value is shown, as in Adobe's mobile SDK.
     destinations.set(name, value);
   }
   return {
     ids: joinIds(ids),
     values: values.size === 0 ? undefined : [...values],
-    // fromEntries defines properties rather than assigning them: `__proto__` is a name like any other.
+    // fromEntries defines properties instead of assigning them, so that `__proto__` is an ordinary name.
     destinations: destinations.size === 0 ? undefined : Object.freeze(Object.fromEntries(destinations)),
   };
 }
 
 /**
- * Ids as one string, `,1,2,`: a visitor of 20 segments takes a quarter of the memory that a Set takes, and looking for
- * one id is one native search.
+ * Joins ids into one string, `,1,2,`. For 20 segments it takes a quarter of the memory of a Set, and finding an id is one native
+ * search.
  */
 export function joinIds(ids: Iterable<string>): string {
-  // By one join: a string that is put together with `+` keeps its parts, which costs a third more.
+  // One join, since V8 keeps the parts of a string built with `+`, a third more memory.
   const joined = ['', ...ids, ''].join(',');
   return joined === ',' ? '' : joined;
 }

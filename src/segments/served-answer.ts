@@ -1,6 +1,6 @@
 /**
- * Owns: what is served for one request: a status, its reason, and the answer of the DCS where there is one. Made by
- * lookup/, shown by visitor-segments.ts.
+ * Owns: what is served to one request: a status, its reason, and the DCS's answer if there is one. Made by lookup/. Next:
+ * visitor-segments.ts, which shows it.
  */
 import type { DcsFailure, FailureReason } from '../dcs/protocol/dcs-error';
 import type { Exclusion } from '../dcs/protocol/error-codes';
@@ -18,11 +18,11 @@ export type SegmentStatus = 'fresh' | 'cached' | 'stale' | 'unknown' | 'anonymou
 
 /**
  * The reason behind a {@link SegmentStatus}; `fresh` and `cached` have none.
- * - `stale`: `revalidating`, `skipped` (the browser prefetches: not refreshed), or why the refresh failed;
- * - `unknown`: `pending` (the call is still running: the next view has its answer), or why the call failed;
+ * - `stale`: `revalidating`, `skipped` (a prefetch, which refreshes nothing), or why the refresh failed;
+ * - `unknown`: `pending` (the call is in flight; the next view has its answer), or why the call failed;
  * - `anonymous`: `no-id`, `bad-id`;
  * - `excluded`: `opted-out`, `no-consent`, `bot`, `denylisted`, `invalid-id`, `refused` (by the DCS), `skipped` (by the
- *   option `skip`, or the browser prefetches and nothing is in the cache).
+ *   option `skip`, or a prefetch without a cached answer).
  */
 export type SegmentReason =
   | 'revalidating'
@@ -34,24 +34,24 @@ export type SegmentReason =
   | FailureReason
   | Exclusion;
 
-/** An answer of the DCS, as far as it is shown. */
+/** The parts of a DCS answer that are shown. */
 export interface ShownAnswer extends SegmentSet {
   /** The data centre that answered. */
   readonly region: number | undefined;
   readonly transactionId: string | undefined;
 }
 
-/** What is served for one request. */
+/** What is served to one request. */
 export interface ServedAnswer {
   readonly status: SegmentStatus;
   readonly reason: SegmentReason | undefined;
   readonly answer: ShownAnswer | undefined;
   readonly ageMs: number | undefined;
-  /** The failure behind `stale` and `unknown`, for callers that want it thrown. */
+  /** The failure behind `stale` and `unknown`, for callers that throw it. */
   readonly failure: DcsFailure | undefined;
 }
 
-/** Nothing is asked about this visitor or this request. */
+/** The answer to a request for which no call is made. */
 export function notAsked(status: 'anonymous' | 'excluded', reason: SegmentReason): ServedAnswer {
   return { status, reason, answer: undefined, ageMs: undefined, failure: undefined };
 }

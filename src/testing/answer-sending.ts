@@ -4,7 +4,7 @@ import { clearInterval, setInterval } from 'node:timers';
 import type { DcsAnswer } from './dcs-answer';
 import type { AnswerFault } from './faults';
 
-/** Sends the answer, or what a fault makes of it. Everything started here ends when the response closes. */
+/** Sends the answer, or what a fault makes of it. All timers and streams end when the response closes. */
 export function sendAnswer(response: ServerResponse, answer: DcsAnswer, fault: AnswerFault | undefined): void {
   switch (fault?.kind) {
     case undefined:
@@ -47,7 +47,7 @@ function json(body: string | Uint8Array, headers: Readonly<Record<string, string
 function startAnswer(response: ServerResponse, { status, headers }: DcsAnswer, contentLength?: number): void {
   response.statusCode = status;
   if (contentLength !== undefined) response.setHeader('Content-Length', contentLength);
-  // The fault's own headers come last: a test may lie about the length.
+  // The fault's own headers come last, so that a test can send a wrong length.
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
 }
 
@@ -82,7 +82,7 @@ function sendByteByByte(response: ServerResponse, answer: DcsAnswer, intervalMs:
   let sent = 0;
   const timer = setInterval(() => {
     const byte = answer.body.subarray(sent, ++sent);
-    // With the last byte the client has the whole answer, so the call must be over here as well.
+    // The last byte must end the response: the client then has the whole answer.
     if (sent < answer.body.length) response.write(byte);
     else response.end(byte);
   }, intervalMs);

@@ -1,12 +1,10 @@
 import { inspect } from 'node:util';
 
-/** The longest delay a Node timer takes; anything above fires at once. */
+/** The longest delay that a Node timer takes; a longer one fires at once. */
 export const MAX_MS = 2 ** 31 - 1;
 
 /**
- * Throws a `TypeError` that says the rule and the value received.
- *
- * @throws TypeError unless `holds`
+ * @throws TypeError unless `holds`, with the rule and the received value
  */
 export function assertRule(holds: boolean, name: string, rule: string, received: unknown): asserts holds {
   if (!holds) {
@@ -23,7 +21,7 @@ export function assertBoolean(name: string, value: unknown): asserts value is bo
   assertRule(typeof value === 'boolean', name, 'a boolean', value);
 }
 
-/** Refuses keys nobody reads, so that a misspelt one cannot silently mean its default. */
+/** Refuses unknown keys, so that a misspelt one does not silently mean the default. */
 export function assertKnownKeys(name: string, value: unknown, known: readonly string[]): asserts value is object {
   assertRule(typeof value === 'object' && value !== null && !Array.isArray(value), name, 'an object', value);
   for (const key of Object.keys(value)) {
@@ -31,7 +29,7 @@ export function assertKnownKeys(name: string, value: unknown, known: readonly st
   }
 }
 
-/** Experience Cloud ids and Audience Manager UUIDs have the same form (AAM docs, Index of IDs). */
+/** ECIDs and Audience Manager UUIDs have the same form (AAM docs, Index of IDs). */
 export function isDeviceId(value: unknown): value is string {
   return typeof value === 'string' && /^\d{38}$/.test(value);
 }

@@ -10,7 +10,7 @@ import type { RequestLog } from './request-log';
 import type { OriginName, SimulatorConfig } from './simulator-options';
 import type { VisitorBook } from './visitors';
 
-/** What the origins of one simulator have in common. */
+/** What the origins of a simulator share. */
 export interface SimulatorState {
   readonly config: SimulatorConfig;
   readonly visitors: VisitorBook;
@@ -19,8 +19,8 @@ export interface SimulatorState {
 }
 
 /**
- * The way of a call through one origin: read it, log it, decide the answer, meet the faults, send. The answer is
- * decided on arrival: a fault changes what the client sees, not what the DCS did, and a late answer is an old one.
+ * Handles the calls of one origin: read, log, decide the answer, apply faults, send. The answer is decided on arrival: a fault
+ * changes what the client sees, not what the DCS did, and a delayed answer shows the state at arrival.
  */
 export function handlerOf(origin: OriginName, { config, visitors, faults, log }: SimulatorState): OriginHandler {
   const region = origin === 'alias' ? config.aliasRegion : origin;
@@ -32,7 +32,7 @@ export function handlerOf(origin: OriginName, { config, visitors, faults, log }:
 
     const id = deviceIdOf(call.params) ?? call.customerIds.map(customerKey)[0];
     const visitor = id === undefined ? undefined : visitors.find(id);
-    // Who has logged out is the device's visitor only.
+    // A customer who has logged out does not count.
     const customers = call.customerIds.filter(({ authState }) => authState !== 2);
     const customerProfiles = customers.map((customer) => visitors.find(customerKey(customer)));
     const entry = log.add(call, origin, visitor?.id);
@@ -49,7 +49,7 @@ export function handlerOf(origin: OriginName, { config, visitors, faults, log }:
     const send = () => {
       sendAnswer(response, answer, fault);
       if (response.headersSent) entry.answeredStatus = response.statusCode;
-      // The client may know, and call again, before our own side of the connection says that it is closed.
+      // The client may call again before this side of the connection emits 'close'.
       if (fault?.kind === 'reset') log.end(entry);
     };
     if (latencyMs === 0) return send();

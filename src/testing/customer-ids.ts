@@ -1,13 +1,13 @@
 import { type DcsError, dcsError } from './dcs-errors';
 import type { DcsParams } from './dcs-params';
 
-/** One declared id of a call: a `d_cid` or `d_cid_ic` parameter taken apart at its 0x01 bytes. */
+/** A customer id of a call: a `d_cid` or `d_cid_ic` parameter, split at its 0x01 bytes. */
 export interface CustomerId {
   readonly parameter: 'd_cid' | 'd_cid_ic';
-  /** The data source id of a `d_cid`, the integration code of a `d_cid_ic`; as it was sent. */
+  /** The data source id of a `d_cid` or the integration code of a `d_cid_ic`, as sent. */
   readonly source: string;
   readonly id: string;
-  /** 0 unknown, 1 authenticated, 2 logged out; absent when the call does not say. */
+  /** 0 unknown, 1 authenticated, 2 logged out; absent if the call has none. */
   readonly authState?: 0 | 1 | 2;
 }
 
@@ -30,7 +30,7 @@ export function customerIdsOf(params: DcsParams): CustomerIds {
   return { customerIds, customerIdWarnings };
 }
 
-/** Several pairs joined in one parameter are not understood: clients repeat the parameter (AAM docs, CID). */
+/** One id per parameter: clients repeat the parameter for more (AAM docs, CID). */
 function parseCustomerId(parameter: CustomerId['parameter'], value: string): CustomerId | undefined {
   const [source = '', id = '', state, ...rest] = value.split('\x01');
   const sourceIsValid = parameter === 'd_cid' ? /^\d+$/.test(source) : source.trim() !== '';
@@ -39,7 +39,7 @@ function parseCustomerId(parameter: CustomerId['parameter'], value: string): Cus
   return { parameter, source, id, ...(state !== undefined && { authState: Number(state) as 0 | 1 | 2 }) };
 }
 
-/** What tells a customer from every other visitor; never a device id, which has no 0x01 in it. */
+/** The key of a customer among all visitors. It contains 0x01, so it differs from every device id. */
 export function customerKey({ parameter, source, id }: Pick<CustomerId, 'parameter' | 'source' | 'id'>): string {
   return [parameter, source, id].join('\x01');
 }

@@ -6,19 +6,19 @@ import { firstValue } from './dcs-params';
 import type { SimulatorConfig } from './simulator-options';
 import { uuidFor, type VisitorProfile } from './visitors';
 
-/** A complete HTTP answer, before any fault. */
+/** A complete HTTP answer, before faults. */
 export interface DcsAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
 
-/** A call with everything that the answer to it depends on. */
+/** A call and everything that its answer depends on. */
 export interface DcsQuestion {
   readonly call: DcsCall;
-  /** Whose call it is, by device id, else by the first customer id; `undefined` when it has neither. */
+  /** The visitor, by device id, else by the first customer id; `undefined` without either. */
   readonly visitor: VisitorProfile | undefined;
-  /** The customers that the call declares, but for those who have logged out. */
+  /** The customers of the call, without those who have logged out. */
   readonly customers: readonly VisitorProfile[];
   readonly region: number;
   readonly config: SimulatorConfig;
@@ -29,11 +29,11 @@ type Fields = Record<string, unknown>;
 const OPT_OUT_PATHS: readonly string[] = ['/demoptout', '/demoptout.jpg'];
 const PIXEL = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
 
-/** AAM docs, DCS API Methods: 8K for GET, 32K for POST. What a DCS says beyond is not documented; 414 and 413 are ours. */
+/** AAM docs, DCS API Methods: 8K for GET, 32K for POST. The answer beyond is not documented; 414 and 413 are our choice. */
 const MAX_GET_BYTES = 8 * 1024;
 const MAX_POST_BYTES = 32 * 1024;
 
-/** Answers a call. HTTP errors are few: a DCS says almost everything with status 200 and an error code. */
+/** Answers a call. A DCS reports nearly all errors with HTTP status 200 and an error code. */
 export function answerTo(question: DcsQuestion): DcsAnswer {
   const { method, path, bytes } = question.call;
   const isOptOut = OPT_OUT_PATHS.includes(path);
@@ -53,7 +53,7 @@ export function answerTo(question: DcsQuestion): DcsAnswer {
   return dcsAnswer(question.call, errors.every(comesWithData) ? data : {}, errors);
 }
 
-/** An answer of the HTTP layer, without a body that could be taken for a DCS answer. */
+/** An answer of the HTTP layer, with an empty body. */
 export function httpAnswer(status: number, headers: Record<string, string> = {}): DcsAnswer {
   return { status, headers, body: Buffer.alloc(0) };
 }
@@ -90,7 +90,7 @@ function eventFields({ call, visitor, customers, region, config }: DcsQuestion):
     uuid: answeredUuid(call, visitor),
     dcs_region: region,
     ...(firstValue(call.params, 'd_dst') === '1' && { dests: [] }),
-    // Real traits have ids of their own; a simulator without trait rules answers the segments' ids for both.
+    // Real traits have their own ids. The simulator has no trait rules, and returns segment ids for both.
     ...(wantsIds && config.segmentIds && { traits: segments, segments }),
     tid: newTransactionId(),
   };
@@ -124,7 +124,7 @@ function newTransactionId(): string {
 function dcsAnswer(call: DcsCall, data: Fields, errors: readonly DcsError[]): DcsAnswer {
   const headers: Record<string, string> =
     errors.length > 0 ? { 'X-Error': errors.map(({ code }) => code).join(',') } : {};
-  // Without d_rtbd=json there is no answer to read, only a pixel (AAM docs, Supported Attributes for DCS API Calls).
+  // Without d_rtbd=json the answer is only a pixel (AAM docs, Supported Attributes for DCS API Calls).
   if (firstValue(call.params, 'd_rtbd') !== 'json') {
     return { status: 200, headers: { ...headers, 'Content-Type': 'image/gif' }, body: PIXEL };
   }

@@ -5,7 +5,7 @@ import { type CustomerId, customerIdsOf } from './customer-ids';
 import type { DcsError } from './dcs-errors';
 import { type DcsParams, firstValue, paramsFrom } from './dcs-params';
 
-/** One HTTP request as it arrived, before anything was decided about it. */
+/** An HTTP request as it arrived. */
 export interface DcsCall {
   readonly at: number;
   readonly method: string;
@@ -15,16 +15,16 @@ export interface DcsCall {
   readonly host: string | undefined;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string | undefined;
-  /** Head and body on the wire. */
+  /** Size of head and body on the wire. */
   readonly bytes: number;
-  /** Empty when `wellEncoded` is false: the DCS then disregards the entire request (AAM docs, DCS error codes, 311). */
+  /** Empty if `wellEncoded` is false: the DCS then ignores the entire request (AAM docs, DCS error codes, 311). */
   readonly params: DcsParams;
   readonly wellEncoded: boolean;
   readonly customerIds: readonly CustomerId[];
   readonly customerIdWarnings: readonly DcsError[];
 }
 
-/** Reads a request to its end; `undefined` when the client went away before that. */
+/** Reads a request to its end; `undefined` if the client disconnects before. */
 export async function readCall(request: IncomingMessage): Promise<DcsCall | undefined> {
   const at = performance.now();
   const chunks: Buffer[] = [];
@@ -53,7 +53,7 @@ export async function readCall(request: IncomingMessage): Promise<DcsCall | unde
   };
 }
 
-/** The id that says whose call this is: a valid `d_mid`, else a valid `d_uuid`. */
+/** The device id of a call: a valid `d_mid`, else a valid `d_uuid`. */
 export function deviceIdOf(params: DcsParams): string | undefined {
   return ['d_mid', 'd_uuid'].map((name) => firstValue(params, name)).find(isDeviceId);
 }

@@ -1,10 +1,10 @@
-/** One entry of an answer's `errors`; its code is also in the `X-Error` header. */
+/** An entry of an answer's `errors`. The `X-Error` header has the codes, too. */
 export interface DcsError {
   readonly code: number;
   readonly msg: string;
 }
 
-/** AAM docs, DCS error codes: `{}` stands where Adobe puts an id, a host name or a number. */
+/** AAM docs, DCS error codes. Adobe puts an id, a host name or a number where `{}` is. */
 const MESSAGES: Readonly<Record<number, string>> = {
   0: 'Unspecified error',
   1: 'Could not find config for hostname: {}',
@@ -43,7 +43,7 @@ const MESSAGES: Readonly<Record<number, string>> = {
   315: 'Consent string indicates no consent',
 };
 
-/** Codes of the warning range that nevertheless end the processing of the call. */
+/** Codes from 300 up that end the processing of the call nevertheless. */
 const ENDING_WARNINGS: readonly number[] = [306, 307, 311, 315];
 
 export function dcsError(code: number, subject = ''): DcsError {
@@ -51,7 +51,7 @@ export function dcsError(code: number, subject = ''): DcsError {
   return { code, msg: message.replace('{}', subject).trimEnd() };
 }
 
-/** Whether an answer with this error still holds data: from 300 up the codes are warnings. */
+/** Whether an answer with this error has data: codes from 300 up are warnings. */
 export function comesWithData({ code }: DcsError): boolean {
   return code >= 300 && !ENDING_WARNINGS.includes(code);
 }

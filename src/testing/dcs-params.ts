@@ -1,7 +1,7 @@
-/** Query and form parameters, decoded; a name that occurs more than once has an array. */
+/** Decoded query and form parameters; a repeated name has an array. */
 export type DcsParams = Readonly<Record<string, string | string[]>>;
 
-/** Decodes `name=value` lists; `undefined` when one parameter is not properly encoded. */
+/** Decodes `name=value` lists; `undefined` if any parameter is malformed. */
 export function paramsFrom(encodedLists: readonly string[]): DcsParams | undefined {
   const params = new Map<string, string | string[]>();
   try {
@@ -23,7 +23,7 @@ export function firstValue(params: DcsParams, name: string): string | undefined 
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Throws a `URIError` for a percent sign without two hexadecimal digits, and for bytes that are not UTF-8. */
+/** @throws URIError for a malformed percent sequence, and for bytes that are not UTF-8 */
 function decode(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', ' '));
 }

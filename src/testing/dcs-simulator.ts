@@ -1,6 +1,8 @@
-// The DCS as the Audience Manager documentation describes it, for tests: a server of its own, not a view of our client.
-// It must know nothing of the rest of this package: a double that shares the client's parser repeats its mistakes.
-// Read on in call-handling.ts, the way of one call, and dcs-answer.ts, what a DCS says to it.
+/**
+ * Owns: the DCS simulator, `express-aam-segments/testing`: servers that behave as the Audience Manager documentation says. It must
+ * not import the rest of the package, since a double that shares the client's parser repeats its mistakes. Next:
+ * call-handling.ts, then dcs-answer.ts.
+ */
 import { assertDeviceId, assertKnownKeys, assertRule } from './assertions';
 import { handlerOf } from './call-handling';
 import { customerKey } from './customer-ids';
@@ -22,54 +24,53 @@ export type { DestinationDetails, SimulatedVisitor } from './simulated-visitor';
 export type { DcsSimulatorOptions, OriginName, RateLimit } from './simulator-options';
 
 /**
- * Adobe's Data Collection Servers on this machine: HTTP servers on 127.0.0.1 that answer `/event`, `/id` and
- * `/demoptout` as the Audience Manager documentation says, know the visitors they are told about, fail on demand and
- * keep a log.
+ * A simulated DCS: HTTP servers on 127.0.0.1, one per region and one for the alias. They answer `/event`, `/id` and `/demoptout`
+ * as the Audience Manager documentation says, have the visitors that a test adds, fail on demand, and log requests.
  */
 export interface DcsSimulator {
-  /** Where it listens, to be given to the middleware as its `dcs` option or as a part of it. */
+  /** The origins, in the shape of the `dcs` option. */
   readonly dcs: DcsOrigins;
   /**
-   * The visitor with this ECID or Audience Manager UUID. Asked for twice, it is the same visitor; one never asked for
-   * is known to the DCS too, and is in no segment.
+   * The visitor with this ECID or Audience Manager UUID, the same one each time. Visitors that were never added exist, too,
+   * and are in no segment.
    *
    * @throws TypeError when the id is not 38 digits
    */
   visitor(id: string): SimulatedVisitor;
   /**
-   * The customer with this id in a data source, named by its id (a number, `d_cid`) or by its integration code (a string,
-   * `d_cid_ic`). A call that declares the customer, unless as logged out, is answered with their segments too, beside
-   * those of its device; one without a device id is the customer's own.
+   * The customer with this id in a data source, which is named by its id (a number, `d_cid`) or by its integration code (a
+   * string, `d_cid_ic`). Calls with the customer's id, unless logged out, get the customer's segments along with those of the
+   * device; a call without a device id is the customer's own.
    *
-   * @throws TypeError when the data source is neither, or the id is no string or empty
+   * @throws TypeError when the data source is neither, or the id is not a non-empty string
    */
   customer(dataSource: number | string, id: string): SimulatedVisitor;
   /**
-   * Makes calls fail, all or those that match `where`. Latencies add up and combine with any other fault; of the other
-   * ones that match, the newest wins. The DCS behind a fault still does its work: the call is counted and takes effect.
+   * Makes calls fail: all, or those that match `where`. Latencies add up, and combine with another fault; among other faults
+   * the newest wins. The call still takes effect, as at a DCS whose answer is lost on the way.
    *
    * @throws TypeError for a fault or a scope that breaks its rules
    */
   fault(fault: Fault, where?: FaultScope): FaultHandle;
-  /** Every request since the log was last cleared, in order of arrival. */
+  /** The requests since the log was last cleared, in order of arrival. */
   readonly requests: readonly DcsRequest[];
-  /** The part of the log about one visitor, by ECID or Audience Manager UUID. */
+  /** The requests of one visitor, by ECID or Audience Manager UUID. */
   requestsOf(id: string): readonly DcsRequest[];
-  /** The requests that arrived while another one for the same visitor was in flight, which Adobe forbids. */
+  /** Requests that arrived while another one for the same visitor was in flight, which Adobe forbids. */
   readonly overlaps: readonly DcsRequest[];
   /**
    * Resolves as soon as the log holds `count` requests.
    *
-   * @throws Error when it does not in time, or when the simulator is closed before
+   * @throws Error on a timeout, and when the simulator is closed before
    */
   received(count: number, options?: ReceivedOptions): Promise<void>;
-  /** Empties the log and drops all faults. Visitors stay as they are. */
+  /** Clears the log and all faults. Visitors stay as they are. */
   clear(): void;
   /**
-   * Ends all connections, also those with a call in flight, and frees the ports. Closing again does nothing more.
+   * Ends all connections, also those with a call in flight, and frees the ports. Calling it again has no effect.
    *
-   * @throws Error once everything is closed, when a fault was set and no call met it: the test did not test what it
-   * says. `unusedFaults: 'ignore'` accepts that.
+   * @throws Error, after closing, when a fault was set that no call met, so that the test did not test it.
+   * `unusedFaults: 'ignore'` accepts that.
    */
   close(options?: { readonly unusedFaults?: 'report' | 'ignore' | undefined }): Promise<void>;
   /** `close()`, for `await using`. */
@@ -89,10 +90,10 @@ export interface DcsSimulator {
  * await simulator.close();
  * ```
  *
- * A call is answered with HTTP 404 for another path, 405 for methods other than GET and POST, 414 when a GET is larger
- * than 8 K and 413 when a POST is larger than 32 K, head and body together; everything else is status 200, with Adobe's
- * error codes in `errors` and `X-Error`. `/id`, and opt-outs by `d_mid`, need a `d_orgid`. With `segmentIds` enabled
- * both `d_cts=1` and `d_cts=2` answer the segments' ids, for `traits` too.
+ * The HTTP status is 404 for other paths, 405 for methods other than GET and POST, 414 for a GET of more than 8 K and 413 for a
+ * POST of more than 32 K, head and body together; otherwise it is 200, with Adobe's error codes in `errors` and `X-Error`.
+ * `/id`, and opt-outs by `d_mid`, need a `d_orgid`. With `segmentIds`, both `d_cts=1` and `d_cts=2` return segment ids, in
+ * `traits`, too.
  *
  * @throws TypeError for an unknown option or a value that breaks its rule; the system's error for a `port` that is taken
  */
@@ -133,7 +134,7 @@ export async function createDcsSimulator(options: DcsSimulatorOptions = {}): Pro
     },
     received(count, waiting = {}) {
       const arrived = log.received(count, waiting);
-      // Whoever awaits it still sees the rejection; a test that no longer does must not crash the process.
+      // A test that ends without awaiting it must not crash the process.
       arrived.catch(() => {});
       return arrived;
     },
@@ -152,7 +153,7 @@ export async function createDcsSimulator(options: DcsSimulatorOptions = {}): Pro
       await closing;
       const unused = faults.unused();
       if (unusedFaults === 'ignore' || unused.length === 0) return;
-      throw new Error(`The DCS simulator is closed. Faults that were set and never used:\n  ${unused.join('\n  ')}`);
+      throw new Error(`The DCS simulator is closed. No call met these faults:\n  ${unused.join('\n  ')}`);
     },
     [Symbol.asyncDispose]() {
       return simulator.close();

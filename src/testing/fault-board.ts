@@ -2,11 +2,11 @@ import { inspect } from 'node:util';
 import { type AnswerFault, assertFault, assertScope, type Fault, type FaultHandle, type FaultScope } from './faults';
 import type { OriginName } from './simulator-options';
 
-/** What one call meets. */
+/** The faults that a call meets. */
 export interface MetFaults {
   readonly latencyMs: number;
   readonly fault: AnswerFault | undefined;
-  /** What the log names: the fault that took the answer's place, else whether there was a latency. */
+  /** For the log: the fault that replaced the answer, else `latency` if there was one. */
   readonly kind: Fault['kind'] | undefined;
 }
 
@@ -25,11 +25,11 @@ interface SetFault {
 /** The faults that are set, oldest first. */
 export class FaultBoard {
   #faults: SetFault[] = [];
-  readonly #parseVisitor: (id: string) => string;
+  readonly #visitorOf: (id: string) => string;
 
-  /** `parseVisitor` says by which id the log names the visitor of an id. */
-  constructor(parseVisitor: (id: string) => string) {
-    this.#parseVisitor = parseVisitor;
+  /** @param visitorOf the id by which the log names the visitor with this id */
+  constructor(visitorOf: (id: string) => string) {
+    this.#visitorOf = visitorOf;
   }
 
   /** @throws TypeError for a fault or scope that breaks its rules */
@@ -37,7 +37,7 @@ export class FaultBoard {
     assertFault(fault);
     assertScope(scope);
     const entry: SetFault = { fault: { ...fault }, scope: { ...scope }, used: 0, cleared: false };
-    if (scope.visitor !== undefined) entry.scope.visitor = this.#parseVisitor(scope.visitor);
+    if (scope.visitor !== undefined) entry.scope.visitor = this.#visitorOf(scope.visitor);
     this.#faults.push(entry);
     return {
       get used() {
@@ -49,7 +49,7 @@ export class FaultBoard {
     };
   }
 
-  /** Uses up the faults that this arrival meets. A fault hidden behind a newer one is not used. */
+  /** Applies the faults that match an arrival. A fault that a newer one hides is not used. */
   meet(arrival: Arrival): MetFaults {
     let latencyMs = 0;
     let kind: Fault['kind'] | undefined;
@@ -72,7 +72,7 @@ export class FaultBoard {
     this.#faults = [];
   }
 
-  /** One line for each fault that no call met. */
+  /** One line per fault that no call met. */
   unused(): string[] {
     return this.#faults
       .filter(({ used }) => used === 0)

@@ -4,53 +4,56 @@ import { type OriginName, REGIONS } from './simulator-options';
 
 /** What can go wrong between the site and the DCS. */
 export type Fault =
-  /** Answers later. Adds up with further latencies, and goes before any other fault. */
+  /** Delays the answer, in milliseconds. Latencies add up, and delay any other fault. */
   | { readonly kind: 'latency'; readonly latencyMs: number }
   /** Accepts the call and never answers. */
   | { readonly kind: 'hang' }
   /** Resets the connection. */
   | { readonly kind: 'reset' }
-  /** Answers with an HTTP status of its own, 200 to 599; without a body by default. */
+  /** Answers with this HTTP status, 200 to 599; without a body by default. */
   | {
       readonly kind: 'status';
       readonly status: number;
       readonly headers?: Readonly<Record<string, string>> | undefined;
       readonly body?: string | Uint8Array | undefined;
     }
-  /** Announces the whole answer, sends half of it and closes the connection. */
+  /** Sends half of the announced `Content-Length` and closes the connection. */
   | { readonly kind: 'truncate' }
-  /** Answers valid JSON of exactly so many bytes, at least 64, without announcing its length. */
+  /** Answers with valid JSON of exactly `bytes` bytes, at least 64, without a `Content-Length`. */
   | { readonly kind: 'huge'; readonly bytes: number }
-  /** Answers JSON that breaks off in the middle, as if it were complete. */
+  /** Answers with truncated JSON in a complete HTTP response. */
   | { readonly kind: 'malformed' }
-  /** Answers this body with status 200, as JSON unless `headers` say otherwise. */
+  /** Answers with this body and status 200, as JSON unless `headers` set another type. */
   | {
       readonly kind: 'body';
       readonly body: string | Uint8Array;
       readonly headers?: Readonly<Record<string, string>> | undefined;
     }
-  /** Sends the real answer byte by byte. */
+  /** Sends the real answer byte by byte, one every `intervalMs`. */
   | { readonly kind: 'drip'; readonly intervalMs: number };
 
-/** Which calls meet a fault: all, or those that match everything given here. */
+/** Which calls meet a fault: those that match all fields given here. */
 export interface FaultScope {
   /** Only calls to this region's origin, or to the alias. */
   readonly region?: OriginName | undefined;
-  /** Only the next so many calls that match. @default until cleared */
+  /**
+   * Only the next `calls` matching calls.
+   * @default all calls until the fault is cleared
+   */
   readonly calls?: number | undefined;
   /** Only this visitor's calls. */
   readonly visitor?: string | undefined;
 }
 
-/** A fault that was set. */
+/** A fault that is set. */
 export interface FaultHandle {
   /** How many calls met it. */
   readonly used: number;
-  /** Ends it. Never used until then, it is still reported by `close()`. */
+  /** Ends the fault. If no call has met it, `close()` still reports it. */
   clear(): void;
 }
 
-/** The faults that take the answer's place. */
+/** Faults that replace the answer. */
 export type AnswerFault = Exclude<Fault, { kind: 'latency' }>;
 
 const DETAILS: Readonly<Record<Fault['kind'], readonly string[]>> = {

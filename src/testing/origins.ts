@@ -5,9 +5,9 @@ import { type OriginName, REGIONS } from './simulator-options';
 /** Answers the requests that arrive at one origin. */
 export type OriginHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Origins in the shape of the middleware's `dcs` option. */
+/** Origins in the shape of the `dcs` option. */
 export interface DcsOrigins {
-  /** Region id -> origin. */
+  /** Origins by region id. */
   readonly origins: Record<number, string>;
   /** The origin of the partner's alias. */
   readonly defaultOrigin: string;
@@ -19,8 +19,8 @@ export interface OriginServers extends DcsOrigins {
 }
 
 /**
- * @param port where the alias listens, with the regions behind it; `undefined`: on ports that are free
- * @throws the error of a port that cannot be listened on; then none is
+ * @param port the port of the alias, followed by those of the regions; `undefined` for free ports
+ * @throws the system's error if a port is taken; then no server is left running
  */
 export async function startOrigins(
   port: number | undefined,
@@ -51,7 +51,7 @@ async function allOrNone(starting: readonly Promise<Server>[]): Promise<Server[]
 }
 
 function startServer(handler: OriginHandler, port: number): Promise<Server> {
-  // The DCS itself answers a call without a Host and one that is too long, so Node must let both through.
+  // A DCS has its own answers to a call without a Host and to one that is too long, so Node must not reject them.
   const server = createServer({ requireHostHeader: false, maxHeaderSize: 64 * 1024 }, handler);
   return new Promise((resolve, reject) => {
     server.once('error', reject);

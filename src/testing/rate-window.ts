@@ -6,17 +6,17 @@ export interface RateWindowLimit {
   readonly withinMs: number;
 }
 
-/** A sliding window over the calls that were let through. */
+/** A sliding window over admitted calls. */
 export class RateWindow {
   readonly #limit: RateWindowLimit | false;
   #takenAtMs: number[] = [];
 
-  /** `false` lets everything through. */
+  /** @param limit `false` admits all calls */
   constructor(limit: RateWindowLimit | false) {
     this.#limit = limit;
   }
 
-  /** Lets one call through, or says `false`; a refused call does not count. */
+  /** Returns whether a call is admitted. Refused calls do not count. */
   take(): boolean {
     if (!this.#limit) return true;
     const now = performance.now();

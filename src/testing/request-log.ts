@@ -7,11 +7,11 @@ import type { DcsParams } from './dcs-params';
 import type { Fault } from './faults';
 import type { OriginName } from './simulator-options';
 
-/** One request in the simulator's log. It is written when the request has arrived whole, and completed when it ends. */
+/** A request in the simulator's log. It is added when it has arrived completely, and updated when it ends. */
 export interface DcsRequest {
   /** When its head arrived, by `performance.now()`. */
   readonly at: number;
-  /** When its answer was handed over, or its connection closed; `undefined` while it is in flight. */
+  /** When its answer was sent or its connection closed; `undefined` while in flight. */
   readonly endedAt?: number;
   readonly method: string;
   readonly path: string;
@@ -20,29 +20,32 @@ export interface DcsRequest {
   /** The `Host` header as sent. */
   readonly host: string | undefined;
   readonly region: OriginName;
-  /** Query and form parameters, decoded; a name sent more than once has an array. Empty when badly encoded. */
+  /** Decoded query and form parameters; a repeated name has an array. Empty if one of them is malformed. */
   readonly params: DcsParams;
-  /** The well-formed `d_cid` and `d_cid_ic` among the parameters, taken apart. */
+  /** The well-formed `d_cid` and `d_cid_ic` parameters, parsed. */
   readonly customerIds: readonly CustomerId[];
   /** The headers, with names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body?: string;
-  /** The visitor's id, as the visitor was first named; `undefined` without a valid `d_mid` or `d_uuid`. */
+  /** The id by which the visitor was first named; `undefined` without a valid id. */
   readonly visitor?: string;
-  /** Whether another call for this visitor was in flight when this one arrived (AAM docs, Race Conditions). */
+  /** Whether another call for this visitor was in flight on arrival (AAM docs, Race Conditions). */
   readonly overlapped: boolean;
-  /** The HTTP status sent; `undefined` when none was. */
+  /** The HTTP status sent; `undefined` if none was. */
   readonly answeredStatus?: number;
-  /** The fault that this request met. */
+  /** The fault that the request met. */
   readonly fault?: Fault['kind'];
 }
 
-/** A log entry as the simulator sees it: these fields come later than the rest. */
+/** A log entry that can still be updated. */
 export type OpenDcsRequest = { -readonly [Key in keyof DcsRequest]: DcsRequest[Key] };
 
-/** How long to wait for requests. */
+/** Options of `received()`. */
 export interface ReceivedOptions {
-  /** @default 5_000 */
+  /**
+   * How long to wait, in milliseconds.
+   * @default 5000
+   */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -51,7 +54,7 @@ interface Waiter {
   settle(error?: Error): void;
 }
 
-/** What arrived, in order of arrival. */
+/** Requests in order of arrival. */
 export class RequestLog {
   #entries: DcsRequest[] = [];
   readonly #inFlight = new Set<DcsRequest>();
@@ -88,7 +91,7 @@ export class RequestLog {
     return entry;
   }
 
-  /** The first end counts: an answer handed over is followed by its connection's. */
+  /** The first call counts: an answer that was sent is followed by the close of its connection. */
   end(entry: OpenDcsRequest): void {
     if (this.#inFlight.delete(entry)) entry.endedAt = performance.now();
   }
@@ -116,12 +119,12 @@ export class RequestLog {
     });
   }
 
-  /** Fails everyone who still waits for requests. */
+  /** Rejects all pending `received()`. */
   close(): void {
     for (const { count, settle } of this.#waiters) settle(this.#missing(count, 'before the simulator was closed'));
   }
 
   #missing(count: number, when: string): Error {
-    return new Error(`${count} requests expected ${when}, ${this.#entries.length} received`);
+    return new Error(`expected ${count} requests ${when}, received ${this.#entries.length}`);
   }
 }

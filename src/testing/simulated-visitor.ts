@@ -2,43 +2,49 @@ import { assertDeviceId, assertInteger, assertKnownKeys, assertRule, MAX_MS } fr
 import type { DcsRequest } from './request-log';
 import type { VisitorBook } from './visitors';
 
-/** How a cookie destination is answered in `stuff`. */
+/** Details of a cookie destination in `stuff`. */
 export interface DestinationDetails {
-  /** Days that the cookie is to live. @default 30 */
+  /**
+   * Lifetime of the cookie, in days.
+   * @default 30
+   */
   readonly ttlDays?: number | undefined;
-  /** The cookie's domain. Adobe advises a dummy such as `aam-api.com` for server-to-server. @default '' */
+  /**
+   * The cookie's domain. For server-to-server calls Adobe advises a dummy such as `aam-api.com`.
+   * @default ''
+   */
   readonly domain?: string | undefined;
 }
 
 /**
- * What a test says about one visitor. Every method takes effect with the next call that arrives, and returns the
- * visitor again so that calls can be chained.
+ * A visitor of the simulated DCS. Each method takes effect for the next call that arrives, and returns the visitor, for
+ * chaining.
  */
 export interface SimulatedVisitor {
-  /** Puts the visitor into segments, given as numbers or strings of digits. */
+  /** Adds the visitor to segments, given as numbers or strings of digits. */
   in(...segmentIds: readonly (number | string)[]): SimulatedVisitor;
-  /** Takes the visitor out of segments; without an argument out of all. */
+  /** Removes the visitor from segments; without arguments, from all. */
   out(...segmentIds: readonly (number | string)[]): SimulatedVisitor;
-  /** Sets what the cookie destination `name` answers; `undefined` as `value` takes the visitor out of it. */
+  /** Sets the value of the cookie destination `name`; `undefined` removes it. */
   destination(name: string, value: string | undefined, details?: DestinationDetails): SimulatedVisitor;
-  /** Sets the Audience Manager UUID answered, which calls may then send as `d_uuid` too. @default derived from the id */
+  /** Sets the Audience Manager UUID in answers, which calls may then send as `d_uuid`. By default it is derived from the id. */
   uuid(uuid: string): SimulatedVisitor;
-  /** Opts the visitor out at the partner: code 171 and no data. */
+  /** Opts the visitor out at the partner: error code 171, no data. */
   optOut(): SimulatedVisitor;
-  /** Takes an opt-out back, also one that a call to `/demoptout` made. */
+  /** Reverts an opt-out, also one by a call to `/demoptout`. */
   optIn(): SimulatedVisitor;
-  /** Puts the visitor's id on the deny list for good: code 306 and no data. */
+  /** Denylists the visitor's id for good: error code 306, no data. */
   denylist(): SimulatedVisitor;
   /**
-   * Answers this visitor with a DCS error code, 0 to 399; `undefined` heals. Codes below 300 and 306, 307, 311 and 315
-   * come without data, the other ones from 300 up next to it.
+   * Adds a DCS error code, 0 to 399, to answers about this visitor; `undefined` removes it. Codes below 300, and 306, 307, 311
+   * and 315, come without data; the others are warnings, next to data.
    */
   fails(code: number | undefined): SimulatedVisitor;
-  /** This visitor's requests since the log was last cleared, oldest first. */
+  /** The visitor's requests since the log was last cleared, in order of arrival. */
   readonly calls: readonly DcsRequest[];
 }
 
-/** @param id a device id, or a customer's key */
+/** @param id a device id, or the key of a customer */
 export function simulatedVisitor(
   id: string,
   visitors: VisitorBook,

@@ -4,69 +4,73 @@ import type { RateWindowLimit } from './rate-window';
 /** The regions that have a DCS (AAM docs, DCS Region IDs, Locations, and Host Names). */
 export const REGIONS: readonly number[] = [3, 4, 6, 7, 8, 9, 11, 12];
 
-/** Where a call arrives: at the origin of a region, or of the partner's alias. */
+/** The origin at which a call arrives: a region's, or that of the partner's alias. */
 export type OriginName = number | 'alias';
 
 const MAX_PORT = 65_535;
 const ORG_ID = /^[0-9A-Fa-f]{24}@AdobeOrg$/;
 const HOST_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 
-/** What `createDcsSimulator` takes. Every option may be left out. */
+/** Options of `createDcsSimulator()`. All are optional. */
 export interface DcsSimulatorOptions {
   /**
-   * The partner's alias: a call is answered when its `Host` header is `<partner>.demdex.net`, upper or lower case,
-   * with or without a port. Any other Host gets error code 1, none at all code 100.
+   * The partner's alias. Calls with the `Host` `<partner>.demdex.net`, in upper or lower case, with or without a port, are
+   * answered; another `Host` gets error code 1, none error code 100.
    *
    * @default 'acme'
    */
   readonly partner?: string | undefined;
   /**
-   * Where the alias listens; the regions listen on the ports that follow, in the order of their ids. Left out, each
-   * listens on a port that is free.
+   * The port of the alias; the regions listen on the following ports, in the order of their ids.
+   *
+   * @default free ports
    */
   readonly port?: number | undefined;
   /**
-   * The organisations the DCS knows, each 24 hexadecimal digits and `@AdobeOrg`; another `d_orgid` gets code 2.
+   * The known organisations, each 24 hexadecimal digits and `@AdobeOrg`; another `d_orgid` gets error code 2.
    *
    * @default every well-formed organisation id is known
    */
   readonly orgIds?: readonly string[] | undefined;
   /**
-   * Whether Adobe has enabled `d_cts` for the account. Until then `traits` and `segments` are absent from every
-   * answer, whatever the call asks for.
+   * Whether Adobe has enabled `d_cts` for the account. If not, answers have no `traits` and `segments`, whatever the call
+   * requests.
    *
    * @default false
    */
   readonly segmentIds?: boolean | undefined;
   /**
-   * How often one visitor's id may be sent. The first call beyond that puts the id on the deny list for good: code 306
-   * from then on. Adobe publishes no figures; `false` never denylists.
+   * How often the id of one visitor may be sent. The first call beyond denylists the id for good, with error code 306. Adobe
+   * publishes no figures. `false` never denylists.
    *
    * @default { calls: 100, withinMs: 10_000 }
    */
   readonly denylistAfter?: RateWindowLimit | false | undefined;
   /**
-   * How many calls each origin takes; further ones get HTTP status 429, with `Retry-After` when `retryAfterSeconds`
-   * is given. `false` takes all.
+   * How many calls each origin accepts. Further ones get HTTP status 429, with `Retry-After` if `retryAfterSeconds` is given.
+   * `false` accepts all.
    *
    * @default false
    */
   readonly rateLimit?: RateLimit | false | undefined;
   /**
-   * The region that the alias origin names as `dcs_region`: at Adobe the data centre nearest to the caller.
+   * The `dcs_region` in answers of the alias. At Adobe it is the data centre nearest to the caller.
    *
    * @default 7
    */
   readonly aliasRegion?: number | undefined;
 }
 
-/** A limit per origin, answered with HTTP status 429. */
+/** A rate limit per origin, beyond which the HTTP status is 429. */
 export interface RateLimit extends RateWindowLimit {
-  /** What `Retry-After` says, in seconds. Left out, there is no such header: Adobe promises none. */
+  /**
+   * The value of `Retry-After`, in seconds.
+   * @default no such header, which Adobe does not document
+   */
   readonly retryAfterSeconds?: number | undefined;
 }
 
-/** The options checked, copied and completed. */
+/** The options, checked and copied, with their defaults. */
 export interface SimulatorConfig {
   readonly host: string;
   readonly port: number | undefined;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { RateWindow, type RateWindowLimit } from './rate-window';
 
-/** An item of `stuff`, in the names of the wire (AAM docs, Receive Data From the DCS). */
+/** An item of `stuff`, as on the wire (AAM docs, Receive Data From the DCS). */
 export interface StuffItem {
   readonly cn: string;
   readonly cv: string;
@@ -9,13 +9,13 @@ export interface StuffItem {
   readonly dmn: string;
 }
 
-/** What the DCS knows about one visitor. */
+/** The state of one visitor at the DCS. */
 export class VisitorProfile {
-  /** The id that the visitor was first named by. */
+  /** The id by which the visitor was first named. */
   readonly id: string;
   readonly segments = new Set<number>();
   readonly destinations = new Map<string, StuffItem>();
-  /** Answered instead of the derived UUID. */
+  /** Overrides the derived UUID in answers. */
   answeredUuid: string | undefined;
   optedOut = false;
   denylisted = false;
@@ -27,13 +27,13 @@ export class VisitorProfile {
     this.#rate = new RateWindow(denylistAfter);
   }
 
-  /** Ids sent unusually often are denylisted, and never removed again (AAM docs, ID Monitoring and Denylisting). */
+  /** Ids that are sent unusually often are denylisted for good (AAM docs, ID Monitoring and Denylisting). */
   countCall(): void {
     if (!this.#rate.take()) this.denylisted = true;
   }
 }
 
-/** All visitors; one that nobody told it about is made on the spot and is in no segment. */
+/** All visitors. An unknown one is created on first use, in no segment. */
 export class VisitorBook {
   readonly #denylistAfter: RateWindowLimit | false;
   readonly #byId = new Map<string, VisitorProfile>();
@@ -43,7 +43,7 @@ export class VisitorBook {
     this.#denylistAfter = denylistAfter;
   }
 
-  /** By either id: a call with the UUID that was answered for an ECID is about the same visitor. */
+  /** Finds a visitor by either id: the UUID that was returned for an ECID names the same visitor. */
   find(id: string): VisitorProfile {
     const found = this.#byId.get(id) ?? this.#byUuid.get(id);
     if (found) return found;
@@ -59,7 +59,7 @@ export class VisitorBook {
   }
 }
 
-/** Adobe derives an ECID and a UUID from each other by a function it keeps to itself; this one is as repeatable. */
+/** Adobe maps ECIDs to UUIDs by an unpublished function. This one is deterministic, too. */
 export function uuidFor(id: string): string {
   const digest = createHash('sha256').update(id).digest('hex');
   return (BigInt(`0x${digest}`) % 10n ** 38n).toString().padStart(38, '0');

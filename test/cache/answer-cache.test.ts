@@ -19,7 +19,7 @@ function setup({ maxVisitors = 10, staleWhileRevalidateMs = 1_000, staleIfErrorM
   return { cache, clock };
 }
 
-/** A load that settles when the test says so. */
+/** A load that the test settles. */
 function deferred() {
   let settle!: { resolve: (value: Answer) => void; reject: (error: Error) => void };
   const promise = new Promise<Answer>((resolve, reject) => {
@@ -29,7 +29,7 @@ function deferred() {
 }
 
 describe('AnswerCache', () => {
-  it('stores what a load brings, stamped with the time at which it came', async () => {
+  it('stores the value of a load with the time of its arrival', async () => {
     const { cache, clock } = setup();
     clock.nowMs = 500;
     await cache.load('a', '', async () => answer('one')).promise;
@@ -37,7 +37,7 @@ describe('AnswerCache', () => {
     expect(cache.size).toBe(1);
   });
 
-  it('shares one load among all who want a visitor while it is on its way', async () => {
+  it('shares a load in flight among all callers', async () => {
     const { cache } = setup();
     const first = deferred();
     const loader = jest.fn(first.loader);
@@ -50,7 +50,7 @@ describe('AnswerCache', () => {
     expect(loader).toHaveBeenCalledTimes(2);
   });
 
-  it('has the value in store when the waiting ones go on', async () => {
+  it('has stored the value when callers resume', async () => {
     const { cache } = setup();
     await cache
       .load('a', '', async () => answer('one'))
@@ -58,7 +58,7 @@ describe('AnswerCache', () => {
     expect.assertions(1);
   });
 
-  it('keeps what it has when a load fails, and loads anew', async () => {
+  it('keeps the cached value when a load fails, and can load again', async () => {
     const { cache } = setup();
     await cache.load('a', '', async () => answer('one')).promise;
     const failing = cache.load('a', '', async () => Promise.reject(new Error('down')));
@@ -68,7 +68,7 @@ describe('AnswerCache', () => {
     expect(cache.get('a', '')?.text).toBe('two');
   });
 
-  it('says how fresh a value is, to the millisecond', async () => {
+  it('tells the freshness of a value to the millisecond', async () => {
     const { cache } = setup();
     const value = answer('one');
     await cache.load('a', '', async () => value).promise;
@@ -77,24 +77,24 @@ describe('AnswerCache', () => {
     expect(at.map((nowMs) => cache.freshness(value, nowMs))).toEqual(states);
   });
 
-  it('serves for the larger of both windows', () => {
+  it('serves stale values for the larger of both windows', () => {
     const { cache } = setup({ staleWhileRevalidateMs: 1_000, staleIfErrorMs: 10 });
     expect(cache.freshness(answer('one'), 1_099)).toBe('stale');
     expect(cache.freshness(answer('one'), 1_100)).toBe('expired');
   });
 
-  it('does not serve past its ttl what must not be kept stale', () => {
+  it('expires at its ttl a value that must not be kept stale', () => {
     const { cache } = setup();
     expect(cache.freshness(answer('one', { keptStale: false }), 99)).toBe('fresh');
     expect(cache.freshness(answer('one', { keptStale: false }), 100)).toBe('expired');
   });
 
-  it('never has a fresh value with a ttl of 0', () => {
+  it('never takes a value with a ttl of 0 for fresh', () => {
     const { cache } = setup();
     expect(cache.freshness(answer('one', { ttlMs: 0 }), 0)).toBe('stale');
   });
 
-  it('forgets a visitor, and does not store an answer that was on its way', async () => {
+  it('forgets a visitor, and does not store an answer that was in flight', async () => {
     const { cache } = setup();
     await cache.load('a', '', async () => answer('one')).promise;
     const late = deferred();
@@ -106,7 +106,7 @@ describe('AnswerCache', () => {
     expect(cache.get('a', '')).toBeUndefined();
   });
 
-  it('stores the load that was started after forgetting, whichever ends last', async () => {
+  it('stores the load that began after forgetting, whichever ends last', async () => {
     const { cache } = setup();
     const [before, after] = [deferred(), deferred()];
     const old = cache.load('a', '', before.loader);
@@ -120,7 +120,7 @@ describe('AnswerCache', () => {
     expect(cache.get('a', '')?.text).toBe('after');
   });
 
-  it('keeps the answers to different questions about a visitor apart', async () => {
+  it('keeps the answers to different variants apart', async () => {
     const { cache } = setup();
     for (const variant of ['', 'in', 'out']) await cache.load('a', variant, async () => answer(variant)).promise;
     await cache.load('a', 'in', async () => answer('in again')).promise;
@@ -133,7 +133,7 @@ describe('AnswerCache', () => {
     expect(cache.size).toBe(1);
   });
 
-  it('shares a load only among those who ask the same, and stores both answers whichever comes last', async () => {
+  it('shares a load only within a variant, and stores both answers in whatever order they arrive', async () => {
     const { cache } = setup();
     const [first, second] = [deferred(), deferred()];
     const flights = [cache.load('a', '', first.loader), cache.load('a', 'in', second.loader)];
@@ -146,7 +146,7 @@ describe('AnswerCache', () => {
     expect([cache.get('a', '')?.text, cache.get('a', 'in')?.text]).toEqual(['first', 'second']);
   });
 
-  it('forgets the answers to all questions about a visitor, those on their way too', async () => {
+  it('forgets all variants of a visitor, including those in flight', async () => {
     const { cache } = setup();
     await cache.load('a', '', async () => answer('')).promise;
     await cache.load('a', 'in', async () => answer('in')).promise;
@@ -158,7 +158,7 @@ describe('AnswerCache', () => {
     expect(['', 'in', 'out'].map((variant) => cache.get('a', variant))).toEqual([undefined, undefined, undefined]);
   });
 
-  it('has one answer to all questions where that is what it is, until the next answer', async () => {
+  it('serves an answer to all variants for each of them, until the next answer', async () => {
     const { cache } = setup();
     await cache.load('a', '', async () => answer('')).promise;
     await cache.load('a', 'in', async () => answer('away', { answersAll: true })).promise;
@@ -167,7 +167,7 @@ describe('AnswerCache', () => {
     expect(['', 'in'].map((variant) => cache.get('a', variant)?.text)).toEqual(['again', undefined]);
   });
 
-  it('keeps four answers about one visitor, the newest', async () => {
+  it('keeps the four newest variants of a visitor', async () => {
     const { cache } = setup();
     const variants = ['1', '2', '3', '4', '5'];
     for (const variant of variants) await cache.load('a', variant, async () => answer(variant)).promise;
@@ -175,7 +175,7 @@ describe('AnswerCache', () => {
     expect(kept).toEqual([undefined, '2', '3', '4', '5']);
   });
 
-  it('remembers at most so many visitors, those seen last', async () => {
+  it('evicts the least recently seen visitor beyond maxVisitors', async () => {
     const { cache } = setup({ maxVisitors: 2 });
     for (const key of ['a', 'b']) await cache.load(key, '', async () => answer(key)).promise;
     cache.get('a', '');
@@ -184,7 +184,7 @@ describe('AnswerCache', () => {
     expect(cache.size).toBe(2);
   });
 
-  it('leaves no unhandled rejection when nobody waits for a load that fails', async () => {
+  it('leaves no unhandled rejection when a load without callers fails', async () => {
     const { cache } = setup();
     const unhandled = jest.fn();
     process.on('unhandledRejection', unhandled);

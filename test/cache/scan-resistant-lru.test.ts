@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { detachedString } from '../../src/cache/detached-string';
 import { ScanResistantLru } from '../../src/cache/scan-resistant-lru';
 
-/** A store with visitors, and those who came twice. */
+/** A store, and `view`, which looks a visitor up and stores them on a miss. `regulars` have been viewed twice. */
 function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
   const store = new ScanResistantLru<{ key: string }>(maxVisitors);
   const view = (key: string): boolean => {
@@ -22,21 +22,21 @@ function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
 const named = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`);
 
 describe('ScanResistantLru', () => {
-  it('keeps everybody while there is room, however often they came', () => {
+  it('evicts no visitor while there is room', () => {
     const { store, view } = storeOf(100);
     for (const key of named('a', 100)) view(key);
     expect(store.size).toBe(100);
     expect(named('a', 100).map(view)).not.toContain(false);
   });
 
-  it('is a hit on the second view, which makes a regular', () => {
+  it('makes a newcomer a regular on the second view', () => {
     const { store, view } = storeOf(20);
     expect([view('a'), view('a')]).toEqual([false, true]);
     for (const key of named('flood', 1_000)) view(key);
     expect(store.get('a')).toEqual({ key: 'a' });
   });
 
-  it('forgets newcomers before regulars, those first who came first', () => {
+  it('evicts newcomers before regulars, the oldest first', () => {
     const { store, view } = storeOf(100, named('regular', 90));
     for (const key of named('new', 12)) view(key);
     expect(store.size).toBe(100);
@@ -45,7 +45,7 @@ describe('ScanResistantLru', () => {
     expect(named('regular', 90).map(view)).not.toContain(false);
   });
 
-  it('leaves newcomers a twentieth, so that they can become regulars when the old ones have gone', () => {
+  it('reserves a twentieth for newcomers, so that they can replace regulars who have gone', () => {
     const { view } = storeOf(100, named('old', 100));
     for (const key of named('new', 95)) {
       view(key);
@@ -54,7 +54,7 @@ describe('ScanResistantLru', () => {
     expect(named('new', 95).map(view)).not.toContain(false);
   });
 
-  it('forgets the regular who was not seen for the longest time', () => {
+  it('evicts the least recently seen regular', () => {
     const { store, view } = storeOf(3, ['a', 'b', 'c']);
     view('a');
     view('d');
@@ -62,13 +62,13 @@ describe('ScanResistantLru', () => {
     expect([store.get('a'), store.get('c'), store.get('d')]).not.toContain(undefined);
   });
 
-  it('replaces what it has of a visitor, once', () => {
+  it('replaces the value of a visitor', () => {
     const { store } = storeOf(3, ['a']);
     store.set('a', { key: 'another' });
     expect([store.get('a'), store.size]).toEqual([{ key: 'another' }, 1]);
   });
 
-  it('forgets whom it is told to, newcomer or regular', () => {
+  it('deletes newcomers and regulars', () => {
     const { store, view } = storeOf(3, ['a']);
     view('b');
     store.delete('a');
@@ -76,7 +76,7 @@ describe('ScanResistantLru', () => {
     expect([store.get('a'), store.get('b'), store.size]).toEqual([undefined, undefined, 0]);
   });
 
-  it('never keeps more than it may, and always the one who came last', () => {
+  it('never exceeds its maximum, and always keeps the last visitor', () => {
     const views = fc.array(fc.nat(30), { maxLength: 200 });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 25 }), views, (maxVisitors, keys) => {
@@ -90,7 +90,7 @@ describe('ScanResistantLru', () => {
     );
   });
 
-  it('keeps the hits of regulars above nine tenths in a flood of ten invented ids for each of their views', () => {
+  it('keeps the hit rate of regulars above 90 % in a flood of ten new ids per view', () => {
     const regulars = named('regular', 10_000);
     const { store, view } = storeOf(12_000, regulars);
     let hits = 0;
@@ -105,7 +105,7 @@ describe('ScanResistantLru', () => {
 });
 
 describe('the keys of a ScanResistantLru', () => {
-  it('do not keep the headers alive of which they are a part', () => {
+  it('do not keep the headers alive that they were cut from', () => {
     setFlagsFromString('--expose-gc');
     const collect: () => void = runInNewContext('gc');
     const { store } = storeOf(1_000);
@@ -120,7 +120,7 @@ describe('the keys of a ScanResistantLru', () => {
       store.set(detachedString(keyOf(n)), { key: 'x' });
       store.get(keyOf(n));
     }
-    expect(heap() - before).toBeLessThan(5_000_000); // of 50 000 000 that they are
+    expect(heap() - before).toBeLessThan(5_000_000); // the headers are 50 000 000
     expect(store.size).toBe(500);
   });
 });

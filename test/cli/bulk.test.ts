@@ -9,7 +9,7 @@ afterEach(closeDesks);
 
 const ecidOf = (n: number) => `1${String(n).padStart(37, '0')}`;
 
-/** A file of so many customers: every third likes golf, every 50th cannot be answered, one is no visitor at all. */
+/** A file of `count` customers: every third likes golf, every 50th gets a malformed answer, one has no valid id. */
 function customers({ simulator, folder }: Desk, count: number): string {
   const lines = Array.from({ length: count }, (_, n) => {
     if (n % 3 === 0) simulator.visitor(ecidOf(n)).in(GOLF);
@@ -22,7 +22,7 @@ function customers({ simulator, folder }: Desk, count: number): string {
 }
 
 describe('aam-segments bulk', () => {
-  it('writes each row with its segments, in the order of the rows, and says what failed and why', async () => {
+  it('writes each row with its segments, in the order of the input, and reports failures with hints', async () => {
     const desk = await createDesk();
     desk.simulator.visitor(ECID).in(GOLF).in(HIGH_VALUE);
     desk.simulator.customer('acme_crm', 'C-1').in(HIGH_VALUE);
@@ -36,7 +36,7 @@ describe('aam-segments bulk', () => {
       '',
     ]);
     expect(stderr).toMatch(
-      /3 rows in [\d.]+ s, 1 failed\n {2}2 fresh\n {2}1 ERR_AAM_INVALID_OPTION: the row names no visitor/,
+      /3 rows in [\d.]+ s, 1 failed\n {2}2 fresh\n {2}1 ERR_AAM_INVALID_OPTION: the row names no valid visitor/,
     );
     expect(code).toBe(1);
   });
@@ -82,7 +82,7 @@ describe('aam-segments bulk', () => {
     const [rows, concurrency] = [1_500, 8];
     const input = customers(desk, rows);
     const [whole, pieces] = [join(folder, 'whole.csv'), join(folder, 'pieces.csv')];
-    // Answers that come in another order than the questions.
+    // One slow answer, so that answers arrive out of order.
     simulator.fault({ kind: 'latency', latencyMs: 30 }, { visitor: ecidOf(300) });
     const bulk = (out: string, ...more: string[]) => [
       'bulk',
@@ -97,7 +97,7 @@ describe('aam-segments bulk', () => {
     ];
     expect((await run(bulk(whole))).code).toBe(1);
     const calls = simulator.requests.length;
-    // All but the one who is no visitor.
+    // All but the row without a valid id.
     expect(calls).toBe(rows - 1);
 
     const moments = Array.from({ length: 3 }, () => calls + Math.floor(Math.random() * rows)).sort((a, b) => a - b);
@@ -112,26 +112,26 @@ describe('aam-segments bulk', () => {
     expect(killed).toContain(null);
     await run(bulk(pieces, '--resume'));
     expect(readFileSync(pieces, 'utf8')).toBe(readFileSync(whole, 'utf8'));
-    // What was in flight when it was killed, and no more.
+    // Only the calls in flight at each kill are repeated.
     expect(simulator.requests.length - 2 * calls).toBeLessThanOrEqual(moments.length * concurrency);
     expect(existsSync(`${pieces}.journal`)).toBe(false);
     const again = await run(bulk(pieces, '--resume'));
     expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('is complete') });
   });
 
-  it('goes on from a journal whose last line was not finished, and from rows that were half written', async () => {
+  it('resumes from a journal with an unfinished last line and an output with half-written rows', async () => {
     const desk = await createDesk();
     const { simulator, folder, account } = desk;
     const input = customers(desk, 40);
     const [whole, pieces] = [join(folder, 'whole.csv'), join(folder, 'pieces.csv')];
     await run(['bulk', '--in', input, '--out', whole, ...account]);
-    // Stopped by a signal that it can see: it says how to go on.
+    // SIGTERM can be handled: it says how to resume.
     simulator.fault({ kind: 'hang' }, { visitor: ecidOf(30) });
     const child = start(['bulk', '--in', input, '--out', pieces, '--concurrency', '1', ...account]);
     const ended = end(child);
     await simulator.received(39 + 30);
     child.kill('SIGTERM');
-    expect(await ended).toMatchObject({ code: 1, stderr: expect.stringContaining('--resume goes on') });
+    expect(await ended).toMatchObject({ code: 1, stderr: expect.stringContaining('use --resume to continue') });
     const [rows, journal] = [readFileSync(pieces), readFileSync(`${pieces}.journal`)];
     expect(rows.length).toBeGreaterThan(0);
     writeFileSync(pieces, Buffer.concat([rows, Buffer.from('1000000000"half a row'.repeat(500))]));
@@ -144,14 +144,14 @@ describe('aam-segments bulk', () => {
     expect(simulator.requests.length).toBeLessThanOrEqual(11);
   });
 
-  it('overwrites nothing, and resumes nothing else, unless it is told to', async () => {
+  it('overwrites a file only with --force, and resumes a run only with --resume and the same settings', async () => {
     const desk = await createDesk();
     const { folder, account, simulator } = desk;
     const input = customers(desk, 10);
     const out = join(folder, 'out.csv');
     writeFileSync(out, 'precious');
     const bulk = ['bulk', '--in', input, '--out', out, ...account];
-    expect(await run(bulk)).toMatchObject({ code: 2, stderr: expect.stringContaining('exists: --force') });
+    expect(await run(bulk)).toMatchObject({ code: 2, stderr: expect.stringContaining('exists. Use --force') });
     expect(readFileSync(out, 'utf8')).toBe('precious');
     await run([...bulk, '--force']);
     expect(readFileSync(out, 'utf8')).toMatch(/^ecid,name,aam_status/);
@@ -159,7 +159,7 @@ describe('aam-segments bulk', () => {
 
     const checkpoint = { settings: 'others', rows: 0, bytes: 0 };
     writeFileSync(`${out}.journal`, `${JSON.stringify(checkpoint)}\n`);
-    expect(await run(bulk)).toMatchObject({ code: 2, stderr: expect.stringContaining('--resume goes on') });
+    expect(await run(bulk)).toMatchObject({ code: 2, stderr: expect.stringContaining('Use --resume to continue') });
     expect(await run([...bulk, '--resume'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('other settings'),
@@ -167,7 +167,7 @@ describe('aam-segments bulk', () => {
     expect(simulator.requests).toHaveLength(calls);
   });
 
-  it('does not go on with another input', async () => {
+  it('does not resume with another input', async () => {
     const desk = await createDesk();
     const { folder, account, simulator } = desk;
     const input = join(folder, 'in.csv');
@@ -182,41 +182,37 @@ describe('aam-segments bulk', () => {
     child.kill('SIGTERM');
     await ended;
     expect(statSync(`${out}.journal`).size).toBeGreaterThan(0);
-    // Two rows are known; that the rest is gone must not pass for the end.
+    // Two rows are known: the shorter input must not pass for a complete one.
     writeFileSync(input, 'ecid,name\n');
     const shorter = await run(bulk);
     expect(shorter.code).toBe(2);
     writeFileSync(input, `ecid,name\n${rowsOf('y')}`);
     expect(await run(bulk)).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('is not the one that this run began with'),
+      stderr: expect.stringContaining('has changed since this run began'),
     });
   });
 
   it.each([
-    [
-      'no column that names a visitor',
-      'name,age\nx,1\n',
-      'the first line must name one of the columns ecid, uuid, customer_id',
-    ],
+    ['no column with an id', 'name,age\nx,1\n', 'the first line must name one of the columns ecid, uuid, customer_id'],
     [
       'a row with too many fields',
       `ecid,name\n${ECID},x\n${ECID},x,y\n`,
       'Invalid Record Length: expect 2, got 3 on line 3',
     ],
     ['a quote that is not closed', `ecid,name\n${ECID},"x\n`, 'Quote Not Closed'],
-  ])('says where a file is wrong: %s', async (_name, input, message) => {
+  ])('says where a file is malformed: %s', async (_name, input, message) => {
     const { account, simulator } = await createDesk();
     const { code, stderr } = await run(['bulk', ...account], input);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
     expect(simulator.requests.length).toBeLessThanOrEqual(1);
   });
 
-  it('ends when it is told to, though standard input stays open', async () => {
+  it('ends on SIGTERM though standard input stays open', async () => {
     const { simulator, account } = await createDesk();
     simulator.fault({ kind: 'hang' });
     const child = start(['bulk', ...account]);
-    // The last line of what has come so far may go on.
+    // The parser holds back the last line, which may be incomplete.
     child.stdin?.write(`ecid\n${ECID}\n${ECID}\n`);
     await simulator.received(1);
     const exited = once(child, 'exit');
@@ -224,7 +220,7 @@ describe('aam-segments bulk', () => {
     expect((await exited)[0]).toBe(1);
   });
 
-  it('writes the head of a file without rows', async () => {
+  it('writes the header of a file without rows', async () => {
     const { account } = await createDesk();
     const { code, stdout } = await run(['bulk', ...account], 'uuid\n');
     expect([code, stdout]).toEqual([0, 'uuid,aam_status,aam_reason,aam_segment_ids,aam_segment_names,aam_error\n']);

@@ -14,7 +14,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Built once for the tests of a file: compiling it anew for each command would take longer than all the rest. */
+/** Built once per test file: compiling dominates the run time. */
 let built: string | undefined;
 
 function program(): string {
@@ -55,7 +55,7 @@ export async function end(child: ChildProcess, input = ''): Promise<Ended> {
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  // Who does not read it may be gone before it is written.
+  // A command that does not read its input may end before it is written.
   child.stdin?.on('error', () => {});
   child.stdin?.end(input);
   const [code] = await once(child, 'close');
@@ -68,9 +68,9 @@ export async function run(args: readonly string[], input = '', env: Record<strin
 
 export interface Desk {
   readonly simulator: DcsSimulator;
-  /** A folder of the test's own. */
+  /** A temporary folder. */
   readonly folder: string;
-  /** The arguments that make a command ask the simulator. */
+  /** Arguments that direct a command to the simulator. */
   readonly account: readonly string[];
 }
 

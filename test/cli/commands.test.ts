@@ -11,7 +11,7 @@ const UUID = '26896275281853107943424826352206124312';
 const COMMANDS = ['lookup', 'cookie', 'bulk', 'ids', 'doctor', 'simulate'];
 
 describe('aam-segments', () => {
-  it('lists its commands, each with a help of its own', async () => {
+  it('lists its commands, each with its own help', async () => {
     const { code, stdout } = await run(['--help']);
     expect(code).toBe(0);
     const helps = await Promise.all(COMMANDS.map((command) => run([command, '--help'])));
@@ -23,9 +23,9 @@ describe('aam-segments', () => {
 
   it.each([
     ['nothing', [], 'Usage: aam-segments'],
-    ['an unknown command', ['lokup'], "there is no command 'lokup'"],
+    ['an unknown command', ['lokup'], "unknown command 'lokup'"],
     ['an unknown option', ['lookup', '--ecid', ECID, '--colour', 'x'], "Unknown option '--colour'"],
-    ['no account', ['lookup', '--ecid', ECID], 'whose segments? Give --org'],
+    ['no account', ['lookup', '--ecid', ECID], 'no organisation id. Set --org'],
     ['a wrong alias', ['lookup', '--ecid', ECID, '--org', ORG, '--partner', 'a b'], 'options.partner must be'],
     ['a wrong id', ['lookup', '--ecid', '12', '--org', ORG, '--partner', 'acme'], 'a string of 38 digits'],
     ['two visitors', ['lookup', '--ecid', ECID, '--uuid', UUID, '--org', ORG], 'one of --ecid, --uuid and --customer'],
@@ -35,8 +35,8 @@ describe('aam-segments', () => {
       '--segment must be',
     ],
     ['--resume without a file', ['bulk', '--resume'], '--resume needs --out'],
-    ['no such file', ['bulk', '--in', '/nowhere.csv'], 'there is no such file'],
-    ['a port that is none', ['simulate', '--port', '70000'], 'options.port'],
+    ['no such file', ['bulk', '--in', '/nowhere.csv'], 'no such file'],
+    ['an invalid port', ['simulate', '--port', '70000'], 'options.port'],
   ])('exits with 2 for %s', async (_name, args, message) => {
     const env = { AAM_ORG_ID: '', AAM_PARTNER: '' };
     for (const name of Object.keys(env)) delete process.env[name];
@@ -93,13 +93,13 @@ describe('aam-segments', () => {
       return { code, stdout };
     };
 
-    it('says what the middleware reads, of which cookie, and asks nobody', async () => {
+    it('says what the middleware reads in which cookie, and makes no call', async () => {
       const { code, stdout } = await explain(`Cookie: a=b; ${cookieOf(ECID)}; s_ecid=MCMID%7C1`);
       expect(stdout.split('\n')).toEqual([
         `AMCV_${ORG}: ECID ${ECID}, region 9`,
         's_ecid: an id that is not 38 digits',
         '',
-        `asked: the DCS is asked about the ECID ${ECID} at https://usw2.demdex.net (region 9)`,
+        `asked: the middleware asks about ECID ${ECID} at https://usw2.demdex.net (region 9)`,
         '',
       ]);
       expect(code).toBe(0);
@@ -108,7 +108,7 @@ describe('aam-segments', () => {
     it.each([
       ['an opt-out', cookieOf(ECID, 9, 'global'), [], 'excluded: opted-out'],
       ['Sec-GPC', cookieOf(ECID), ['--gpc'], 'excluded: no-consent'],
-      ['silence where consent is required', cookieOf(ECID), ['--consent-required'], 'excluded: no-consent'],
+      ['no agreement where consent is required', cookieOf(ECID), ['--consent-required'], 'excluded: no-consent'],
       ['the cookie of another organisation', cookieOf(ECID).replaceAll('1FD6', '2FD6'), [], 'anonymous: no-id'],
     ])('exits with 1 for %s', async (_name, header, more, verdict) => {
       const { code, stdout } = await explain(header, ...more);
@@ -119,7 +119,7 @@ describe('aam-segments', () => {
   });
 
   describe('ids', () => {
-    it('collects the ids of stored answers, each once, without those who opted out', async () => {
+    it('extracts the ids of stored answers, each once, without opted-out visitors', async () => {
       const other = UUID.replace('268', '368');
       const answers = [
         { uuid: UUID, dcs_region: 9, segments: [1] },
@@ -160,7 +160,7 @@ describe('aam-segments', () => {
       };
     }
 
-    it('finds nothing wrong where nothing is, and how far the regions are', async () => {
+    it('reports a healthy account and the time to connect to each region', async () => {
       const { simulator, folder } = await createDesk();
       const config = join(folder, 'aam.json');
       writeFileSync(config, JSON.stringify({ orgId: ORG, partner: 'acme', dcs: simulator.dcs }));
@@ -169,28 +169,22 @@ describe('aam-segments', () => {
       expect(states).toMatchObject({ DCS: 'ok', alias: 'ok', country: 'ok', organisation: 'ok', 'segment ids': 'ok' });
       expect(Object.keys(states).filter((check) => check.startsWith('region'))).toHaveLength(8);
       expect(findings.at(-1).found).toMatch(/^[\d.]+ ms to 127\.0\.0\.1:\d+$/);
-      // One call, about nobody who is known; to the regions it only connects.
+      // One call, to the alias; to the regions it only connects.
       expect(simulator.requests).toHaveLength(1);
     });
 
     it.each([
-      ['an alias that is not known', {}, ['--partner', 'other'], 'alias', 'FAIL'],
+      ['an unknown alias', {}, ['--partner', 'other'], 'alias', 'FAIL'],
+      ['an unknown organisation', { orgIds: ['2FD6776A524453CC0A490D44@AdobeOrg'] }, [], 'organisation', 'FAIL'],
       [
-        'an organisation that is not known',
-        { orgIds: ['2FD6776A524453CC0A490D44@AdobeOrg'] },
-        [],
-        'organisation',
-        'FAIL',
-      ],
-      [
-        'ids that are not enabled, for a visitor who is known',
+        'segment ids that are not enabled, for a known visitor',
         { segmentIds: false },
         ['--ecid', ECID],
         'segment ids',
         'FAIL',
       ],
-      ['ids that may not be enabled', { segmentIds: false }, [], 'segment ids', 'unsure'],
-    ])('finds %s, and says what to do', async (_name, options, more, check, state) => {
+      ['segment ids that may not be enabled', { segmentIds: false }, [], 'segment ids', 'unsure'],
+    ])('finds %s, with advice', async (_name, options, more, check, state) => {
       const { account, simulator } = await createDesk(options);
       simulator.visitor(ECID).in(GOLF).destination('aam', 'seg=1');
       const { states, findings } = await examine([...account, ...more]);
@@ -198,7 +192,7 @@ describe('aam-segments', () => {
       expect(findings.find((finding: { check: string }) => finding.check === check).advice).toMatch(/\w/);
     });
 
-    it('finds a country that is refused', async () => {
+    it('finds a blocked country', async () => {
       const { account, simulator } = await createDesk();
       simulator.visitor(ECID).fails(199);
       const { states } = await examine([...account, '--ecid', ECID]);
@@ -213,7 +207,7 @@ describe('aam-segments', () => {
   });
 
   describe('simulate', () => {
-    it('is a DCS for any language, until it is interrupted', async () => {
+    it('answers as a DCS until it is interrupted', async () => {
       const { folder } = await createDesk();
       const visitors = join(folder, 'visitors.ndjson');
       const lines = [
@@ -224,8 +218,8 @@ describe('aam-segments', () => {
       writeFileSync(visitors, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
       const child = start(['simulate', '--json', '--visitors', visitors]);
       const [first] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-      const { defaultOrigin, origins, visitors: known } = JSON.parse(String(first));
-      expect([known, Object.keys(origins)]).toEqual([3, ['3', '4', '6', '7', '8', '9', '11', '12']]);
+      const { defaultOrigin, origins, visitors: loaded } = JSON.parse(String(first));
+      expect([loaded, Object.keys(origins)]).toEqual([3, ['3', '4', '6', '7', '8', '9', '11', '12']]);
       const ended = end(child);
       const account = ['--org', ORG, '--partner', 'acme', '--origin', defaultOrigin];
       const { stdout } = await run(['lookup', '--customer', '7:C-1', '--json', ...account]);
@@ -234,7 +228,7 @@ describe('aam-segments', () => {
       expect((await ended).code).toBe(0);
     });
 
-    it('says which line of its file is wrong', async () => {
+    it('names the invalid line of a visitors file', async () => {
       const { folder } = await createDesk();
       const visitors = join(folder, 'visitors.ndjson');
       writeFileSync(visitors, `{"ecid":"${ECID}","segments":[1]}\n{"ecid":"1","segments":[1]}\n`);
@@ -245,7 +239,7 @@ describe('aam-segments', () => {
 });
 
 describe('README', () => {
-  it('shows commands and options that there are', async () => {
+  it('shows commands and options that exist', async () => {
     const readme = readFileSync(join(__dirname, '..', '..', 'README.md'), 'utf8');
     const lines = [...readme.matchAll(/^npx aam-segments (\w+)(.*)$/gm)] as unknown as [string, string, string][];
     expect(lines.map(([, command]) => command).sort()).toEqual([...COMMANDS].sort());

@@ -36,7 +36,7 @@ describe('the cookie of the ID service’s opt-in', () => {
     expect(optInConsent(value(encodeURIComponent(JSON.stringify(choices))))).toBe(agreement);
   });
 
-  it.each(['', '%7B', '%', '{', 'T'])('is a refusal when it is no JSON: %j', (text) => {
+  it.each(['', '%7B', '%', '{', 'T'])('is a refusal when it is not JSON: %j', (text) => {
     expect(optInConsent(value(text))).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-/** Every way in which a visitor can say no, and how the site of a test hears of it. */
+/** Every way in which a visitor can refuse, as requests to a test's site. */
 import type { IncomingMessage } from 'node:http';
 import type { AamSegmentsOptions } from 'express-aam-segments';
 import { cookieOf, ECID, ORG } from '../helpers/site';
@@ -8,9 +8,9 @@ export interface Refusal {
   readonly name: string;
   readonly reason: 'opted-out' | 'no-consent';
   readonly options?: Pick<AamSegmentsOptions<never>, 'consent'>;
-  /** Of a request by a visitor who agrees. */
+  /** Headers of a visitor who agrees. */
   readonly agreeing?: Readonly<Record<string, string>>;
-  /** Of a request by the same visitor, who refuses. */
+  /** Headers of the same visitor, refusing. */
   readonly refusing: Readonly<Record<string, string>>;
 }
 
@@ -19,7 +19,7 @@ const KNDCTR = 'kndctr_1FD6776A524453CC0A490D44_AdobeOrg';
 const withCookie = (cookie: string) => ({ Cookie: `${COOKIE}; ${cookie}` });
 const optIn = (choices: object) => withCookie(`adobeujs-optin=${encodeURIComponent(JSON.stringify(choices))}`);
 
-/** The site's own function, which hears the answer from a header of the test. */
+/** A refusal by the site's own function, which goes by a header of the test. */
 function given(answerNo: () => unknown) {
   return {
     options: {
@@ -95,7 +95,7 @@ export const REFUSALS: readonly Refusal[] = [
     refusing: { ...withCookie(`euconsent-v2=${tcStringOf()}`), 'X-Answer': 'no' },
   },
   { name: 'the site’s function', ...given(() => false) },
-  { name: 'a word of the site’s function', ...given(() => 'yes') },
+  { name: 'a string from the site’s function', ...given(() => 'yes') },
   {
     name: 'the site’s function by throwing',
     ...given(() => {
@@ -103,10 +103,10 @@ export const REFUSALS: readonly Refusal[] = [
     }),
   },
   { name: 'the site’s function, later', ...given(async () => false) },
-  { name: 'a word of the site’s function, later', ...given(async () => 1) },
+  { name: 'a number from the site’s function, later', ...given(async () => 1) },
   { name: 'the site’s function by a rejection', ...given(() => Promise.reject(new RangeError('no database'))) },
   {
-    name: 'saying nothing where consent is required',
+    name: 'neither agreeing nor refusing where consent is required',
     reason: 'no-consent',
     options: { consent: { required: true } },
     agreeing: withCookie(`${KNDCTR}_consent=general=in`),

@@ -1,4 +1,4 @@
-/** TC strings as the IAB's own library writes them. */
+/** TC strings written by the IAB's own library. */
 import { GVL, PurposeRestriction, type RestrictionType, TCModel, TCString } from '@iabtcf/core';
 
 export interface Choices {
@@ -14,7 +14,7 @@ export interface Choices {
 
 const VENDORS = [1, 2, 3, 564, 565, 566, 700, 1_000];
 
-/** What a consent management platform writes when the visitor has chosen so. */
+/** The TC string that a consent management platform writes for these choices. */
 export function tcStringOf({
   vendors = [565],
   purposes = [1, 10],

@@ -4,7 +4,7 @@ import { tcStringAgrees } from '../../src/consent/tcf';
 import { type Choices, tcStringOf } from './tc-strings';
 
 describe('a TC string', () => {
-  it('agrees with vendor 565 and the purposes 1 and 10', () => {
+  it('consents with vendor 565 and purposes 1 and 10', () => {
     expect(tcStringAgrees(tcStringOf())).toBe(true);
     expect(tcStringAgrees(tcStringOf({ vendors: [1, 2, 565, 1_000], purposes: [1, 2, 3, 10] }))).toBe(true);
   });
@@ -14,8 +14,8 @@ describe('a TC string', () => {
     ['every vendor', { vendors: [] }],
     ['purpose 1', { purposes: [2, 3, 10] }],
     ['purpose 10', { purposes: [1, 2] }],
-    ['everything but a legitimate interest', { vendors: [], vendorsWithInterest: [565] }],
-  ])('does not agree without %s', (_what, choices) => {
+    ['consent, with a legitimate interest only', { vendors: [], vendorsWithInterest: [565] }],
+  ])('does not consent without %s', (_what, choices) => {
     expect(tcStringAgrees(tcStringOf(choices))).toBe(false);
   });
 
@@ -27,13 +27,13 @@ describe('a TC string', () => {
     [565, 2, RestrictionType.NOT_ALLOWED, true],
     [564, 10, RestrictionType.NOT_ALLOWED, true],
   ])(
-    'with vendor %d restricted by the publisher in purpose %d to %d: agrees is %p',
+    'with vendor %d restricted by the publisher in purpose %d to %d, consents: %p',
     (vendor, purpose, type, agrees) => {
       expect(tcStringAgrees(tcStringOf({ restrictions: [{ vendor, purpose, type }] }))).toBe(agrees);
     },
   );
 
-  it('is read as the library reads it', () => {
+  it('is read as the IAB’s library reads it', () => {
     const id = fc.constantFrom(1, 2, 3, 564, 565, 566, 700, 1_000);
     const choices = fc.record({
       vendors: fc.uniqueArray(id),
@@ -58,7 +58,7 @@ describe('a TC string', () => {
     );
   });
 
-  it('counts vendors in ranges, also of those with a legitimate interest in front of the restrictions', () => {
+  it('is read with vendors in ranges, also in the list of legitimate interests', () => {
     const core = Base64Url.decode(tcStringOf().split('.')[0] as string).slice(0, 213);
     const int = (value: number, bits: number) => value.toString(2).padStart(bits, '0');
     const ranges = (...spans: [number, number][]) =>
@@ -73,26 +73,26 @@ describe('a TC string', () => {
   });
 
   it.each([
-    ['nothing', ''],
-    ['no base64', 'not a string!'],
+    ['empty', ''],
+    ['not base64', 'not a string!'],
     [
       'version 1',
       'BOlLbqtOlLbqtAVABADECg-AAAApp7v______9______9uz_Ov_v_f__33e8__9v_l_7_-___u_-23d4-_1vf99yfm1-7ftr3tp',
     ],
-    ['no ASCII', `${tcStringOf()}é`],
-    ['too much', `${tcStringOf()}.${'A'.repeat(4_000)}`],
-  ])('that is %s does not agree', (_what, text) => {
+    ['not ASCII', `${tcStringOf()}é`],
+    ['too long', `${tcStringOf()}.${'A'.repeat(4_000)}`],
+  ])('that is %s does not consent', (_what, text) => {
     expect(tcStringAgrees(text)).toBe(false);
   });
 
-  it('does not agree when it is cut anywhere before its end', () => {
+  it('does not consent when it is truncated anywhere', () => {
     const core = tcStringOf().split('.')[0] as string;
-    // The last characters may hold nothing but padding.
+    // The last characters may be padding only.
     for (let length = 0; length < core.length - 2; length++) expect(tcStringAgrees(core.slice(0, length))).toBe(false);
   });
 
-  it('never takes the reader longer than its length allows, whatever is in it', () => {
-    // What keeps the library busy for most of a minute: thousands of restrictions on all vendors.
+  it('takes time in proportion to its length, whatever it contains', () => {
+    // Thousands of restrictions on all vendors, which take the IAB's library most of a minute.
     const hostile = tcStringOf().slice(0, 38) + '_'.repeat(3_900);
     const steps = jest.spyOn(String.prototype, 'slice');
     tcStringAgrees(hostile);

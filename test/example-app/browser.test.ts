@@ -22,16 +22,16 @@ describeInBrowser('the shop in a browser', () => {
 
   const choose = (page: Page, persona: string) => page.getByRole('button', { name: persona, exact: true }).click();
 
-  it('welcomes somebody who has never been there', async () => {
+  it('greets a first-time visitor', async () => {
     const page = await browser.enter((await openShop(PATIENT)).app);
-    await sees(page, /^A first visit, nobody to ask about, waited \d+ ms$/);
+    await sees(page, /^A first visit, no visitor id yet, waited \d+ ms$/);
     await seesTitle(page, 'Good things for days outside');
     await choose(page, 'First visit');
     await page.getByRole('button', { name: 'First visit', pressed: true }).waitFor();
     await sees(page, /^Adobe’s tag has not run in this browser yet/);
   });
 
-  it('shows a golf fan golf, and the members’ page to come', async () => {
+  it('shows a golf fan golf pages, and keeps the members’ page closed', async () => {
     const page = await browser.enter((await openShop(PATIENT)).app);
     await choose(page, 'Golf fan');
     await page.getByRole('button', { name: 'Golf fan', pressed: true }).waitFor();
@@ -58,11 +58,11 @@ describeInBrowser('the shop in a browser', () => {
     await seesTitle(page, 'Not yet, but soon');
   });
 
-  it('asks nobody about a visitor who opted out', async () => {
+  it('makes no call for a visitor who opted out', async () => {
     const { app, aam } = await openShop(PATIENT);
     const page = await browser.enter(app);
     await choose(page, 'Opted out');
-    await sees(page, /^Opted out, so nobody was asked, waited \d+ ms$/);
+    await sees(page, /^Opted out, so no call was made, waited \d+ ms$/);
     await seesTitle(page, 'Good things for days outside');
     expect(aam.stats().calls).toBe(0);
   });
@@ -71,7 +71,7 @@ describeInBrowser('the shop in a browser', () => {
     const { app, aam } = await openShop({});
     const page = await browser.enter(app);
     await choose(page, 'DCS slow');
-    await sees(page, /^Not known yet, the answer is on its way, waited [1-9]\d\d+ ms$/);
+    await sees(page, /^Not known yet, the answer is pending, waited [1-9]\d\d+ ms$/);
     await seesTitle(page, 'Good things for days outside');
     const cookies = await page.context().cookies();
     await aam.lookup({ ecid: ecidIn(JSON.stringify(cookies)) });
@@ -106,7 +106,7 @@ describeInBrowser('the shop in a browser', () => {
     expect(await width()).toBe(390);
   });
 
-  it('can be used with the keyboard, and shows where it is', async () => {
+  it('can be used with the keyboard, with visible focus', async () => {
     const page = await browser.enter((await openShop(PATIENT)).app);
     const outline = () => page.evaluate('getComputedStyle(document.activeElement).outlineStyle');
     await page.keyboard.press('Tab');

@@ -14,7 +14,7 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-/** What somebody's Chromium says. A headless one says that it is, and the middleware asks nothing about robots. */
+/** The User-Agent of a Chromium with a window: the middleware takes a headless one for a bot. */
 const USER_AGENT =
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36';
 
@@ -23,9 +23,9 @@ if (isSkipped) console.warn(`${CHROMIUM} is missing: the shop is not tried in a 
 export const describeInBrowser = isSkipped ? describe.skip : describe;
 
 export interface Chromium {
-  /** Goes to the shop with a browser that has never been there. */
+  /** Opens the shop in a new browser context. */
   enter(app: RequestListener, options?: BrowserContextOptions): Promise<Page>;
-  /** Ends all visits. Resolves to what their pages complained of. */
+  /** Closes all pages. Resolves to the problems that they reported. */
   leave(): Promise<string[]>;
   close(): Promise<void>;
 }
@@ -44,7 +44,7 @@ export async function startChromium(flags: readonly string[] = []): Promise<Chro
       const page = await context.newPage();
       page.on('pageerror', (error) => complaints.push(error.message));
       page.on('console', (message) => {
-        // Chromium says so of every page with this status, and the members' page has it on purpose.
+        // Chromium reports every page with status 403, which the members' page has on purpose.
         const isRefusal = message.text().includes('status of 403') && message.location().url === `${baseURL}/members`;
         if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
       });

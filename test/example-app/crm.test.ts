@@ -63,30 +63,30 @@ describe('the customer desk', () => {
     expect(headers['cache-control']).toBe('private, no-store');
   });
 
-  it('asks nobody until somebody is looked up', async () => {
+  it('makes no call before a customer is looked up', async () => {
     expect((await desk()).text).toContain('Customer number');
     expect(simulator.requests).toEqual([]);
   });
 
   it.each([
     ['is in no segment', 'C-1', () => {}, 200, 'In no segment'],
-    ['has opted out', 'C-2', () => customer('C-2').optOut(), 200, 'Not to be asked about: opted-out'],
-    ['cannot be one', '\u0001', () => {}, 400, 'That is no customer number'],
-    ['is asked about while the DCS is down', 'C-3', () => simulator.fault({ kind: 'reset' }), 503, 'does not answer'],
-  ])('says so of a customer who %s', async (_name, id, prepare, status, headline) => {
+    ['has opted out', 'C-2', () => customer('C-2').optOut(), 200, 'Excluded: opted-out'],
+    ['cannot be one', '\u0001', () => {}, 400, 'Invalid customer number'],
+    ['is asked about while the DCS is down', 'C-3', () => simulator.fault({ kind: 'reset' }), 503, 'No answer from'],
+  ])('reports a customer who %s', async (_name, id, prepare, status, headline) => {
     prepare();
     const response = await desk(id);
     expect([response.status, response.text]).toEqual([status, expect.stringContaining(headline)]);
   });
 
-  it('writes what was typed as text', async () => {
+  it('escapes the input', async () => {
     const { text } = await desk('"><script>alert(1)</script>');
     expect(text).not.toContain('<script>');
     expect(text).toContain('&lt;script&gt;');
   });
 });
 
-// Node has SQLite from 22.13 on; on Node 20 it takes a package that is not among ours, and that is what it says.
+// Node has SQLite from 22.13 on; on Node 20 an error says which package to install.
 const hasSqlite = process.getBuiltinModule('node:sqlite') !== undefined;
 
 describe(`the nightly import on Node ${process.versions.node}`, () => {
@@ -110,13 +110,13 @@ describe(`the nightly import on Node ${process.versions.node}`, () => {
   };
 
   if (!hasSqlite) {
-    it('says what is missing', () => {
-      expect(() => openStore(database())).toThrow(/has no SQLite of its own: npm install --no-save better-sqlite3/);
+    it('says what to install', () => {
+      expect(() => openStore(database())).toThrow(/has no built-in SQLite\. Run: npm install --no-save better-sqlite3/);
     });
     return;
   }
 
-  it('keeps what was known of who has no answer tonight, and not of who has opted out', async () => {
+  it('keeps the segments of a customer without an answer, not of one who opted out', async () => {
     jest.spyOn(console, 'error').mockImplementation(() => {});
     for (const id of ['C-1', 'C-2', 'C-3']) customer(id).in(SEGMENTS.golfFans);
     const file = 'customer_id\nC-1\nC-2\nC-3\n';
@@ -126,11 +126,11 @@ describe(`the nightly import on Node ${process.versions.node}`, () => {
     customer('C-3').fails(200);
     expect(await importFile(file)).toEqual({ imported: 2, failed: 1 });
     expect([found('C-1'), found('C-2'), found('C-3')]).toEqual([['golfFans', 'highValue'], [], ['golfFans']]);
-    expect(jest.mocked(console.error).mock.calls).toEqual([['a customer has no answer: ERR_AAM_DCS_REJECTED']]);
+    expect(jest.mocked(console.error).mock.calls).toEqual([['no answer for a customer: ERR_AAM_DCS_REJECTED']]);
     expect((await desk('C-1')).text).toMatch(/Last import<\/dt><dd>Golf fans, High value/);
   });
 
-  it('imports all of a file or nothing', async () => {
+  it('imports a file as a whole or not at all', async () => {
     await expect(importFile('customer_id\nC-1\n"C-2\n')).rejects.toThrow('Quote Not Closed');
     expect(found('C-1')).toBeUndefined();
     await expect(importFile('id\nC-1\n')).rejects.toThrow("has no column 'customer_id'");

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 
-/** Whom the stub takes every new browser for. */
+/** The ECID of every new browser. */
 export interface EdgeVisitor {
   readonly ecid: string;
   /** The value of the `identity` cookie. */
@@ -16,10 +16,10 @@ export interface EdgeVisitor {
 
 export interface EdgeRequest {
   readonly action: string;
-  /** The Edge location in the path: the one that the browser was told before. */
+  /** The Edge location in the path, from an earlier answer. */
   readonly cluster: string | undefined;
   readonly datastreamId: string | null;
-  /** The SDK's cookies, which it passes on in the body where the domain is not the site's own. */
+  /** The SDK's cookies, which it sends in the body to a third-party domain. */
   readonly cookies: Readonly<Record<string, string>>;
   /** What `setConsent` was called with. */
   readonly consent: unknown;
@@ -43,7 +43,7 @@ const fixture = (name: string) => readFileSync(path.join(__dirname, '..', 'dcs',
  */
 export class EdgeStub {
   readonly requests: EdgeRequest[] = [];
-  /** Whether it fails at all that it is asked. */
+  /** Whether all requests fail. */
   isBroken = false;
   readonly #server: Server;
   readonly #orgId: string;
@@ -70,7 +70,7 @@ export class EdgeStub {
     });
   }
 
-  /** Resolves to where it listens. */
+  /** Resolves to its host and port. */
   async listen(): Promise<string> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');

@@ -10,7 +10,7 @@ export interface OpenShop {
   readonly aam: Aam;
 }
 
-/** Waits for what a quick DCS answers on a machine that is busy. */
+/** Waits long enough for a quick DCS on a busy machine. */
 export const PATIENT = { maxWaitMs: 30_000 };
 
 const open: (() => Promise<void>)[] = [];
@@ -31,7 +31,7 @@ export interface OpenLiveShop extends OpenShop {
   readonly simulator: DcsSimulator;
 }
 
-/** The shop as it is with an organisation at Adobe, and a page for the Web SDK; only that the DCS is simulated. */
+/** The shop with an organisation at Adobe and a page for the Web SDK, on a simulated DCS. */
 export async function openLiveShop(orgId: string, webSdk?: WebSdk): Promise<OpenLiveShop> {
   const simulator = await createDcsSimulator({ partner: 'acme', segmentIds: true });
   const aam = createAam({ orgId, partner: 'acme', dcs: { ...simulator.dcs, timeoutMs: 30_000 }, ...PATIENT });
@@ -46,7 +46,7 @@ export async function closeShops(): Promise<void> {
   for (const close of open.splice(0)) await close();
 }
 
-/** Whom Adobe's cookie names. */
+/** The ECID in Adobe's cookie. */
 export function ecidIn(cookies: string): string {
   const [, ecid] = /MCMID(?:%7C|\|)(\d{38})/.exec(cookies) ?? [];
   if (ecid === undefined) throw new Error('there is no ECID in these cookies');

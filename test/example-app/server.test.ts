@@ -12,7 +12,7 @@ afterEach(() => {
   for (const child of running.splice(0)) child.kill('SIGKILL');
 });
 
-/** What `npm start` does after the build, except that it runs the package's sources. Resolves when it says something. */
+/** Does what `npm start` does, but from the sources. Resolves on its first output. */
 async function start(env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ['--import', 'tsx', 'example-app/server.ts'], {
     cwd: ROOT,
@@ -38,13 +38,13 @@ describe('npm start', () => {
       const [line, url] = /^The shop is open at (\S+), with a simulated Audience Manager. .*\n$/.exec(said) ?? [said];
       expect(line).toContain('http://localhost:');
       expect(await (await fetch(String(url))).text()).toContain('Good things for days outside');
-      // The connection is still open, and does not keep the shop open.
+      // An open connection must not keep the shop running.
       child.kill(signal);
       expect(await ended).toBe(0);
     },
   );
 
-  it('opens the shop on Adobe’s where the environment says whose', async () => {
+  it('connects to Adobe with an account in the environment', async () => {
     const { child, said, ended } = await start({
       AAM_ORG_ID: '1FD6776A524453CC0A490D44@AdobeOrg',
       AAM_PARTNER: 'acme',
@@ -59,14 +59,14 @@ describe('npm start', () => {
   it.each([
     [{ AAM_ORG_ID: 'an organisation' }, both],
     [{ AAM_PARTNER: 'acme' }, both],
-    [{ AAM_DATASTREAM: 'my-datastream' }, 'AAM_DATASTREAM is for a shop with AAM_ORG_ID and AAM_PARTNER'],
-  ])('does not guess the rest of %j', async (env, problem) => {
+    [{ AAM_DATASTREAM: 'my-datastream' }, 'AAM_DATASTREAM needs AAM_ORG_ID and AAM_PARTNER'],
+  ])('refuses the incomplete %j', async (env, problem) => {
     const { said, ended } = await start(env);
     expect(said).toBe(`The shop cannot open: ${problem}\n`);
     expect(await ended).toBe(1);
   });
 
-  it('has a page for the Web SDK where the environment names a datastream', async () => {
+  it('has a page for the Web SDK with a datastream in the environment', async () => {
     const { said } = await start({
       AAM_ORG_ID: '1FD6776A524453CC0A490D44@AdobeOrg',
       AAM_PARTNER: 'acme',
@@ -77,7 +77,7 @@ describe('npm start', () => {
     expect(page).toContain('data-datastream-id="my-datastream" data-edge-domain="edge.adobedc.net"');
   });
 
-  it('says so when the port is taken', async () => {
+  it('reports a port that is taken', async () => {
     const taken = createServer().listen(0);
     await once(taken, 'listening');
     const port = String((taken.address() as { port: number }).port);

@@ -12,12 +12,12 @@ const PATHS = ['/', '/landing', '/members'];
 
 type Browser = ReturnType<typeof request.agent>;
 
-/** Presses a button of the personas bar. */
+/** Chooses a persona. */
 function become(browser: Browser, persona: string, back: string | string[] = '/') {
   return browser.post('/persona').type('form').send({ persona, back });
 }
 
-/** What a visitor with this cookie value sees at home. */
+/** The home page for a visitor with this cookie value. */
 async function homeOf(app: Parameters<typeof request>[0], amcv: string): Promise<string> {
   const cookie = `${amcvName(ORG)}=${encodeURIComponent(amcv)}`;
   return (await request(app).get('/').set('Cookie', cookie)).text;
@@ -29,10 +29,10 @@ describe('a page of the shop', () => {
   const vip = ['The Reserve is open tonight', 'Claim your upgrade', 'Good to have you back'];
 
   it.each([
-    ['first-visit', plain, 'A first visit, nobody to ask about', 0],
+    ['first-visit', plain, 'A first visit, no visitor id yet', 0],
     ['golf-fan', golf, 'Known golf fan, asked just now', 1],
     ['high-value', vip, 'Known high-value customer, asked just now', 1],
-    ['opted-out', plain, 'Opted out, so nobody was asked', 0],
+    ['opted-out', plain, 'Opted out, so no call was made', 0],
     ['dcs-slow', golf, 'Known golf fan, asked just now', 1],
     ['dcs-down', plain, 'Not known, the call failed', 1],
   ])('follows the segments of %s', async (persona, texts, headline, calls) => {
@@ -50,7 +50,7 @@ describe('a page of the shop', () => {
     }
   });
 
-  it('is kept by no shared cache', async () => {
+  it('is not cacheable by shared caches', async () => {
     const { app } = await openShop(PATIENT);
     const browser = request.agent(app);
     for (const persona of ['first-visit', 'golf-fan', 'high-value', 'dcs-down']) {
@@ -59,7 +59,7 @@ describe('a page of the shop', () => {
     }
   });
 
-  it('runs no scripts and needs nothing from elsewhere', async () => {
+  it('runs no scripts and loads nothing from other origins', async () => {
     const { app } = await openShop(PATIENT);
     const { headers, text } = await request(app).get('/');
     expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'self'; img-src 'self';/);
@@ -77,7 +77,7 @@ describe('a page of the shop', () => {
     expect(text).not.toMatch(/\d{10}/);
   });
 
-  it('asks about nobody for a picture or a stylesheet', async () => {
+  it('makes no call for a picture or a stylesheet', async () => {
     const { app, aam } = await openShop(PATIENT);
     for (const path of ['/style.css', '/pictures.svg', '/favicon.svg']) {
       expect((await request(app).get(path)).status).toBe(200);
@@ -86,8 +86,8 @@ describe('a page of the shop', () => {
   });
 });
 
-describe('what the shop says of the middleware', () => {
-  it('is the age of an answer from the cache, and how many calls were made', async () => {
+describe('the panel', () => {
+  it('shows the age of a cached answer, and the number of calls', async () => {
     const { app } = await openShop(PATIENT);
     const browser = request.agent(app);
     await become(browser, 'golf-fan');
@@ -98,12 +98,12 @@ describe('what the shop says of the middleware', () => {
     expect(text).toMatch(/Region<\/dt>\s*<dd>9 /);
   });
 
-  it('is that an answer was too late for the first page and in time for the next one', async () => {
+  it('shows an answer that was too late for the first page and in time for the next', async () => {
     const { app, aam } = await openShop({});
     const browser = request.agent(app);
     const ecid = ecidIn(String((await become(browser, 'dcs-slow')).headers['set-cookie']));
     const { text: first } = await browser.get('/');
-    expect(first).toMatch(/Not known yet, the answer is on its way, waited [1-9]\d\d+ ms</);
+    expect(first).toMatch(/Not known yet, the answer is pending, waited [1-9]\d\d+ ms</);
     expect(first).toContain('Good things for days outside');
     expect(first).toContain('Look again');
 
@@ -111,11 +111,11 @@ describe('what the shop says of the middleware', () => {
     const { text: next } = await browser.get('/');
     expect(next).toContain('Known golf fan, from the cache, ');
     expect(next).toContain('Play the back nine in any weather');
-    expect(next).toContain('The answer was too late for the first page and was kept');
+    expect(next).toContain('The answer was too late for the first page, but was cached');
     expect(next).not.toContain('Look again');
   });
 
-  it('is that an older answer was served while it is refreshed', async () => {
+  it('shows a stale answer while it is refreshed', async () => {
     const { app } = await openShop({ ...PATIENT, cache: { ttlMs: 0 } });
     const browser = request.agent(app);
     await become(browser, 'golf-fan');
@@ -123,11 +123,11 @@ describe('what the shop says of the middleware', () => {
     expect((await browser.get('/')).text).toContain('Known golf fan, from an older answer, ');
   });
 
-  it('is that a visitor is in no segment, or has no id that could be asked about', async () => {
+  it('shows a visitor without segments, and one without a usable id', async () => {
     const { app } = await openShop(PATIENT);
     const stranger = amcvValue({ ecid: '1'.repeat(38), region: 9, optOut: 'NONE' });
     expect(await homeOf(app, stranger)).toContain('Known, but in no segment, asked just now');
-    expect(await homeOf(app, 'MCMID|123')).toContain('No usable cookie, nobody to ask about');
+    expect(await homeOf(app, 'MCMID|123')).toContain('No usable visitor id in the cookies');
   });
 });
 
@@ -143,7 +143,7 @@ describe('the personas bar', () => {
     ['high-value', cookie(6, 'NONE')],
     ['opted-out', cookie(9, 'global')],
     ['first-visit', new RegExp(`^${AMCV}=; Path=/; Expires=Thu, 01 Jan 1970`)],
-  ])('sets for %s the cookie that Adobe would', async (persona, amcv) => {
+  ])('sets the cookie that Adobe would set for %s', async (persona, amcv) => {
     const { app } = await openShop(PATIENT);
     const { headers } = await become(request.agent(app), persona);
     expect(headers['set-cookie']).toEqual([
@@ -152,7 +152,7 @@ describe('the personas bar', () => {
     ]);
   });
 
-  it('marks the button that was pressed', async () => {
+  it('marks the chosen persona', async () => {
     const { app } = await openShop(PATIENT);
     const browser = request.agent(app);
     await become(browser, 'opted-out');
@@ -160,7 +160,7 @@ describe('the personas bar', () => {
     expect(pressed).toEqual(['<button name="persona" value="opted-out" aria-pressed="true">']);
   });
 
-  it('brings somebody new at every click where the DCS misbehaves', async () => {
+  it('makes a new visitor at each click for the DCS faults', async () => {
     const { app } = await openShop(PATIENT);
     const browser = request.agent(app);
     for (const persona of ['dcs-slow', 'dcs-down']) {
@@ -170,7 +170,7 @@ describe('the personas bar', () => {
     }
   });
 
-  it('leads back to the page that it was on', async () => {
+  it('redirects back to the page', async () => {
     const { app } = await openShop(PATIENT);
     for (const path of PATHS) {
       const { status, headers } = await become(request.agent(app), 'golf-fan', path);
@@ -187,19 +187,19 @@ describe('the personas bar', () => {
     '/landing\r\nX: y',
     '',
     ['/landing', '//elsewhere.example'],
-  ])('does not lead to %j', async (back) => {
+  ])('does not redirect to %j', async (back) => {
     const { app } = await openShop(PATIENT);
     const { status, headers } = await become(request.agent(app), 'golf-fan', back);
     expect([status, headers.location]).toEqual([303, '/']);
   });
 
-  it.each(['nobody', '__proto__', 'toString', ''])('knows no persona %j', async (persona) => {
+  it.each(['nobody', '__proto__', 'toString', ''])('refuses the persona %j', async (persona) => {
     const { app } = await openShop(PATIENT);
     const { status, headers } = await become(request.agent(app), persona);
     expect([status, headers['set-cookie']]).toEqual([400, undefined]);
   });
 
-  it('answers a form without fields, and cookies of its own that are not', async () => {
+  it('answers a form without fields and an unknown persona in the cookie', async () => {
     const { app } = await openShop(PATIENT);
     expect((await request(app).post('/persona')).status).toBe(400);
     const { status, text } = await request(app).get('/').set('Cookie', 'persona=__proto__; persona=j:{"a":1}');
@@ -209,7 +209,7 @@ describe('the personas bar', () => {
 });
 
 describe('the shop on Adobe’s Audience Manager', () => {
-  it('says whose cookies it reads instead of offering personas', async () => {
+  it('names the organisation whose cookies it reads, and has no personas', async () => {
     const aam = createAam({ orgId: ORG, partner: 'acme' });
     const app = createShop({ aam, orgId: `<${ORG}>` });
     const { text } = await request(app).get('/').set('Cookie', 'persona=first-visit');

@@ -28,7 +28,7 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
 
   beforeEach(async () => {
     edge = new EdgeStub(ORG, { ecid: ECID, identity: recorded('identity'), cluster: recorded('cluster') });
-    // The SDK takes no port, and nothing else may be reached: not even Adobe.
+    // The SDK takes no port. Nothing else may be reached, not even Adobe.
     const rules = [`MAP ${WEB_SDK.edgeDomain} ${await edge.listen()}`, 'MAP * ~NOTFOUND', 'EXCLUDE 127.0.0.1'];
     browser = await startChromium([`--host-resolver-rules=${rules.join(', ')}`]);
   });
@@ -48,7 +48,7 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
 
   const press = (page: Page, button: string) => page.getByRole('button', { name: button, exact: true }).click();
 
-  /** The SDK's cookies by their keys, with the days that they have left. */
+  /** The SDK's cookies by key, with their remaining days. */
   async function cookiesOf(page: Page) {
     const cookies = await page.context().cookies();
     const nowS = Date.now() / 1000;
@@ -60,12 +60,12 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
     );
   }
 
-  it('makes the next page personal after a yes, and after a no nobody asks about the visitor', async () => {
+  it('personalises the next page after an agreement, and makes no call after a refusal', async () => {
     const { page, aam, simulator } = await enter();
     await seesTitle(page, 'Good things for days outside');
     await follow(page, 'Privacy');
     await sees(page, READY);
-    await sees(page, /^A first visit, nobody to ask about, waited \d+ ms$/);
+    await sees(page, /^A first visit, no visitor id yet, waited \d+ ms$/);
     expect(await cookiesOf(page)).toEqual({});
 
     await press(page, 'I agree');
@@ -86,15 +86,15 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
 
     await follow(page, 'Home');
     await seesTitle(page, 'Good things for days outside');
-    await sees(page, /^Consent refused, so nobody was asked, waited \d+ ms$/);
+    await sees(page, /^Consent refused, so no call was made, waited \d+ ms$/);
     await sees(page, /^excluded deliberately not asked$/);
-    await sees(page, /^no-consent why it is so$/);
+    await sees(page, /^no-consent of the status$/);
     await follow(page, 'Autumn weekend');
     await seesTitle(page, 'Two days, three hills, one big breakfast');
     expect(simulator.requests).toHaveLength(1);
     expect(aam.stats()).toMatchObject({ visitors: 0, inFlight: 0, calls: 1 });
 
-    // A no is not for ever, and what was known before it is not kept for later.
+    // The visitor can agree again; what was cached before the refusal is gone.
     await follow(page, 'Privacy');
     await press(page, 'I agree');
     await sees(page, /^You agreed\./);
@@ -103,7 +103,7 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
     expect(simulator.requests).toHaveLength(2);
   });
 
-  it('asks nobody about a visitor who refuses at once, though Adobe gives them an id', async () => {
+  it('makes no call for a visitor who refuses at once, though Adobe gives them an id', async () => {
     const { page, simulator } = await enter();
     await follow(page, 'Privacy');
     await press(page, 'I refuse');
@@ -113,11 +113,11 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
       consent: ['general=out', 180],
     });
     await follow(page, 'Home');
-    await sees(page, /^Consent refused, so nobody was asked, waited \d+ ms$/);
+    await sees(page, /^Consent refused, so no call was made, waited \d+ ms$/);
     expect(simulator.requests).toEqual([]);
   });
 
-  it('tells Adobe of nothing but the choice, and of the page view only after a yes', async () => {
+  it('sends Adobe only the choice, and the page view only after an agreement', async () => {
     const { page } = await enter();
     await follow(page, 'Privacy');
     await press(page, 'I agree');
@@ -135,7 +135,7 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
     ]);
   });
 
-  it('says so when Adobe does not take the choice', async () => {
+  it('reports that Adobe has not accepted the choice', async () => {
     edge.isBroken = true;
     const { page } = await enter();
     await follow(page, 'Privacy');
@@ -147,7 +147,7 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
 });
 
 describe('the page with Adobe’s Web SDK', () => {
-  it('is there only for a shop that has a datastream', async () => {
+  it('exists only with a datastream', async () => {
     const { app } = await openLiveShop(ORG);
     for (const path of ['/web-sdk', '/alloy.js']) expect((await request(app).get(path)).status).toBe(404);
     expect((await request(app).get('/')).text).not.toContain('Privacy');
@@ -165,7 +165,7 @@ describe('the page with Adobe’s Web SDK', () => {
     expect((await request(app).get('/web-sdk')).text).not.toMatch(/<script>|<style|\sstyle=|\son\w+=|https?:/);
   });
 
-  it('asks about nobody for its scripts', async () => {
+  it('makes no call for its scripts', async () => {
     const { app, aam } = await openLiveShop(ORG, WEB_SDK);
     for (const path of ['/alloy.js', '/web-sdk.js']) {
       const { status, headers } = await request(app).get(path);

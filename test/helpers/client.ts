@@ -8,7 +8,7 @@ export const OTHER_ECID = '91563127448770346027793623225009407783';
 type Name = 'golfFans' | 'highValue';
 const open: { close(): Promise<void> }[] = [];
 
-/** A client on a DCS simulator; both are closed after the test. */
+/** A client on a DCS simulator, both closed by {@link closeClients}. */
 export async function createClient(
   options: Partial<DcsClientOptions<Name>> = {},
   simulatorOptions?: DcsSimulatorOptions,
@@ -40,7 +40,7 @@ function optionsOn(
   };
 }
 
-/** Closes what a test has opened; a fault that was never used makes the test fail. */
+/** Closes all clients of a test. A fault that no call met makes the test fail. */
 export async function closeClients(): Promise<void> {
   for (const each of open.splice(0)) await each.close();
 }

@@ -10,7 +10,7 @@ export const ECID = '20265673158980419722735089753036633573';
 export const GOLF = 984263;
 export const HIGH_VALUE = 985264;
 
-/** The Cookie header of a visitor as Adobe's client writes it; `null` for one whose region it does not know. */
+/** The Cookie header of a visitor as Adobe's client writes it. @param region `null` for none */
 export function cookieOf(ecid: string, region: number | null = 9, optOut = 'NONE'): string {
   const hint = region === null ? '' : `|MCAAMLH-1796038911|${region}`;
   const value = `179643557|MCIDTS|20781|MCMID|${ecid}${hint}|MCOPTOUT-1795441311s|${optOut}|vVersion|5.5.0`;
@@ -21,7 +21,7 @@ export interface Site {
   readonly app: Express;
   readonly aam: AamSegments<'golfFans' | 'highValue'>;
   readonly simulator: DcsSimulator;
-  /** What a page view of this visitor shows: all that req.aamSegments says. */
+  /** Views a page with this Cookie header. Resolves to the content of req.aamSegments. */
   view(cookie?: string, path?: string): Promise<Record<string, unknown>>;
 }
 
@@ -31,14 +31,14 @@ interface SiteOptions extends Partial<AamSegmentsOptions<'golfFans' | 'highValue
 
 const open: (() => Promise<void>)[] = [];
 
-/** An Express site on a DCS simulator; both are closed after the test. `GET /` shows req.aamSegments. */
+/** An Express site on a DCS simulator, both closed by {@link closeSites}. `GET /` answers with the content of req.aamSegments. */
 export async function createSite({ simulator: simulatorOptions, dcs, ...options }: SiteOptions = {}): Promise<Site> {
   const simulator = await createDcsSimulator({ segmentIds: true, ...simulatorOptions });
   const aam = aamSegments({
     orgId: ORG,
     partner: 'acme',
     segments: { golfFans: GOLF, highValue: HIGH_VALUE },
-    // Patient, so that a busy machine changes nothing; what waiting does is for the tests that set these.
+    // Long, so that a busy machine changes nothing; tests of waiting set their own.
     maxWaitMs: 5_000,
     dcs: { ...simulator.dcs, timeoutMs: 5_000, ...dcs },
     ...options,
@@ -64,12 +64,12 @@ export async function createSite({ simulator: simulatorOptions, dcs, ...options 
   };
 }
 
-/** Closes what a test has opened; a fault that was never used makes the test fail. */
+/** Closes all sites of a test. A fault that no call met makes the test fail. */
 export async function closeSites(): Promise<void> {
   for (const close of open.splice(0)) await close();
 }
 
-/** Lets the monotonic clock run ahead, until jest.restoreAllMocks(). */
+/** Can set the monotonic clock forward, until jest.restoreAllMocks(). */
 export function advanceableClock(): { advance(ms: number): void } {
   const real = performance.now.bind(performance);
   let aheadMs = 0;
@@ -81,7 +81,7 @@ export function advanceableClock(): { advance(ms: number): void } {
   };
 }
 
-/** An origin where nobody listens. */
+/** An origin that refuses connections. */
 export async function deadOrigin(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

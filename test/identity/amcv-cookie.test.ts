@@ -7,7 +7,7 @@ function parsed(text: string): AmcvFields {
   return parseAmcv({ text, start: 0, end: text.length });
 }
 
-/** The grammar as it is written down, with nothing done for speed: decode once, split, walk the pairs. */
+/** A plain implementation of the grammar: decode once, split, walk the pairs. */
 function reference(text: string): AmcvFields {
   let value: string;
   try {
@@ -73,14 +73,14 @@ const encodings = [
 ];
 
 describe('parseAmcv', () => {
-  it('reads every value that the grammar allows as decoding and splitting does', () => {
+  it('agrees with the reference on every value of the grammar', () => {
     fc.assert(
       fc.property(cookie, fc.constantFrom(...encodings), (text, encode) => {
         let written: string;
         try {
           written = encode(text);
         } catch {
-          return; // half of a surrogate pair cannot be encoded, hence not be written
+          return; // a lone surrogate cannot be encoded
         }
         expect(parsed(written)).toEqual(reference(written));
       }),
@@ -88,7 +88,7 @@ describe('parseAmcv', () => {
     );
   });
 
-  it('reads arbitrary text, percent sequences in it too, as decoding and splitting does', () => {
+  it('agrees with the reference on arbitrary text, also with percent sequences', () => {
     const text = fc.array(
       fc.constantFrom('%7C', '%7c', '|', '%', '%E0%A4', '%C3%A9', '%FF', '%2', 'MCMID', '-', '7', 'é', ' '),
       { maxLength: 20 },
@@ -99,7 +99,7 @@ describe('parseAmcv', () => {
     );
   });
 
-  it('reads only its own part of the text', () => {
+  it('reads only its range of the text', () => {
     const text = `AMCV=MCMID%7C${ECID}; AMCV=%E0|MCOPTOUT|global`;
     expect(parseAmcv({ text, start: 5, end: text.indexOf(';') })).toEqual({
       id: ECID,
@@ -109,12 +109,12 @@ describe('parseAmcv', () => {
     });
   });
 
-  it('leaves out a percent sequence that is cut off by the end of the value', () => {
+  it('treats a percent sequence that is cut off by the end of the value as malformed', () => {
     const text = `MCMID|${ECID}%4D`;
     expect(parseAmcv({ text, start: 0, end: text.length - 1 }).id).toBeUndefined();
   });
 
-  it('takes the lower-case keys of the docs only where MCMID is absent', () => {
+  it('takes the lower-case keys only where MCMID is absent', () => {
     expect(parsed(`mid|${ECID}|aamlh|7`)).toMatchObject({ id: ECID, region: '7' });
     expect(parsed(`mid|1|aamlh|7|MCMID|${ECID}`)).toMatchObject({ id: ECID, region: undefined });
   });

@@ -1,4 +1,4 @@
-/** Whatever Adobe's clients can write is read back right: cookies from their grammar, among others, in any order. */
+/** Property tests: any cookies that Adobe's clients can write, among others and in any order, are read back correctly. */
 import fc from 'fast-check';
 import { ConsentGate } from '../../src/consent/consent-gate';
 import { IdentityReader } from '../../src/identity/identity-reader';
@@ -15,7 +15,7 @@ const ecid = fc
 const region = fc.constantFrom(3, 4, 6, 7, 8, 9, 11, 12);
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 
-/** What an AMCV cookie says, and how this client happens to write it. */
+/** The content of an AMCV cookie, and the choices of the client that wrote it. */
 const amcv = fc.record({
   ecid,
   region: maybe(fc.record({ id: region, expiresAtSec: maybe(fc.constantFrom(NOW_SEC - 10, NOW_SEC + 604_800)) })),
@@ -39,7 +39,7 @@ const amcv = fc.record({
 });
 type Amcv = typeof amcv extends fc.Arbitrary<infer T> ? T : never;
 
-function writtenAmcv(client: Amcv): string {
+function amcvCookie(client: Amcv): string {
   const pairs = [`MCMID|${client.ecid}`, ...client.others];
   if (client.region !== undefined) {
     const { id, expiresAtSec } = client.region;
@@ -52,14 +52,14 @@ function writtenAmcv(client: Amcv): string {
   return `${name}=${client.encode(client.digest + pairs.join('|'))}`;
 }
 
-/** What the Web SDK's cookies say, and how it or an Edge domain happens to write them. */
+/** The content of the Web SDK's cookies, and the choices of the client or Edge domain that wrote them. */
 const webSdk = fc.record({
   ecid,
   cluster: maybe(fc.constantFrom(...(Object.keys(CLUSTERS) as (keyof typeof CLUSTERS)[]))),
   consent: fc.constantFrom(undefined, 'in', 'out'),
   before: fc.subarray([
-    [0x52, 4, 0x10, 0x01, 0x18, 0x01], // a message
-    [0xa0, 0x01, 0xd2, 0xbc, 0xbd, 0xc5, 0xe8, 0x32], // a time
+    [0x52, 4, 0x10, 0x01, 0x18, 0x01], // a nested message
+    [0xa0, 0x01, 0xd2, 0xbc, 0xbd, 0xc5, 0xe8, 0x32], // a timestamp
     [0xf1, 0x01, 1, 2, 3, 4, 5, 6, 7, 8],
   ]),
   alphabet: fc.constantFrom('base64', 'base64url' as const),
@@ -67,7 +67,7 @@ const webSdk = fc.record({
 });
 type WebSdk = typeof webSdk extends fc.Arbitrary<infer T> ? T : never;
 
-function writtenWebSdk({ ecid: id, cluster, consent, before, alphabet, isEncoded }: WebSdk): string[] {
+function webSdkCookies({ ecid: id, cluster, consent, before, alphabet, isEncoded }: WebSdk): string[] {
   const encode = isEncoded ? encodeURIComponent : (text: string) => text;
   const message = [...before.flat(), 0x0a, 38, ...Buffer.from(id), 0xf0, 0x01, 0x01];
   const cookies = [`${KNDCTR}_identity=${encode(Buffer.from(message).toString(alphabet as BufferEncoding))}`];
@@ -101,9 +101,9 @@ const header = fc
     const { amcv: client, webSdk: sdk } = drawn;
     const written = { ...drawn, webSdk: hasSameId && client && sdk ? { ...sdk, ecid: client.ecid } : sdk };
     const cookies = [
-      ...(written.amcv === undefined ? [] : [writtenAmcv(written.amcv)]),
+      ...(written.amcv === undefined ? [] : [amcvCookie(written.amcv)]),
       ...(written.sEcid === undefined ? [] : [`s_ecid=MCMID%7C${written.sEcid}`]),
-      ...(written.webSdk === undefined ? [] : writtenWebSdk(written.webSdk)),
+      ...(written.webSdk === undefined ? [] : webSdkCookies(written.webSdk)),
       ...others,
     ];
     const ranked = cookies.map((cookie) => ({ cookie, rank: order.next().value as number }));
@@ -148,7 +148,7 @@ describe('the cookies of Adobe’s clients', () => {
     );
   });
 
-  it('are refused without an exception when bytes of them are changed', () => {
+  it('are read without an exception, and without a malformed id, when bytes of them are changed', () => {
     const change = fc.record({ at: fc.nat(), by: fc.string({ unit: 'binary', maxLength: 3 }), length: fc.nat(5) });
     fc.assert(
       fc.property(header, fc.array(change, { minLength: 1, maxLength: 5 }), ({ text }, changes) => {

@@ -6,8 +6,8 @@ function resolve(options: object) {
   return resolveOptions({ ...REQUIRED, ...options } as AamSegmentsOptions);
 }
 
-/** The code and the message of what is thrown. */
-function refusal(options: object): { code: string; message: string } {
+/** The error that these options throw. */
+function errorOf(options: object): { code: string; message: string } {
   try {
     resolve(options);
   } catch (error) {
@@ -17,7 +17,7 @@ function refusal(options: object): { code: string; message: string } {
 }
 
 describe('resolveOptions', () => {
-  it('fills in the defaults', () => {
+  it('adds the defaults', () => {
     const { names, dcs, ...rest } = resolve({});
     const { regions, ...restOfDcs } = dcs;
     expect(rest).toEqual({
@@ -61,12 +61,12 @@ describe('resolveOptions', () => {
     expect(resolve({ orgId: '1FD6776A524453CC0A490D44@Other' }).orgId).toBe('1FD6776A524453CC0A490D44@Other');
   });
 
-  it('takes the alias with and without its domain', () => {
+  it('accepts the alias with and without its domain', () => {
     expect(resolve({ partner: 'acme.demdex.net' }).dcs.partnerHost).toBe('acme.demdex.net');
     expect(resolve({ partner: 'a' }).dcs.partnerHost).toBe('a.demdex.net');
   });
 
-  it('takes the limits of every range', () => {
+  it('accepts the bounds of each range', () => {
     expect(resolve({ maxWaitMs: 0, cache: { ttlMs: 2_147_483_647, maxVisitors: 1 } })).toMatchObject({
       maxWaitMs: 0,
       cache: { ttlMs: 2_147_483_647, maxVisitors: 1 },
@@ -97,7 +97,7 @@ describe('resolveOptions', () => {
     ['cache', 60_000],
     ['dcs', []],
   ])('refuses %s = %p', (option, value) => {
-    const { code, message } = refusal({ [option]: value });
+    const { code, message } = errorOf({ [option]: value });
     expect(code).toBe('ERR_AAM_INVALID_OPTION');
     expect(message).toMatch(new RegExp(`^options\\.${option} must be .+, got `));
   });
@@ -112,7 +112,7 @@ describe('resolveOptions', () => {
   )('refuses %s = %p with the rule and the value', (path, value) => {
     const [, group, name] = /^options\.(?:(\w+)\.)?(\w+)$/.exec(path) as unknown as [string, string?, string?];
     const given = group === undefined ? { [name as string]: value } : { [group]: { [name as string]: value } };
-    const { code, message } = refusal(given);
+    const { code, message } = errorOf(given);
     expect(code).toBe('ERR_AAM_INVALID_OPTION');
     expect(message).toMatch(new RegExp(`^${path} must be an integer from \\d to \\d+, got \\S`));
   });
@@ -122,7 +122,7 @@ describe('resolveOptions', () => {
       [Number.NaN, -1, 1.5, 2 ** 31, '5', null].map((value) => [name, value] as const),
     ),
   )('refuses dcs.breaker.%s = %p', (name, value) => {
-    const { code, message } = refusal({ dcs: { breaker: { [name]: value } } });
+    const { code, message } = errorOf({ dcs: { breaker: { [name]: value } } });
     expect(code).toBe('ERR_AAM_INVALID_OPTION');
     expect(message).toMatch(
       new RegExp(`^options\\.dcs\\.breaker\\.${name} must be an integer from \\d to \\d+, got \\S`),
@@ -141,12 +141,12 @@ describe('resolveOptions', () => {
     [{ dispatcher: {} }],
     [{ dispatcher: 'http://proxy.example.com' }],
   ])('refuses dcs = %j', (dcs) => {
-    expect(refusal({ dcs })).toMatchObject({ code: 'ERR_AAM_INVALID_OPTION' });
+    expect(errorOf({ dcs })).toMatchObject({ code: 'ERR_AAM_INVALID_OPTION' });
   });
 
   it.each(['maxVisitors', 'connections'])('refuses %s = 0', (name) => {
     const group = name === 'connections' ? 'dcs' : 'cache';
-    expect(refusal({ [group]: { [name]: 0 } }).message).toMatch(
+    expect(errorOf({ [group]: { [name]: 0 } }).message).toMatch(
       /must be an integer from 1 to 100000000, got 0 \(number\)/,
     );
   });
@@ -164,22 +164,22 @@ describe('resolveOptions', () => {
       { destinations: { aam: { key: 'seg' } } },
       'options.destinations["aam"].key is not an option; did you mean \'keys\'?',
     ],
-  ])('refuses the unknown key in %j and names the nearest', (options, message) => {
-    expect(refusal(options)).toMatchObject({ code: 'ERR_AAM_UNKNOWN_OPTION', message });
+  ])('refuses the unknown key in %j and suggests the nearest', (options, message) => {
+    expect(errorOf(options)).toMatchObject({ code: 'ERR_AAM_UNKNOWN_OPTION', message });
   });
 
   it.each(['', 'default', '984263', 'toString', '__proto__', 'constructor'])(
     'refuses %p as the name of a segment',
     (name) => {
       const segments = Object.fromEntries([[name, 984263]]);
-      expect(refusal({ segments })).toMatchObject({ code: 'ERR_AAM_INVALID_OPTION' });
+      expect(errorOf({ segments })).toMatchObject({ code: 'ERR_AAM_INVALID_OPTION' });
     },
   );
 
   it.each([Number.NaN, -1, 1.5, '', 'abc', '1e3', {}, { value: '' }, { value: 7 }, null, true])(
     'refuses %p as a segment',
     (id) => {
-      expect(refusal({ segments: { golfFans: id } }).message).toMatch(
+      expect(errorOf({ segments: { golfFans: id } }).message).toMatch(
         /^options\.segments\["golfFans"\] must be a segment id/,
       );
     },
@@ -193,7 +193,7 @@ describe('resolveOptions', () => {
     { pairSeparator: 7 },
     { serialSeparator: '' },
   ])('refuses %j as the format of a destination', (format) => {
-    expect(refusal({ destinations: { aam: format } }).code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(errorOf({ destinations: { aam: format } }).code).toBe('ERR_AAM_INVALID_OPTION');
   });
 
   it.each([
@@ -205,12 +205,12 @@ describe('resolveOptions', () => {
     '',
     7,
   ])('refuses %p as an origin', (origin) => {
-    expect(refusal({ dcs: { defaultOrigin: origin } }).code).toBe('ERR_AAM_INVALID_OPTION');
-    expect(refusal({ dcs: { defaultOrigin: 'http://a', origins: { 9: origin } } }).code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(errorOf({ dcs: { defaultOrigin: origin } }).code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(errorOf({ dcs: { defaultOrigin: 'http://a', origins: { 9: origin } } }).code).toBe('ERR_AAM_INVALID_OPTION');
   });
 
-  it('wants a default origin where the table of origins is replaced, and replaces it whole', () => {
-    expect(refusal({ dcs: { origins: { 9: 'http://127.0.0.1:1' } } }).message).toMatch(
+  it('requires a default origin with a table of origins, which replaces the built-in one', () => {
+    expect(errorOf({ dcs: { origins: { 9: 'http://127.0.0.1:1' } } }).message).toMatch(
       /^options\.dcs\.defaultOrigin must be given/,
     );
     const { regions } = resolve({
@@ -223,11 +223,11 @@ describe('resolveOptions', () => {
 
   it.each(['x', '-1', '0', '1.5', '10000'])('refuses the region id %p', (region) => {
     const dcs = { origins: { [region]: 'http://127.0.0.1:1' }, defaultOrigin: 'http://127.0.0.1:1' };
-    expect(refusal({ dcs }).code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(errorOf({ dcs }).code).toBe('ERR_AAM_INVALID_OPTION');
   });
 
   it('refuses unknown kinds of segment ids', () => {
-    expect(refusal({ dcs: { segmentIds: true } }).message).toBe(
+    expect(errorOf({ dcs: { segmentIds: true } }).message).toBe(
       'options.dcs.segmentIds must be "sid" (string) or "legacy" (string) or false (boolean), got true (boolean)',
     );
   });
@@ -251,11 +251,11 @@ describe('resolveOptions', () => {
     ['consent', 'required'],
   ])('refuses %s: %j', (path, value) => {
     const [name, option] = path.split('.') as [string, string?];
-    const { code, message } = refusal({ [name]: option === undefined ? value : { [option]: value } });
+    const { code, message } = errorOf({ [name]: option === undefined ? value : { [option]: value } });
     expect([code, message]).toEqual(['ERR_AAM_INVALID_OPTION', expect.stringContaining(`options.${path} must be `)]);
   });
 
-  it('takes one cookie or several for the UUID, and any function', () => {
+  it('accepts one cookie name or several for the UUID, and any function', () => {
     const uuidCookies = (uuidCookie: unknown) => resolve({ identity: { uuidCookie } }).identity.uuidCookies;
     expect(uuidCookies('aam_uuid')).toEqual(['aam_uuid']);
     expect(uuidCookies(['aam_uuid', 'aam_did'])).toEqual(['aam_uuid', 'aam_did']);
@@ -263,19 +263,19 @@ describe('resolveOptions', () => {
   });
 
   it.each(['a secret that is too short', 7, null])('refuses the key secret %j without repeating it', (keySecret) => {
-    const { code, message } = refusal({ cache: { keySecret } });
+    const { code, message } = errorOf({ cache: { keySecret } });
     expect(code).toBe('ERR_AAM_INVALID_OPTION');
     expect(message).toMatch(/^options\.cache\.keySecret must be a string of at least 32 characters, got /);
     expect(message).not.toContain('too short');
   });
 
-  it('refuses options that are none', () => {
+  it('refuses options that are not an object', () => {
     for (const options of [undefined, null, 'acme', []]) {
       expect(() => resolveOptions(options as unknown as AamSegmentsOptions)).toThrow('options must be an object');
     }
   });
 
-  it('reads each option once and leaves the object as it was', () => {
+  it('reads each option once and does not modify the object', () => {
     const reads: string[] = [];
     const spied = new Proxy(Object.freeze({ ...REQUIRED, maxWaitMs: 1, cache: Object.freeze({ ttlMs: 1 }) }), {
       get: (target, key) => {

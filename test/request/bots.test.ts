@@ -4,28 +4,28 @@ import { isPrefetch } from '../../src/request/prefetch';
 const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 
 describe('BotDetector', () => {
-  it('are recognised by what they call themselves', () => {
+  it('recognises bots by their User-Agent', () => {
     const bots = new BotDetector();
-    for (const robot of ['Googlebot/2.1 (+http://www.google.com/bot.html)', 'curl/8.5.0', 'HeadlessChrome/140.0.0.0']) {
-      expect([bots.isBot(robot), bots.isBot(robot)]).toEqual([true, true]);
+    for (const bot of ['Googlebot/2.1 (+http://www.google.com/bot.html)', 'curl/8.5.0', 'HeadlessChrome/140.0.0.0']) {
+      expect([bots.isBot(bot), bots.isBot(bot)]).toEqual([true, true]);
     }
   });
 
-  it('are not visitors with a browser, nor who says nothing', () => {
+  it('accepts browsers, and requests without a User-Agent', () => {
     const bots = new BotDetector();
     expect([bots.isBot(CHROME), bots.isBot(CHROME)]).toEqual([false, false]);
     expect(bots.isBot(undefined)).toBe(false);
     expect(bots.isBot('')).toBe(false);
   });
 
-  it('are recognised in the beginning of what is too long', () => {
+  it('looks at the first 1024 characters only', () => {
     const bots = new BotDetector();
     expect(bots.isBot(`Googlebot/2.1 ${'x'.repeat(100_000)}`)).toBe(true);
     expect(bots.isBot(`${CHROME} ${'x'.repeat(100_000)} Googlebot/2.1`)).toBe(false);
   });
 });
 
-describe('a speculative request', () => {
+describe('isPrefetch', () => {
   it.each([
     [{ 'sec-purpose': 'prefetch' }, true],
     [{ 'sec-purpose': 'prefetch;prerender' }, true],
@@ -36,7 +36,7 @@ describe('a speculative request', () => {
     [{ 'sec-purpose': 'navigate' }, false],
     [{ purpose: 'unprefetchable' }, false],
     [{}, false],
-  ])('%j: %p', (headers, isAhead) => {
-    expect(isPrefetch(headers)).toBe(isAhead);
+  ])('%j: %p', (headers, expected) => {
+    expect(isPrefetch(headers)).toBe(expected);
   });
 });

@@ -20,7 +20,7 @@ describe('simultaneous requests', () => {
     const app = express();
     let arrived = 0;
     app.use((req, _res, next) => {
-      // The DCS answers when everybody is waiting for it.
+      // The DCS answers once all requests wait for it.
       if (++arrived === 200) void dcs.received(1).then(() => dcs.answer(http()));
       context.run(req.url, next);
     });
@@ -72,7 +72,7 @@ describe('simultaneous requests', () => {
     const app = express();
     app.use((_req, _res, next) => context.run('request', next), aam);
     app.get('/', (_req, res) => res.end());
-    // undici reads the socket in callbacks: whatever context they run in, they parse the body there.
+    // undici parses the body in socket callbacks, in whatever async context they run.
     jest.spyOn(JSON, 'parse').mockImplementationOnce((text) => {
       seen.push(context.getStore());
       return new Function(`return ${text}`)();
@@ -82,15 +82,15 @@ describe('simultaneous requests', () => {
   });
 });
 
-describe('the longest wait', () => {
-  it('is not exceeded by a DCS that hangs; the page comes with what is known: nothing', async () => {
+describe('the wait of a request', () => {
+  it('is not exceeded when the DCS hangs: the page is served without segments', async () => {
     const { view, simulator } = await createSite({ maxWaitMs: 50, dcs: { timeoutMs: 60_000 } });
     simulator.fault({ kind: 'hang' });
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'pending', ids: [] });
     await simulator.received(1);
   });
 
-  it('is nothing at all where maxWaitMs is 0; the answer serves the next view', async () => {
+  it('is zero for maxWaitMs: 0; the answer serves the next view', async () => {
     const { view, simulator, aam } = await createSite({ maxWaitMs: 0 });
     simulator.visitor(ECID).in(GOLF);
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'pending' });
@@ -99,7 +99,7 @@ describe('the longest wait', () => {
     expect(simulator.requests).toHaveLength(1);
   });
 
-  it('is each request’s own: one gives up, another one that shares the call gets the answer', async () => {
+  it('is counted per request: one gives up, another that shares the call gets the answer', async () => {
     await using dcs = await dcsServer(() => {});
     const { aam } = await createSite({
       maxWaitMs: 30,
@@ -119,7 +119,7 @@ describe('the longest wait', () => {
     expect(dcs.heads).toHaveLength(1);
   });
 
-  it('ends when the client has gone away, in the context of the request', async () => {
+  it('ends when the client disconnects, in the async context of the request', async () => {
     const { aam, simulator } = await createSite({ maxWaitMs: 60_000, dcs: { timeoutMs: 60_000 } });
     simulator.fault({ kind: 'hang' });
     const context = new AsyncLocalStorage<string>();
@@ -140,8 +140,8 @@ describe('the longest wait', () => {
   });
 });
 
-describe('a client that has gone away before', () => {
-  it('is not waited for; what the call brings is remembered', async () => {
+describe('a client that has disconnected before', () => {
+  it('is not waited for; the answer is cached', async () => {
     const { aam, view, simulator } = await createSite({ maxWaitMs: 60_000 });
     simulator.visitor(ECID).in(GOLF);
     const app = express();

@@ -14,7 +14,7 @@ afterEach(async () => {
   await closeSites();
 });
 
-/** A golf fan's response from a route at /page, and what it took for one by somebody unknown. */
+/** The responses of /page to a golf fan and to a visitor without cookies. */
 async function responses(mount: (app: Express) => void, options: Parameters<typeof createSite>[0] = {}) {
   const { aam, simulator } = await createSite(options);
   simulator.visitor(ECID).in(GOLF);
@@ -62,7 +62,7 @@ describe('a response for which segments were read', () => {
 
   it('in a view leaves as private', async () => {
     const { known } = await responses((app) => {
-      // A view that is this file, by an engine that shows what a view sees.
+      // Any existing file will do as a view: the engine prints its locals.
       app.set('views', __dirname).engine('ts', (_path, locals, done) => {
         done(null, String((locals as { aamSegments: VisitorSegments }).aamSegments.size));
       });
@@ -78,7 +78,7 @@ describe('a response for which segments were read', () => {
     ['region', (segments: VisitorSegments) => segments.region],
     ['transactionId', (segments: VisitorSegments) => segments.transactionId],
     ['inspection', (segments: VisitorSegments) => inspect({ segments }, { depth: 5 })],
-  ])('is not one for which only %s was looked at', async (_what, look) => {
+  ])('stays as it is when only %s was looked at', async (_what, look) => {
     const { known } = await responses(
       onPage((req, res) => {
         look(req.aamSegments);
@@ -110,7 +110,7 @@ describe('a response for which segments were read', () => {
     expect(warned).not.toHaveBeenCalled();
   });
 
-  it('says so once per route where it would have been public', async () => {
+  it('warns once per route when it would have been public', async () => {
     const handler: RequestHandler = (req, res) => {
       set(res, 'public, s-maxage=60, max-age=0');
       read(req.aamSegments);
@@ -126,14 +126,14 @@ describe('a response for which segments were read', () => {
     expect(warned.mock.calls).toEqual([
       [
         expect.stringMatching(
-          /^GET \/page: .*'Cache-Control: public, s-maxage=60, max-age=0' was replaced by 'private,/,
+          /^GET \/page: .*'Cache-Control: public, s-maxage=60, max-age=0' was replaced with 'private,/,
         ),
         { code: 'WRN_AAM_SHARED_CACHE' },
       ],
     ]);
   });
 
-  it('by sendFile() is not public', async () => {
+  it('sent by sendFile() is not public', async () => {
     const { known } = await responses(
       onPage((req, res) => {
         read(req.aamSegments);
@@ -145,7 +145,7 @@ describe('a response for which segments were read', () => {
     expect(warned).toHaveBeenCalledTimes(1);
   });
 
-  it('by writeHead() with headers of its own is not public', async () => {
+  it('sent by writeHead() with its own headers is not public', async () => {
     const { known } = await responses(
       onPage((req, res) => {
         read(req.aamSegments);
@@ -156,7 +156,7 @@ describe('a response for which segments were read', () => {
   });
 
   it.each(['CDN-Cache-Control', 'Surrogate-Control', 'Cloudflare-CDN-Cache-Control'])(
-    'and that has %s is warned about, unless that keeps it private too',
+    'causes a warning for %s, unless that header is private too',
     async (name) => {
       const { known } = await responses((app) => {
         app.get('/page', (req, res) => {
@@ -179,7 +179,7 @@ describe('a response for which segments were read', () => {
   it.each<[string, (res: Response) => void]>([
     ['write()', (res) => res.write('first')],
     ['flushHeaders()', (res) => res.flushHeaders()],
-  ])('too late, after %s, is warned about', async (_how, begin) => {
+  ])('causes a warning when they are read too late, after %s', async (_how, begin) => {
     const { known } = await responses(
       onPage((req, res) => {
         begin(res);
@@ -192,7 +192,7 @@ describe('a response for which segments were read', () => {
     ]);
   });
 
-  it('when it is over, as by an access log, is as it was', async () => {
+  it('stays as it is when they are read after its end, as by an access log', async () => {
     let finished!: () => void;
     const isFinished = new Promise<void>((resolve) => (finished = resolve));
     const { known } = await responses((app) => {
@@ -209,7 +209,7 @@ describe('a response for which segments were read', () => {
     expect(warned).not.toHaveBeenCalled();
   });
 
-  it('varies by cookie where the site wants that', async () => {
+  it('varies by cookie with privacy.varyCookie', async () => {
     const page = onPage((req, res) => {
       read(req.aamSegments);
       res.vary('Accept').send('page');
@@ -218,7 +218,7 @@ describe('a response for which segments were read', () => {
     expect((await responses(page, { privacy: { varyCookie: true } })).known.headers.vary).toBe('Accept, Cookie');
   });
 
-  it('is sent whatever somebody has made of it', async () => {
+  it('is sent whatever other middleware has made of it', async () => {
     const { known } = await responses(
       onPage((req, res) => {
         read(req.aamSegments);
@@ -233,7 +233,7 @@ describe('a response for which segments were read', () => {
     expect([known.status, known.text]).toEqual([200, 'page']);
   });
 
-  it('is one that an error handler made of it, too', async () => {
+  it('leaves as private when an error handler sends it', async () => {
     const { known } = await responses((app) => {
       app.get('/page', (req) => {
         read(req.aamSegments);
@@ -259,7 +259,7 @@ describe('a guard', () => {
       (app) => app.get('/page', requireSegment(1), (_req, res) => res.end()),
     ],
     ['routeBySegment', (app) => app.get('/page', routeBySegment([[1, (_req, res) => res.end()]]))],
-  ])('%s makes the response private, whoever comes', async (_name, mount) => {
+  ])('%s makes the response private for every visitor', async (_name, mount) => {
     const { known, anonymous } = await responses((app) => {
       mount(app);
       answers(app);
@@ -267,7 +267,7 @@ describe('a guard', () => {
     for (const { headers } of [known, anonymous]) expect(headers['cache-control']).toMatch(/^private/);
   });
 
-  it('that is not on the way changes nothing', async () => {
+  it('of another route changes nothing', async () => {
     const { known } = await responses((app) => {
       app.use('/members', requireSegment(GOLF, { otherwise: 403 }));
       answers(app);

@@ -11,7 +11,7 @@ afterEach(async () => {
 const ecidOf = (n: number) => String(n).padStart(38, '4');
 const visitorOf = (n: number, region: number | null = 9) => cookieOf(ecidOf(n), region);
 
-/** A site whose region 9 answers HTTP 503 until repair(); ten visitors have opened its breaker. */
+/** A site whose region 9 answers HTTP 503 until it is repaired. Ten failed views have opened its breaker. */
 async function siteWithBrokenRegion(dcs: Partial<NonNullable<AamSegmentsOptions['dcs']>> = {}) {
   const clock = advanceableClock();
   const site = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0, ...dcs } });
@@ -29,7 +29,7 @@ async function siteWithBrokenRegion(dcs: Partial<NonNullable<AamSegmentsOptions[
     regionsAsked: () => site.simulator.requests.slice(10).map(({ region }) => region ?? 'alias'),
     breakNext,
     repair: () => (isBroken = false),
-    /** Resolves once no call is in flight. */
+    /** Resolves when no call is in flight. */
     async settled() {
       while (site.aam.stats().inFlight > 0) await new Promise(setImmediate);
     },
@@ -37,7 +37,7 @@ async function siteWithBrokenRegion(dcs: Partial<NonNullable<AamSegmentsOptions[
 }
 
 describe('a region whose breaker is open, without failover', () => {
-  it('gets no calls: visitors without a cached answer are unknown at once', async () => {
+  it('is not called: visitors without a cached answer are unknown at once', async () => {
     const { view, regionsAsked, breaker } = await siteWithBrokenRegion({ failover: false });
     expect(breaker()).toBe('open');
     expect(await view(visitorOf(50))).toMatchObject({ status: 'unknown', reason: 'circuit-open' });
@@ -50,7 +50,7 @@ describe('a region whose breaker is open, without failover', () => {
     expect(await view(cookieOf(ECID, 6))).toMatchObject({ status: 'fresh', names: ['golfFans'] });
   });
 
-  it('serves cached answers of any age, and rejects lookup() only without one', async () => {
+  it('serves stale answers in both windows, and rejects lookup() only without one', async () => {
     const clock = advanceableClock();
     const { view, simulator, aam } = await createSite({
       maxWaitMs: 10_000,
@@ -75,8 +75,8 @@ describe('a region whose breaker is open, without failover', () => {
   });
 });
 
-describe('the page whose call is the probe', () => {
-  it('is not held; when the probe succeeds all visitors are served', async () => {
+describe('the page whose call probes the region', () => {
+  it('does not wait, and a successful probe closes the breaker', async () => {
     const { view, clock, breaker, repair, settled, regionsAsked } = await siteWithBrokenRegion({ failover: false });
     repair();
     clock.advance(5_000);
@@ -88,7 +88,7 @@ describe('the page whose call is the probe', () => {
     expect(regionsAsked()).toEqual([9, 9]);
   });
 
-  it('is one of any number of simultaneous pages; when the probe fails the breaker opens again', async () => {
+  it('is the only one among simultaneous pages, and a failed probe keeps the breaker open', async () => {
     const site = await siteWithBrokenRegion({ failover: false });
     const { view, clock, breaker, breakNext, settled, regionsAsked } = site;
     clock.advance(5_000);
@@ -103,7 +103,7 @@ describe('the page whose call is the probe', () => {
     expect(await view(visitorOf(130))).toMatchObject({ reason: 'circuit-open' });
   });
 
-  it('does not apply to lookup(), which waits for the probe', async () => {
+  it('lets lookup() wait for its call', async () => {
     const { aam, clock, repair } = await siteWithBrokenRegion({ failover: false });
     repair();
     clock.advance(5_000);
@@ -112,7 +112,7 @@ describe('the page whose call is the probe', () => {
 });
 
 describe('failover', () => {
-  it('uses the default origin for visitors of a broken region, and for no others', async () => {
+  it('calls the default origin for visitors of a region whose breaker is open, and for no others', async () => {
     const { view, simulator, regionsAsked } = await siteWithBrokenRegion();
     simulator.visitor(ECID).in(GOLF);
     expect(await view()).toMatchObject({ status: 'fresh', names: ['golfFans'] });
@@ -120,12 +120,12 @@ describe('failover', () => {
     expect(regionsAsked()).toEqual(['alias', 6]);
   });
 
-  it('never retries a failed call', async () => {
+  it('never repeats a call of the same request', async () => {
     const { simulator } = await siteWithBrokenRegion();
     expect(simulator.requests.map(({ region }) => region)).toEqual(Array(10).fill(9));
   });
 
-  it('is subject to the default origin’s own breaker', async () => {
+  it('goes by the breaker of the default origin', async () => {
     const { view, simulator, regionsAsked, aam } = await siteWithBrokenRegion();
     simulator.fault({ kind: 'status', status: 503 }, { region: 'alias', calls: 10 });
     for (let n = 0; n < 10; n++) expect(await view(visitorOf(20 + n))).toMatchObject({ reason: 'http-status' });
@@ -134,7 +134,7 @@ describe('failover', () => {
     expect(Object.values(aam.stats().origins).map(({ breaker }) => breaker)).toEqual(['open', 'open']);
   });
 
-  it('ends when the region has recovered', async () => {
+  it('ends when the region’s breaker closes', async () => {
     const { view, clock, repair, settled, regionsAsked } = await siteWithBrokenRegion();
     repair();
     await view(visitorOf(50));
@@ -145,7 +145,7 @@ describe('failover', () => {
     expect(regionsAsked()).toEqual(['alias', 9, 9]);
   });
 
-  it('does not happen on HTTP 429 or on a DCS error code', async () => {
+  it('does not happen on 429, nor on an error code of the DCS', async () => {
     const { view, simulator } = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0 } });
     simulator.fault({ kind: 'body', body: '{"errors":[{"code":2,"msg":""}]}' }, { calls: 12 });
     jest.spyOn(process, 'emitWarning').mockImplementation();
@@ -157,7 +157,7 @@ describe('failover', () => {
   });
 });
 
-describe('a DCS that answers HTTP 429', () => {
+describe('a DCS that answers 429', () => {
   it('gets no calls until the pause is over: cached visitors are stale, others rate-limited at once', async () => {
     const clock = advanceableClock();
     const { view, simulator } = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0 } });
@@ -174,7 +174,7 @@ describe('a DCS that answers HTTP 429', () => {
     expect(await view(visitorOf(2))).toMatchObject({ status: 'fresh' });
   });
 
-  it('may send a date in Retry-After', async () => {
+  it('may give a date in Retry-After', async () => {
     const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000 });
     const date = new Date(Date.now() + 40_000).toUTCString();
     simulator.fault({ kind: 'status', status: 429, headers: { 'Retry-After': date } }, { calls: 1 });
@@ -185,7 +185,7 @@ describe('a DCS that answers HTTP 429', () => {
   });
 
   it.each(['soon', '-5', '0', 'Wed, 21 Oct 2015 07:28:00 GMT', ''])(
-    'gets no calls for about a second when Retry-After is %p',
+    'is left alone for about a second where Retry-After is %p',
     async (retryAfter) => {
       const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000 });
       simulator.fault({ kind: 'status', status: 429, headers: { 'Retry-After': retryAfter } }, { calls: 1 });
@@ -197,11 +197,11 @@ describe('a DCS that answers HTTP 429', () => {
   );
 });
 
-describe('many simultaneous visitors', () => {
-  it('are limited to the connections and the queue; the others are served at once as overloaded', async () => {
-    let isHanging = true;
+describe('more visitors than connections', () => {
+  it('are queued up to maxQueuedCalls; those beyond are overloaded at once', async () => {
+    let isCrowded = true;
     let overloaded = 0;
-    await using server = await dcsServer((socket) => !isHanging && socket.write(http()));
+    await using server = await dcsServer((socket) => !isCrowded && socket.write(http()));
     const dcs = {
       origins: {},
       defaultOrigin: server.origin.origin,
@@ -212,9 +212,9 @@ describe('many simultaneous visitors', () => {
     const { view, aam } = await createSite({ maxWaitMs: 10_000, dcs });
     const views = Array.from({ length: 12 }, async (_, n) => {
       const seen = await view(visitorOf(n));
-      // The DCS answers once all others have been served.
+      // The DCS answers once all overloaded pages have been served.
       if (seen.reason === 'overloaded' && ++overloaded === 7) {
-        isHanging = false;
+        isCrowded = false;
         server.answer(http());
       }
       return seen;

@@ -1,6 +1,6 @@
 /**
- * The site of the chaos suite, in its own process: a personalised page, and an idle route that only waits for `maxWaitMs`.
- * What the idle route takes beyond that is the delay that the machine adds.
+ * The site of the chaos suite, in its own process: a personalised page, and an idle route that only waits for maxWaitMs. What the
+ * idle route takes beyond that is the overhead of the machine.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
@@ -9,16 +9,16 @@ import { performance } from 'node:perf_hooks';
 import type { RequestHandler } from 'express';
 import { type AamSegmentsOptions, type AamStats, aamSegments } from 'express-aam-segments';
 
-/** The body of a page. */
+/** The content of a page. */
 export interface Page {
   readonly status: string;
   readonly reason?: string;
   readonly ids: readonly string[];
-  /** Time in the middleware. */
+  /** Time in the middleware, until its `next()`. */
   readonly heldMs: number;
 }
 
-/** The state of the process, sent on request. */
+/** The state of the process. */
 export interface SiteReport {
   readonly heapBytes: number;
   readonly dcsSockets: number;
@@ -26,7 +26,7 @@ export interface SiteReport {
 }
 
 export interface SiteSetup {
-  /** The package from which Express is loaded. */
+  /** The package to take Express from. */
   readonly express: 'express' | 'express4';
   readonly aam: AamSegmentsOptions;
   /** How long the idle route waits. */
@@ -62,7 +62,7 @@ async function serve({ express: packageName, aam: options, idleMs }: SiteSetup):
   await once(server, 'listening');
 
   process.on('message', async () => {
-    // Twice, with a turn of the event loop in between: the second collects what finalizers have released.
+    // Twice, with a turn of the event loop between, since finalizers release more.
     for (let n = 0; n < 2; n++) {
       globalThis.gc?.();
       await new Promise(setImmediate);

@@ -1,55 +1,51 @@
-/** The expectations of a chaos run. */
+/** Owns: the checks of a chaos run. */
 import { type ChaosReport, MAX_WAIT_MS } from './chaos';
 
 export interface Verdict {
-  readonly expectation: string;
+  readonly wanted: string;
   readonly isMet: boolean;
-  readonly observed: string;
+  readonly seen: string;
 }
 
 const TOLERANCE_MS = 25;
 const HEAP_TOLERANCE = 0.1;
 
-/** Expectations that hold for any duration and load. */
+/** Checks that hold for any length of the run and any load of the machine. */
 export function verdictsOfService(report: ChaosReport): Verdict[] {
   const { serverErrors, wrongSegments, crash, callsAboutOptedOut, overlaps, dcsSockets, maxDcsSockets } = report;
   return [
-    { expectation: 'no 5xx', isMet: serverErrors === 0, observed: `${serverErrors}` },
+    { wanted: 'no 5xx', isMet: serverErrors === 0, seen: `${serverErrors}` },
     {
-      expectation: 'no wrong segment for any visitor',
+      wanted: 'no wrong segment for any visitor',
       isMet: wrongSegments.length === 0,
-      observed: `${wrongSegments.length} ${wrongSegments.slice(0, 3).join('; ')}`,
+      seen: `${wrongSegments.length} ${wrongSegments.slice(0, 3).join('; ')}`,
     },
+    { wanted: 'no call about a visitor who opted out', isMet: callsAboutOptedOut === 0, seen: `${callsAboutOptedOut}` },
+    { wanted: 'no simultaneous calls for a visitor', isMet: overlaps === 0, seen: `${overlaps}` },
+    { wanted: 'no unhandled rejection', isMet: crash === undefined, seen: crash ?? 'none' },
     {
-      expectation: 'no call about a visitor who opted out',
-      isMet: callsAboutOptedOut === 0,
-      observed: `${callsAboutOptedOut}`,
-    },
-    { expectation: 'no overlapping calls for a visitor', isMet: overlaps === 0, observed: `${overlaps}` },
-    { expectation: 'no unhandled rejection', isMet: crash === undefined, observed: crash ?? 'none' },
-    {
-      expectation: 'no more sockets than the pools allow',
+      wanted: 'sockets back to the size of the pools',
       isMet: dcsSockets <= maxDcsSockets,
-      observed: `${dcsSockets} of at most ${maxDcsSockets}`,
+      seen: `${dcsSockets} of at most ${maxDcsSockets}`,
     },
   ];
 }
 
-/** Expectations that need a run of minutes on an otherwise idle machine. */
+/** Checks that need a run of minutes on an idle machine. */
 export function verdictsOfMeasure({ heldMs, idleExtraMs, ...report }: ChaosReport): Verdict[] {
   const beyondMs = percentile(heldMs, 99.9) - MAX_WAIT_MS;
   const machineMs = Math.max(0, percentile(idleExtraMs, 99.9));
   const growth = report.heapAtEndBytes / report.heapAfterWarmUpBytes - 1;
   return [
     {
-      expectation: `p99.9 of the wait within maxWaitMs + ${TOLERANCE_MS} ms, plus what the machine adds`,
+      wanted: `no wait above maxWaitMs + ${TOLERANCE_MS} ms at p99.9, beyond the overhead of the machine`,
       isMet: beyondMs <= TOLERANCE_MS + machineMs,
-      observed: `maxWaitMs ${signed(beyondMs)} ms; the machine adds ${machineMs.toFixed(1)} ms`,
+      seen: `maxWaitMs ${signed(beyondMs)} ms; overhead of the machine ${machineMs.toFixed(1)} ms`,
     },
     {
-      expectation: 'heap within 10 % of its level after warm-up',
+      wanted: 'heap within 10 % of its level after warm-up',
       isMet: growth <= HEAP_TOLERANCE,
-      observed: `${megabytes(report.heapAfterWarmUpBytes)}, then ${megabytes(report.heapAtEndBytes)}`,
+      seen: `${megabytes(report.heapAfterWarmUpBytes)}, then ${megabytes(report.heapAtEndBytes)}`,
     },
   ];
 }

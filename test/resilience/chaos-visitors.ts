@@ -1,12 +1,12 @@
-/** The visitors, and the segments that they are in. */
+/** Owns: the visitors of the chaos suite and their segments. */
 import type { DcsSimulator } from 'express-aam-segments/testing';
 import { cookieOf } from '../helpers/site';
 import { ORIGINS } from './chaos-weather';
 
 export interface ChaosVisitor {
   readonly cookie: string;
-  /** The sorted ids of their segments; `undefined` if no segments may ever be served. */
-  readonly segments: string | undefined;
+  /** Segment ids, joined; `undefined` if no segments may be served. */
+  readonly truth: string | undefined;
 }
 
 export const KNOWN = 400;
@@ -18,21 +18,21 @@ const regionOf = (n: number) => {
   return origin === 'alias' || origin === undefined ? null : origin;
 };
 
-/** Visitors who are in the simulator; every tenth is in no segment. */
+/** Visitors with segments at the simulator; every tenth has none. */
 export function knownVisitors(simulator: DcsSimulator): ChaosVisitor[] {
   return Array.from({ length: KNOWN }, (_, n) => {
     const ids = n % 10 === 0 ? [] : [984_000 + (n % 7), 985_000 + n, 986_000 + (n % 13)];
     simulator.visitor(ecidOf(n)).in(...ids);
-    return { cookie: cookieOf(ecidOf(n), regionOf(n)), segments: sorted(ids.map(String)) };
+    return { cookie: cookieOf(ecidOf(n), regionOf(n)), truth: sorted(ids.map(String)) };
   });
 }
 
-/** Visitors who opted out. They are in a segment, but no call may be made about them. */
+/** Visitors with segments who opted out: no call may be made about them. */
 export function optedOutVisitors(simulator: DcsSimulator): ChaosVisitor[] {
   return Array.from({ length: OPTED_OUT }, (_, m) => {
     const n = 100_000 + m;
     simulator.visitor(ecidOf(n)).in(984_263);
-    return { cookie: cookieOf(ecidOf(n), regionOf(n), 'global'), segments: undefined };
+    return { cookie: cookieOf(ecidOf(n), regionOf(n), 'global'), truth: undefined };
   });
 }
 
@@ -40,12 +40,12 @@ export function isOptedOut(ecid: string | undefined): boolean {
   return ecid !== undefined && Number(ecid.slice(-10)) >= 100_000 && Number(ecid.slice(-10)) < 100_000 + OPTED_OUT;
 }
 
-/** A visitor with a new, unknown id, who is in no segment. */
+/** The nth visitor with a new id, in no segment. */
 export function strangerOf(n: number): ChaosVisitor {
-  return { cookie: cookieOf(ecidOf(1_000_000 + n), regionOf(n)), segments: '' };
+  return { cookie: cookieOf(ecidOf(1_000_000 + n), regionOf(n)), truth: '' };
 }
 
-export const ANONYMOUS: ChaosVisitor = { cookie: 'theme=dark', segments: undefined };
+export const ANONYMOUS: ChaosVisitor = { cookie: 'theme=dark', truth: undefined };
 
 export function sorted(ids: readonly string[]): string {
   return [...ids].sort().join();

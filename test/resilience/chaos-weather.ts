@@ -1,6 +1,6 @@
 /**
- * The faults over time. In each period every origin gets a few faults from a weighted mix; some periods are an outage of one
- * or all origins, or free of faults.
+ * Owns: the faults of the chaos suite. Each spell of weather gives every origin some faults of a weighted mix or none, or takes one
+ * or all of them down.
  */
 import type { DcsSimulator, Fault } from 'express-aam-segments/testing';
 
@@ -9,8 +9,8 @@ type Origin = number | 'alias';
 export const ORIGINS: readonly Origin[] = [3, 4, 6, 7, 8, 9, 11, 12, 'alias'];
 
 const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`;
-/** A segment id that no visitor is in: serving it is always wrong. */
-const WRONG_ANSWER = '{"uuid":"1","stuff":[],"segments":[666]}';
+/** A segment without visitors: serving it is always wrong. */
+const LIE = '{"uuid":"1","stuff":[],"segments":[666]}';
 
 const body = (text: string | Uint8Array, headers?: Record<string, string>): Fault =>
   headers === undefined ? { kind: 'body', body: text } : { kind: 'body', body: text, headers };
@@ -21,9 +21,9 @@ const MIX: readonly (readonly [weight: number, fault: Fault])[] = [
   [4, { kind: 'latency', latencyMs: 300 }],
   [3, { kind: 'hang' }],
   [4, { kind: 'reset' }],
-  [3, { kind: 'status', status: 500, body: WRONG_ANSWER }],
+  [3, { kind: 'status', status: 500, body: LIE }],
   [3, { kind: 'status', status: 503 }],
-  [2, { kind: 'status', status: 302, headers: { Location: '/event?d_rtbd=json&d_jsonv=1' }, body: WRONG_ANSWER }],
+  [2, { kind: 'status', status: 302, headers: { Location: '/event?d_rtbd=json&d_jsonv=1' }, body: LIE }],
   [1, { kind: 'status', status: 429 }],
   [3, { kind: 'truncate' }],
   [2, { kind: 'huge', bytes: 1_000_000 }],
@@ -35,7 +35,7 @@ const MIX: readonly (readonly [weight: number, fault: Fault])[] = [
   [1, body('[]')],
   [1, body(deep)],
   [1, body('{"__proto__":{"segments":[666],"uuid":"1"}}')],
-  [1, body(`demdexRequestCallback(${WRONG_ANSWER})`, { 'Content-Type': 'text/javascript' })],
+  [1, body(`demdexRequestCallback(${LIE})`, { 'Content-Type': 'text/javascript' })],
   [
     1,
     body(Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64'), {
@@ -44,11 +44,11 @@ const MIX: readonly (readonly [weight: number, fault: Fault])[] = [
   ],
   [1, body('')],
   [1, body('{"uuid":7,"segments":"666","stuff":{"cn":"aam"},"tid":[],"dcs_region":"nine"}')],
-  [1, body(WRONG_ANSWER, { 'Content-Encoding': 'gzip' })],
+  [1, body(LIE, { 'Content-Encoding': 'gzip' })],
 ];
 const TOTAL = MIX.reduce((sum, [weight]) => sum + weight, 0);
 
-/** A reproducible sequence of numbers between 0 and 1 (Park and Miller's generator). */
+/** Reproducible random numbers from 0 to 1 (Park and Miller's generator). */
 export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -57,7 +57,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
-function drawFault(random: () => number): Fault {
+function drawn(random: () => number): Fault {
   let left = random() * TOTAL;
   for (const [weight, fault] of MIX) {
     left -= weight;
@@ -66,9 +66,9 @@ function drawFault(random: () => number): Fault {
   return { kind: 'hang' };
 }
 
-/** Sets the faults of the nth period. */
+/** Sets the faults of the nth spell. */
 export function setWeather(simulator: DcsSimulator, n: number, random: () => number): void {
-  // Outages of a region and of all origins, rate limiting of one, and periods without faults.
+  // Some spells are outages: of a region, of all origins, by rate limiting; others have no fault.
   switch (n % 40) {
     case 10:
     case 11:
@@ -91,7 +91,7 @@ export function setWeather(simulator: DcsSimulator, n: number, random: () => num
   for (const region of ORIGINS) {
     const faults = Math.floor(random() * 4);
     for (let m = 0; m < faults; m++) {
-      simulator.fault(drawFault(random), { region, calls: 1 + Math.floor(random() * 4) });
+      simulator.fault(drawn(random), { region, calls: 1 + Math.floor(random() * 4) });
     }
   }
 }

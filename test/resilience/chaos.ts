@@ -1,6 +1,6 @@
 /**
- * The chaos suite: a site with visitors while its DCS has every fault that the simulator knows. Returns a report; the
- * expectations are in chaos-verdicts.ts.
+ * Owns: the chaos suite, which lets visitors browse a site while its DCS fails in every way, and returns a report. Next:
+ * chaos-verdicts.ts, which checks it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ import { ORIGINS, seeded, setWeather } from './chaos-weather';
 export const MAX_WAIT_MS = 150;
 const CONNECTIONS = 16;
 const CLIENTS = 24;
-const PERIOD_MS = 250;
+const SPELL_MS = 250;
 
 export interface ChaosPlan {
   readonly seconds: number;
@@ -34,25 +34,25 @@ export interface ChaosPlan {
 
 export interface ChaosReport {
   readonly requests: number;
-  /** Calls by fault; `none` for calls without one. */
+  /** Calls by fault; `none` for those without. */
   readonly faults: Readonly<Record<string, number>>;
   /** Pages by status and reason. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly serverErrors: number;
-  /** Pages with other segments than the visitor's. */
+  /** Pages with segments that the visitor is not in, or without some that they are in. */
   readonly wrongSegments: readonly string[];
   /** Calls about visitors who opted out. */
   readonly callsAboutOptedOut: number;
   /** Calls that arrived while another one for the same visitor was in flight. */
   readonly overlaps: number;
   readonly heldMs: readonly number[];
-  /** What the idle route took beyond its wait. */
+  /** Time of the idle route beyond its own wait. */
   readonly idleExtraMs: readonly number[];
   readonly heapAfterWarmUpBytes: number;
   readonly heapAtEndBytes: number;
   readonly dcsSockets: number;
   readonly maxDcsSockets: number;
-  /** Exit code or signal if the site's process ended early, for example by an unhandled rejection. */
+  /** How the site's process ended, if it crashed, as after an unhandled rejection. */
   readonly crash: string | undefined;
 }
 
@@ -94,7 +94,7 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
   const client = async () => {
     while (!isOver()) {
       await visit().catch((error: Error) => tally.broken(error));
-      // Pauses keep the machine from being saturated, which would be measured instead.
+      // Pauses between page views, or the run would measure an overloaded machine.
       await new Promise((resolve) => setTimeout(resolve, random() * 20));
     }
   };
@@ -102,7 +102,7 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
     const warmAtMs = performance.now() + (endsAtMs - performance.now()) / 3;
     for (let n = 0; !isOver(); n++) {
       setWeather(simulator, n, random);
-      await new Promise((resolve) => setTimeout(resolve, PERIOD_MS));
+      await new Promise((resolve) => setTimeout(resolve, SPELL_MS));
       tally.calls(simulator);
       simulator.clear();
       if (heapAfterWarmUpBytes === 0 && performance.now() > warmAtMs)
@@ -126,7 +126,7 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
   };
 }
 
-/** Short times, so that a minute contains as many transitions as a day. */
+/** Short times, so that everything happens within a minute. */
 function optionsFor(simulator: DcsSimulator): SiteSetup['aam'] {
   return {
     orgId: ORG,
@@ -196,7 +196,7 @@ class Tally {
   #callsAboutOptedOut = 0;
   #overlaps = 0;
 
-  page({ segments }: ChaosVisitor, statusCode: number, text: string): void {
+  page({ truth }: ChaosVisitor, statusCode: number, text: string): void {
     this.#count(statusCode);
     if (statusCode !== 200) return;
     const { status, reason, ids, heldMs }: Page = JSON.parse(text);
@@ -205,7 +205,7 @@ class Tally {
     this.#heldMs.push(heldMs);
     const isKnown = status === 'fresh' || status === 'cached' || status === 'stale';
     const served = sorted(ids);
-    if (served !== (isKnown ? segments : '')) this.#wrong.push(`${label}: [${served}] for [${segments ?? 'nothing'}]`);
+    if (served !== (isKnown ? truth : '')) this.#wrong.push(`${label}: [${served}] for [${truth ?? 'none'}]`);
   }
 
   idle(statusCode: number, extraMs: number): void {
@@ -213,7 +213,7 @@ class Tally {
     this.#idleExtraMs.push(extraMs);
   }
 
-  /** A page without a response counts as a server error and as wrong. */
+  /** A request without a response. */
   broken(error: Error): void {
     this.#count(599);
     this.#wrong.push(`no page: ${error.message}`);

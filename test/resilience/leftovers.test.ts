@@ -9,20 +9,20 @@ afterEach(closeSites);
 const ecidOf = (n: number) => String(n).padStart(38, '8');
 
 describe('calls that have timed out', () => {
-  it('leave no memory and no timers', async () => {
+  it('leave no memory and no timer behind', async () => {
     const script = join(__dirname, 'timed-out-calls.ts');
     const flags = ['--expose-gc', '--unhandled-rejections=strict', '--import', 'tsx'];
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [...flags, script]);
     const { reasons, before, after, timersLeft, socketsLeft, inFlight } = JSON.parse(stdout);
     expect([stderr, reasons, timersLeft, inFlight]).toEqual(['', { ERR_AAM_DCS_TIMEOUT: 15_000 }, 0, 0]);
     expect(socketsLeft).toBeLessThanOrEqual(64);
-    // 10 000 calls: 300 bytes left by each would exceed it.
+    // After 10 000 calls, 300 bytes left per call would show.
     expect(after - before).toBeLessThan(3_000_000);
   }, 60_000);
 });
 
 describe('lookup()', () => {
-  it('removes its listener from a signal that is used for many lookups', async () => {
+  it('leaves no listener on a signal that many lookups share', async () => {
     const { aam, simulator } = await createSite();
     simulator.fault({ kind: 'status', status: 503 }, { calls: 1 });
     const { signal } = new AbortController();
@@ -33,7 +33,7 @@ describe('lookup()', () => {
 });
 
 describe('close() while the DCS hangs', () => {
-  it('serves waiting requests at once, from the cache or as unknown', async () => {
+  it('ends the wait of requests at once: from the cache, else unknown', async () => {
     const { aam, view, simulator } = await createSite({
       maxWaitMs: 60_000,
       cache: { ttlMs: 0, staleWhileRevalidateMs: 0 },
@@ -42,7 +42,7 @@ describe('close() while the DCS hangs', () => {
     simulator.visitor(ecidOf(1)).in(984_263);
     await view(cookieOf(ecidOf(1)));
     simulator.fault({ kind: 'hang' });
-    // The second and the third wait for the only connection.
+    // The second one waits for the only connection.
     const waiting = [1, 2, 3].map((n) => view(cookieOf(ecidOf(n))));
     await simulator.received(2);
     while (aam.stats().inFlight < 3) await new Promise(setImmediate);

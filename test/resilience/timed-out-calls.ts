@@ -1,6 +1,6 @@
 /**
- * Makes thousands of calls to a server that never answers, and prints the memory, timers and sockets that are left. Runs in
- * its own process, with --expose-gc.
+ * Runs in its own process with --expose-gc: makes thousands of calls to a server that never answers, and prints what is left of
+ * them.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -9,18 +9,18 @@ import { aamSegments } from 'express-aam-segments';
 const CALLS = 10_000;
 const AT_ONCE = 50;
 
-/** The minimum over two seconds: undici releases a connection that timed out while opening only after one second. */
+/** The minimum within two seconds, since undici releases a connection that timed out only after one. */
 async function settledHeapBytes(): Promise<number> {
-  let minimum = Number.POSITIVE_INFINITY;
+  let least = Number.POSITIVE_INFINITY;
   for (let n = 0; n < 20; n++) {
-    minimum = Math.min(minimum, await heapBytes());
+    least = Math.min(least, await heapBytes());
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return minimum;
+  return least;
 }
 
 async function heapBytes(): Promise<number> {
-  // Twice, with a turn of the event loop in between: the second collects what finalizers have released.
+  // Twice, with a turn of the event loop between, since finalizers release more.
   for (let n = 0; n < 2; n++) {
     globalThis.gc?.();
     await new Promise(setImmediate);
@@ -42,7 +42,7 @@ async function run(): Promise<void> {
   const aam = aamSegments({
     orgId: '1FD6776A524453CC0A490D44',
     partner: 'acme',
-    // A small cache, so that leftovers show.
+    // A small cache, so that leftovers would show.
     cache: { maxVisitors: 100 },
     dcs: { origins: {}, defaultOrigin: origin, timeoutMs: 5, failureCooldownMs: 0, breaker: { minCalls: 100_000_000 } },
   });

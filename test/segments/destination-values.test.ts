@@ -26,7 +26,7 @@ describe('destinationValues', () => {
     expect(destinationValues(cv, format({ ...separators, keys: ['another'] }))).toEqual([]);
   });
 
-  it('has rows of the vectors to go by', () => expect(destinationRows.length).toBeGreaterThan(4));
+  it('has vectors', () => expect(destinationRows.length).toBeGreaterThan(4));
 
   it.each([
     ['single key, standard', 'k=1&k=2', { pairSeparator: '&' }, ['1', '2']],
@@ -92,17 +92,17 @@ describe('destinationValues', () => {
     expect(destinationValues(value, format())).toEqual(values);
   });
 
-  it('decodes each value of a serialised raw value by itself', () => {
+  it('decodes each token of a raw value on its own', () => {
     expect(destinationValues('k=a%3Bb;c', format({ serialSeparator: ';' }))).toEqual(['a;b', 'c']);
   });
 
-  it('takes a long value apart in a short time', () => {
+  it('parses a long value quickly', () => {
     const value = `k=${'1,'.repeat(130_000)}`;
     expect(destinationValues(value, format({ serialSeparator: ',' }))).toHaveLength(130_000);
     expect(destinationValues(','.repeat(262_144), format({ serialSeparator: ',' }))).toEqual([]);
   });
 
-  it('reads any value by any format: strings, trimmed and not empty', () => {
+  it('returns trimmed, non-empty strings for any value and format', () => {
     const separator = fc.oneof(
       fc.constantFrom('=', ',', '&', ';', '%', '%3D', ' ', '0'),
       fc.string({ minLength: 1, maxLength: 3 }),
@@ -121,7 +121,7 @@ describe('destinationValues', () => {
     );
   });
 
-  it('brings back what was put together', () => {
+  it('reads back the values that were written', () => {
     const token = fc.stringMatching(/^[\wü% .]{1,9}$/).filter((text) => text.trim() === text);
     const pairs = fc.array(fc.tuple(token, fc.array(token, { minLength: 1, maxLength: 4 })), {
       minLength: 1,

@@ -27,7 +27,7 @@ describe('canonicalId', () => {
     ['000', '0'],
     [Number.MAX_SAFE_INTEGER, '9007199254740991'],
     ['18446744073709551615', '18446744073709551615'],
-  ])('of %j is %j', (id, canonical) => expect(canonicalId(id)).toBe(canonical));
+  ])('makes %j into %j', (id, canonical) => expect(canonicalId(id)).toBe(canonical));
 
   it.each([
     -1,
@@ -51,7 +51,7 @@ describe('canonicalId', () => {
     {},
     ['7'],
     7n,
-  ])('of %p is none', (id) => expect(canonicalId(id)).toBeUndefined());
+  ])('refuses %p', (id) => expect(canonicalId(id)).toBeUndefined());
 });
 
 describe('wantedById', () => {
@@ -60,7 +60,7 @@ describe('wantedById', () => {
     ['007', byId('7')],
     [{ value: 'sports' }, byValue('sports')],
     [{ value: '007' }, byValue('007')],
-  ])('makes %j ready', (ref, wanted) => expect(wantedById(ref)).toEqual(wanted));
+  ])('resolves %j', (ref, wanted) => expect(wantedById(ref)).toEqual(wanted));
 
   it.each([
     null,
@@ -74,7 +74,7 @@ describe('wantedById', () => {
     { id: 7 },
     () => '7',
     Symbol('7'),
-  ])('takes %p for nothing', (ref) => expect(wantedById(ref)).toBeUndefined());
+  ])('does not resolve %p', (ref) => expect(wantedById(ref)).toBeUndefined());
 });
 
 describe('isIn', () => {
@@ -112,21 +112,21 @@ describe('SegmentNames', () => {
     expect(names().resolve({ value: '007' })).toEqual(byValue('007'));
   });
 
-  it.each(['development', 'test'])('throws for a name that it does not know, in %s', (environment) => {
+  it.each(['development', 'test'])('throws for an unknown name, in %s', (environment) => {
     process.env.NODE_ENV = environment;
-    const expected = `no segment is named "golffans"; the option 'segments' names "golfFans", "highValue", "sporty"`;
+    const expected = `unknown segment name "golffans". The option 'segments' has "golfFans", "highValue", "sporty"`;
     expect(() => names().resolve('golffans')).toThrow(
       expect.objectContaining({ message: expected, code: 'ERR_AAM_UNKNOWN_SEGMENT' }),
     );
-    expect(() => new SegmentNames(new Map()).resolve('x')).toThrow("the option 'segments' names none");
+    expect(() => new SegmentNames(new Map()).resolve('x')).toThrow("The option 'segments' has none");
     expect(() => names().resolve('x')).toThrow(AamError);
   });
 
   it.each([
-    ['constructor', /^no segment is named "constructor"/],
-    ['__proto__', /^no segment is named "__proto__"/],
-    ['', /^no segment is named ""/],
-    ['-7', /^no segment is named "-7"/],
+    ['constructor', /^unknown segment name "constructor"/],
+    ['__proto__', /^unknown segment name "__proto__"/],
+    ['', /^unknown segment name ""/],
+    ['-7', /^unknown segment name "-7"/],
     [null, /got null$/],
     [undefined, /got undefined$/],
     [-7, /got number$/],
@@ -135,7 +135,7 @@ describe('SegmentNames', () => {
     [Symbol('golfFans'), /got symbol$/],
   ])('throws for %p', (ref, message) => expect(() => names().resolve(ref)).toThrow(message));
 
-  it.each(['production', undefined])('warns once and finds nobody, in NODE_ENV %p', (environment) => {
+  it.each(['production', undefined])('warns once and resolves to nothing, in NODE_ENV %p', (environment) => {
     if (environment === undefined) delete process.env.NODE_ENV;
     else process.env.NODE_ENV = environment;
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
@@ -144,14 +144,14 @@ describe('SegmentNames', () => {
     expect(known.resolve(null)).toBeUndefined();
     expect(warn.mock.calls.map(([message, options]) => [message, options])).toEqual([
       [
-        expect.stringMatching(/^no segment is named "golffans".*; nobody is in it$/),
+        expect.stringMatching(/^unknown segment name "golffans".*\. No visitor is in it\.$/),
         { code: 'WRN_AAM_UNKNOWN_SEGMENT' },
       ],
-      [expect.stringMatching(/got null; nobody is in it$/), { code: 'WRN_AAM_UNKNOWN_SEGMENT' }],
+      [expect.stringMatching(/got null\. No visitor is in it\.$/), { code: 'WRN_AAM_UNKNOWN_SEGMENT' }],
     ]);
   });
 
-  it('warns of a hundred mistakes and not of more', () => {
+  it('warns at most a hundred times', () => {
     process.env.NODE_ENV = 'production';
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const known = names();

@@ -19,7 +19,7 @@ describe('segmentSetOf', () => {
     expect(segmentSetOf(replyTo({}), FORMATS)).toEqual({ ids: '', values: undefined, destinations: undefined });
   });
 
-  it('has the values of configured destinations, and those that are canonical numbers as ids too', () => {
+  it('has the values of configured destinations, and canonical numbers among them as ids', () => {
     const stuff = [destination('aam', 'k=984263,k=sports,k=007,k=0,k=-1,k=1.5')];
     expect(segmentSetOf(replyTo({ segments: [5], stuff }), FORMATS)).toEqual({
       ids: ',5,984263,0,',
@@ -28,7 +28,7 @@ describe('segmentSetOf', () => {
     });
   });
 
-  it('takes nothing but the raw value from a destination without a format', () => {
+  it('only has the raw value of a destination without a format', () => {
     const stuff = [destination('other', 'k=984263')];
     expect(segmentSetOf(replyTo({ stuff }), FORMATS)).toEqual({
       ids: '',
@@ -37,7 +37,7 @@ describe('segmentSetOf', () => {
     });
   });
 
-  it('merges the segments of a cookie that comes twice, and shows its later value', () => {
+  it('merges the segments of a repeated cookie, and shows its last value', () => {
     const stuff = [destination('aam', 'k=1,k=a'), destination('aam', 'k=2,k=a')];
     expect(segmentSetOf(replyTo({ segments: [2], stuff }), FORMATS)).toEqual({
       ids: ',2,1,',
@@ -52,13 +52,13 @@ describe('segmentSetOf', () => {
     expect(set).toEqual({ ids: ',84263,', values: ['84263'], destinations: { aam: '984263' } });
   });
 
-  it('takes an id of so many digits as an id has, and not more', () => {
+  it('takes values of up to 20 digits for ids', () => {
     const [most, more] = ['1'.repeat(20), '1'.repeat(21)];
     const set = segmentSetOf(replyTo({ stuff: [destination('aam', `k=${most},k=${more}`)] }), FORMATS);
     expect(set).toMatchObject({ ids: `,${most},`, values: [most, more] });
   });
 
-  it('shows destinations that cannot be changed, whatever their names', () => {
+  it('has frozen destinations, whatever their names', () => {
     const stuff = [destination('__proto__', 'a'), destination('constructor', 'b')];
     const { destinations } = segmentSetOf(replyTo({ stuff }), FORMATS);
     expect(Object.entries(destinations ?? {})).toEqual([
@@ -75,14 +75,14 @@ describe('joinIds', () => {
     [[], ''],
     [['7'], ',7,'],
     [['984263', '985264', '0'], ',984263,985264,0,'],
-  ])('joins %j to %j, and splitIds takes it apart', (ids, joined) => {
+  ])('joins %j to %j, and splitIds splits it', (ids, joined) => {
     expect(joinIds(ids)).toBe(joined);
     expect(splitIds(joined)).toEqual(ids);
   });
 });
 
 describe('includesId', () => {
-  it('finds an id and no part of one', () => {
+  it('finds ids, not parts of ids', () => {
     const joined = joinIds(['984263', '985264', '7']);
     for (const id of ['984263', '985264', '7']) expect(includesId(joined, `,${id},`)).toBe(true);
     for (const id of ['98426', '84263', '4', '9842639', '984263985264', '']) {

@@ -11,7 +11,7 @@ describe('an answer to /event', () => {
   });
   afterEach(() => simulator.close());
 
-  it('knows a visitor nobody told it about, who is in no segment', async () => {
+  it('has no segments for an unknown visitor', async () => {
     const { status, headers, json } = await event(origin, `d_jsonv=1&d_mid=${ECID}`);
 
     expect(status).toBe(200);
@@ -30,7 +30,7 @@ describe('an answer to /event', () => {
     expect(second.json.tid).not.toBe(first.json.tid);
   });
 
-  it('makes up a new uuid for a call without a device id', async () => {
+  it('has a new uuid for a call without a device id', async () => {
     const [first, second] = [await event(origin, ''), await event(origin, '')];
     expect(first.json).toMatchObject({ stuff: [], uuid: expect.stringMatching(/^\d{38}$/) });
     expect(second.json.uuid).not.toBe(first.json.uuid);
@@ -63,7 +63,7 @@ describe('an answer to /event', () => {
     expect(await Promise.all(regions)).toEqual([7, 3, 4, 6, 7, 8, 9, 11, 12]);
   });
 
-  it('names the region that the alias is told to be in', async () => {
+  it('names the configured region of the alias', async () => {
     await using elsewhere = await createDcsSimulator({ aliasRegion: 11 });
     expect((await event(elsewhere.dcs.defaultOrigin, '')).json.dcs_region).toBe(11);
   });
@@ -108,7 +108,7 @@ describe('an answer to /event', () => {
     expect(codesOf(answer)).toEqual(codes);
   });
 
-  it('says in the body and in X-Error which host it does not know', async () => {
+  it('names the unknown host in the body, and the code in X-Error', async () => {
     const { status, headers, json } = await event(origin, `d_mid=${ECID}`, { host: 'other.demdex.net' });
     expect(status).toBe(200);
     expect(headers['x-error']).toBe('1');
@@ -144,14 +144,14 @@ describe('an answer to /event', () => {
     expect(Object.keys((await event(origin, 'd_mid=123')).json)).toEqual(['errors']);
   });
 
-  it('disregards the whole call for one badly encoded parameter', async () => {
+  it('ignores the whole call for one malformed parameter', async () => {
     const { headers } = await event(origin, `d_mid=${ECID}&d_site=%esid!`);
     expect(headers['content-type']).toBe('image/gif');
     expect(simulator.requests).toMatchObject([{ params: {}, url: `/event?d_rtbd=json&d_mid=${ECID}&d_site=%esid!` }]);
     expect(simulator.requestsOf(ECID)).toEqual([]);
   });
 
-  it('knows only the organisations it was given', async () => {
+  it('accepts the configured organisations only', async () => {
     await using strict = await createDcsSimulator({ orgIds: [ORG] });
     const other = ORG.replace('1', '2');
     expect(codesOf(await event(strict.dcs.defaultOrigin, `d_orgid=${ORG}`))).toEqual([]);

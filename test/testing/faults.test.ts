@@ -21,7 +21,7 @@ describe('a fault', () => {
     expect([fault, answeredStatus]).toEqual(['latency', 200]);
   });
 
-  it('of kind latency delays what was decided on arrival', async () => {
+  it('of kind latency delays an answer that was decided on arrival', async () => {
     simulator.fault({ kind: 'latency', latencyMs: 20 });
     const visitor = simulator.visitor(ECID).destination('aam', 'seg=1');
     const late = event(origin, `d_mid=${ECID}`);
@@ -92,7 +92,7 @@ describe('a fault', () => {
     expect(headers['content-length']).toBeUndefined();
   });
 
-  it('of kind huge stops with a client that has read enough', async () => {
+  it('of kind huge stops when the client disconnects', async () => {
     simulator.fault({ kind: 'huge', bytes: Number.MAX_SAFE_INTEGER }, { calls: 1 });
     const { request } = await import('undici');
     const { body } = await request(`${origin}/event`, { headers: { host: 'acme.demdex.net' } });
@@ -125,7 +125,7 @@ describe('a fault', () => {
     expect(endedAt - at).toBeGreaterThan(text.length / 2);
   });
 
-  it('applies to one region, one visitor and so many calls', async () => {
+  it('applies to one region, one visitor and a number of calls', async () => {
     const scope = { region: 8, visitor: ECID, calls: 2 };
     const fault = simulator.fault({ kind: 'status', status: 500 }, scope);
     const statuses: number[] = [];
@@ -149,7 +149,7 @@ describe('a fault', () => {
     expect(await Promise.all(statuses)).toEqual([200, 500]);
   });
 
-  it('applies to a visitor by any of the ids it has', async () => {
+  it('applies to a visitor by any of their ids', async () => {
     simulator.visitor(ECID).uuid(OTHER_ECID);
     simulator.fault({ kind: 'status', status: 500 }, { visitor: OTHER_ECID });
     expect((await event(origin, `d_mid=${ECID}`)).status).toBe(500);

@@ -12,7 +12,7 @@ const connects = (origin: string) =>
   });
 
 describe('createDcsSimulator()', () => {
-  it('listens on loopback, with an origin of its own for each region and the alias', async () => {
+  it('listens on loopback, with an origin per region and one for the alias', async () => {
     await using simulator = await createDcsSimulator();
     const { origins, defaultOrigin } = simulator.dcs;
     expect(Object.keys(origins)).toEqual(['3', '4', '6', '7', '8', '9', '11', '12']);
@@ -21,7 +21,7 @@ describe('createDcsSimulator()', () => {
     for (const url of urls) expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   });
 
-  it('listens on the port that it is told, with the regions behind it, or not at all', async () => {
+  it('listens on the given port and those after it, or on none', async () => {
     // Below those that the system gives to others; each worker of jest has its own.
     const port = 21_000 + 100 * Number(process.env.JEST_WORKER_ID);
     await using simulator = await createDcsSimulator({ port });
@@ -32,13 +32,13 @@ describe('createDcsSimulator()', () => {
     expect(await connects(`http://127.0.0.1:${port + 9}`)).toBe(false);
   });
 
-  it('answers the partner it is told to be', async () => {
+  it('answers the given partner', async () => {
     await using simulator = await createDcsSimulator({ partner: 'Shop-2' });
     const { headers } = await event(simulator.dcs.defaultOrigin, '', { host: 'shop-2.demdex.net' });
     expect(headers['x-error']).toBeUndefined();
   });
 
-  it('does not keep the options it is given', async () => {
+  it('copies its options', async () => {
     const rateLimit = { calls: 1, withinMs: 60_000 };
     await using simulator = await createDcsSimulator({ rateLimit });
     rateLimit.calls = 5;
@@ -91,7 +91,7 @@ describe('close()', () => {
     expect(simulator.requests.map(({ endedAt }) => typeof endedAt)).toEqual(['number', 'number', 'number']);
   });
 
-  it('leaves nothing behind that would keep the process alive', async () => {
+  it('lets the process end', async () => {
     const program = `
       const { createDcsSimulator } = require(${JSON.stringify(require.resolve('../../src/testing/dcs-simulator.ts'))});
       createDcsSimulator().then(async (simulator) => {
@@ -111,14 +111,14 @@ describe('close()', () => {
     await expect(run).resolves.toEqual({ stdout: 'closed\n', stderr: '' });
   }, 30_000);
 
-  it('rejects with the faults that were set and never used, once all is closed', async () => {
+  it('rejects with the unused faults, after closing', async () => {
     const simulator = await createDcsSimulator();
     simulator.fault({ kind: 'status', status: 500 });
     simulator.fault({ kind: 'hang' }, { region: 9, calls: 2 });
     simulator.fault({ kind: 'latency', latencyMs: 5 }, { region: 'alias' }).clear();
     await event(simulator.dcs.origins[3] as string, '');
     await expect(simulator.close()).rejects.toThrow(
-      'The DCS simulator is closed. Faults that were set and never used:\n' +
+      'The DCS simulator is closed. No call met these faults:\n' +
         "  { kind: 'hang' } for { region: 9, calls: 2 }\n" +
         "  { kind: 'latency', latencyMs: 5 } for { region: 'alias' }",
     );
@@ -130,10 +130,10 @@ describe('close()', () => {
     simulator.fault({ kind: 'malformed' });
     simulator.fault({ kind: 'status', status: 500 });
     await event(simulator.dcs.defaultOrigin, '');
-    await expect(simulator.close()).rejects.toThrow("never used:\n  { kind: 'malformed' } for {}");
+    await expect(simulator.close()).rejects.toThrow("met these faults:\n  { kind: 'malformed' } for {}");
   });
 
-  it('accepts unused faults when told to, and those that clear() forgot', async () => {
+  it('accepts unused faults with unusedFaults: ignore, and those that clear() removed', async () => {
     const [told, cleared] = [await createDcsSimulator(), await createDcsSimulator()];
     told.fault({ kind: 'hang' });
     cleared.fault({ kind: 'hang' });
@@ -163,7 +163,7 @@ describe('a simulator', () => {
   });
   afterEach(() => simulator.close());
 
-  it('keeps its own time while a test fakes timers', async () => {
+  it('uses real timers while a test fakes them', async () => {
     simulator.fault({ kind: 'latency', latencyMs: 5 });
     jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
     try {

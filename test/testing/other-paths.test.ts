@@ -25,7 +25,7 @@ describe('the DCS beside /event', () => {
     });
   });
 
-  it('mints a new id on /id for a caller without one, and the same id for the same uuid', async () => {
+  it('creates an id on /id for a caller without one, and the same id for the same uuid', async () => {
     const id = async (parameters: string) =>
       (await send(`${origin}/id?d_rtbd=json&d_orgid=${ORG}&${parameters}`)).json.d_mid;
     const minted = [await id(''), await id('')];
@@ -34,7 +34,7 @@ describe('the DCS beside /event', () => {
     expect(await id(`d_uuid=${ECID}`)).toBe(await id(`d_uuid=${ECID}`));
   });
 
-  it('needs to know the organisation on /id', async () => {
+  it('requires an organisation on /id', async () => {
     expect(codesOf(await send(`${origin}/id?d_rtbd=json`))).toEqual([2]);
   });
 
@@ -50,7 +50,7 @@ describe('the DCS beside /event', () => {
     });
   });
 
-  it('takes an opt-out again', async () => {
+  it('accepts a repeated opt-out', async () => {
     simulator.visitor(ECID).optOut();
     const { headers } = await send(`${origin}/demoptout?d_uuid=${ECID}`);
     expect(headers['x-error']).toBeUndefined();
@@ -83,7 +83,7 @@ describe('the DCS beside /event', () => {
     }
   });
 
-  it('is HTTP 413 for a POST of more than 32 K, and takes one of more than 8 K', async () => {
+  it('is HTTP 413 for a POST of more than 32 K, and accepts one of more than 8 K', async () => {
     const post = (bytes: number) =>
       send(`${origin}/event`, {
         method: 'POST',
@@ -105,7 +105,7 @@ describe('the DCS beside /event', () => {
     expect((await event(second, '')).status).toBe(200);
   });
 
-  it('does not say when to come back unless told to, and takes calls again when the window has passed', async () => {
+  it('sends no Retry-After by default, and accepts calls again after the window', async () => {
     await using limited = await createDcsSimulator({ rateLimit: { calls: 1, withinMs: 300 } });
     const call = () => event(limited.dcs.defaultOrigin, '');
     const answers = await Promise.all([call(), call()]);

@@ -83,7 +83,7 @@ describe('the request log', () => {
     await expect(first).rejects.toThrow(/abort/);
   });
 
-  it('shows no overlap between calls that wait for each other', async () => {
+  it('shows no overlap between successive calls', async () => {
     for (let call = 0; call < 20; call += 1) await event(origin, `d_mid=${ECID}`);
     expect(simulator.overlaps).toEqual([]);
   });
@@ -95,7 +95,7 @@ describe('the request log', () => {
     expect([earlier.length, simulator.requests.length]).toEqual([1, 0]);
   });
 
-  it('does not hold a request that never arrived whole', async () => {
+  it('does not hold a request that did not arrive completely', async () => {
     const client = new AbortController();
     const head = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '100' };
     const { request } = await import('node:http');
@@ -110,7 +110,7 @@ describe('the request log', () => {
 });
 
 describe('received()', () => {
-  it('resolves when so many requests have arrived, answered or not', async () => {
+  it('resolves when that many requests have arrived, answered or not', async () => {
     await using simulator = await createDcsSimulator();
     simulator.fault({ kind: 'hang' });
     const answers = [1, 2].map(() => event(simulator.dcs.defaultOrigin, '').catch(() => 'never answered'));
@@ -124,14 +124,14 @@ describe('received()', () => {
   it('rejects when they do not arrive in time', async () => {
     await using simulator = await createDcsSimulator();
     const late = simulator.received(2, { timeoutMs: 5 });
-    await expect(late).rejects.toThrow('2 requests expected within 5 ms, 0 received');
+    await expect(late).rejects.toThrow('expected 2 requests within 5 ms, received 0');
   });
 
   it('rejects when the simulator is closed before', async () => {
     const simulator = await createDcsSimulator();
     const never = simulator.received(1);
     await simulator.close();
-    await expect(never).rejects.toThrow('1 requests expected before the simulator was closed, 0 received');
+    await expect(never).rejects.toThrow('expected 1 requests before the simulator was closed, received 0');
   });
 
   it.each([

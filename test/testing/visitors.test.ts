@@ -19,7 +19,7 @@ describe('a visitor', () => {
     expect((await answered()).segments).toEqual([]);
   });
 
-  it('is the same one whenever it is asked for', async () => {
+  it('is the same one each time', async () => {
     simulator.visitor(ECID).in(1);
     simulator.visitor(ECID).in(2);
     simulator.visitor(OTHER_ECID).in(3);
@@ -42,20 +42,20 @@ describe('a visitor', () => {
     expect((await answered()).stuff).toEqual([]);
   });
 
-  it('is known by the uuid that was answered for its ECID', async () => {
+  it('is found by the uuid that was returned for its ECID', async () => {
     simulator.visitor(ECID).in(1);
     const { uuid } = await answered();
     expect(await answered(`d_uuid=${uuid}`)).toMatchObject({ segments: [1], uuid });
     expect(simulator.requestsOf(uuid)).toHaveLength(2);
   });
 
-  it('is known by a uuid of its own choice', async () => {
+  it('is found by a uuid that the test has set', async () => {
     simulator.visitor(ECID).uuid(OTHER_ECID).in(1);
     expect((await answered()).uuid).toBe(OTHER_ECID);
     expect(await answered(`d_uuid=${OTHER_ECID}`)).toMatchObject({ segments: [1], uuid: OTHER_ECID });
   });
 
-  it('keeps the uuid that it is named by', async () => {
+  it('keeps the uuid by which it is named', async () => {
     simulator.visitor(ECID).in(1);
     expect(await answered(`d_uuid=${ECID}`)).toMatchObject({ segments: [1], uuid: ECID });
   });
@@ -81,7 +81,7 @@ describe('a visitor', () => {
     expect((await answered(`d_mid=${OTHER_ECID}`)).segments).toEqual([]);
   });
 
-  it('is never denylisted where that is switched off', async () => {
+  it('is never denylisted with denylistAfter: false', async () => {
     await using tolerant = await createDcsSimulator({ denylistAfter: false });
     const calls = Array.from({ length: 101 }, () => event(tolerant.dcs.defaultOrigin, `d_mid=${ECID}`));
     expect((await Promise.all(calls)).map(({ headers }) => headers['x-error'])).toEqual(Array(101).fill(undefined));
@@ -106,13 +106,13 @@ describe('a visitor', () => {
     expect(await answered()).toMatchObject({ segments: [1], stuff: [], errors: [{ code }] });
   });
 
-  it('heals', async () => {
+  it('stops failing with fails(undefined)', async () => {
     simulator.visitor(ECID).in(1).fails(200).fails(undefined);
     expect(await answered()).toMatchObject({ segments: [1] });
     expect(await answered()).not.toHaveProperty('errors');
   });
 
-  it('gets every code that applies, and no data when one of them comes without', async () => {
+  it('gets all codes that apply, and no data if one of them excludes it', async () => {
     simulator.visitor(ECID).in(1).fails(300).optOut();
     const { headers, json } = await event(origin, `d_mid=${ECID}&d_cts=2`);
     expect(headers['x-error']).toBe('171,300');
@@ -156,7 +156,7 @@ describe('a customer', () => {
     expect((await answered(`d_mid=${ECID}&d_cid=78%01a%20b`)).segments).toEqual([1]);
   });
 
-  it('can be asked about without a device', async () => {
+  it('can be looked up without a device', async () => {
     expect((await answered('d_cid_ic=crm%014711')).segments).toEqual([3]);
     expect(simulator.customer('crm', '4711').calls).toHaveLength(1);
     expect(simulator.visitor(ECID).calls).toHaveLength(0);

@@ -1,251 +1,88 @@
 /**
- * Owns: that a `bulk` which is killed at any moment can go on. Results come in another order than rows are written. So
- * each is written to a journal first; the output file can be cut back to a point that the journal names, and written anew
- * from there without asking again. (What a process has written outlives it. The power failing is another matter.)
+ * Owns: the journal beside an output file, `<out>.journal`: a checkpoint, which says up to where the output is sound, and
+ * after it the outcomes that are not in the output yet. It exists until the output is complete.
  */
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { UsageError } from '../command';
-import { digestOf, type Outcome, type Row, type RowReader } from './rows';
+import type { Outcome } from './rows';
 
-/** Where results go, in whatever order they come, and rows, in theirs. */
-export interface BulkOutput {
-  /** Rows that are written already. */
-  readonly rowsWritten: number;
-  /** Up to where something is known from before: so many rows the input must have. */
-  readonly rowsKnown: number;
-  /** What is known of a row from before. */
-  known(row: Row): Outcome | undefined;
-  done(row: Row, outcome: Outcome): void;
-  write(row: Row, outcome: Outcome): void;
-  /** Whether it takes no more for the moment. */
-  readonly isFull: boolean;
-  /** When it is ready for more. */
-  drained(): Promise<void>;
-  /** @param isComplete whether all rows have been written */
-  close(isComplete: boolean): Promise<void>;
-}
-
-/** The first line of a journal: up to where the output file is as it should be. */
-interface Checkpoint {
+/** The first line of a journal. */
+export interface Checkpoint {
   readonly settings: string;
+  /** Rows in the output. */
   readonly rows: number;
+  /** Length of the output with these rows. */
   readonly bytes: number;
-  /** Of the last of these rows. */
+  /** Digest of the last of these rows. */
   readonly digest: string | undefined;
 }
-type Entry = readonly [index: number, digest: string, outcome: Outcome];
 
-const LONGEST_JOURNAL = 4_000_000;
-const ROWS_AT_ONCE = 100;
+/** Each further line. */
+export type Entry = readonly [index: number, digest: string, outcome: Outcome];
 
-export interface FileOutputOptions {
-  readonly path: string;
-  readonly resume: boolean;
-  readonly force: boolean;
-  /** What must be the same for a run to go on. */
-  readonly settings: string;
-}
+const MAX_BYTES = 4_000_000;
 
-export class FileOutput implements BulkOutput {
-  readonly #reader: RowReader;
-  readonly #settings: string;
-  readonly #journalPath: string;
-  readonly #file: number;
-  #journal: number;
-  #journalLength = 0;
+export class Journal {
+  readonly #path: string;
+  #file: number;
   #bytes: number;
-  #rows: number;
-  #lastDigest: string | undefined;
-  readonly rowsKnown: number;
-  readonly #known = new Map<number, Entry>();
-  /** Results that are in the journal and not in the output. */
-  readonly #ahead = new Map<number, string>();
-  #newRows: (readonly [Row, Outcome])[] = [];
 
-  /** @throws {UsageError} where there is something that must not be overwritten, or nothing to go on with */
-  static open({ path, resume, force, settings }: FileOutputOptions, reader: RowReader): FileOutput | 'complete' {
-    const journalPath = `${path}.journal`;
-    const hasJournal = existsSync(journalPath);
-    if (!force) {
-      if (hasJournal && !resume) {
-        throw new UsageError(
-          `${path} is the beginning of a run that has not ended: --resume goes on, --force begins anew`,
-        );
-      }
-      if (!hasJournal && existsSync(path)) {
-        if (resume) return 'complete';
-        throw new UsageError(`${path} exists: --force overwrites it`);
-      }
+  /** Replaces the journal at `path`, if there is one. */
+  constructor(path: string, checkpoint: Checkpoint, entries: Iterable<string>) {
+    this.#path = path;
+    [this.#file, this.#bytes] = create(path, checkpoint, entries);
+  }
+
+  /** @throws {UsageError} for a file that is no journal */
+  static read(path: string): [Checkpoint, Entry[]] {
+    const text = readFileSync(path, 'utf8');
+    // A last line without a line break was being written when the process was killed.
+    const lines = text
+      .slice(0, text.lastIndexOf('\n') + 1)
+      .split('\n')
+      .slice(0, -1);
+    try {
+      const [checkpoint, ...entries] = lines.map((line) => JSON.parse(line));
+      return [checkpoint, entries];
+    } catch {
+      throw new UsageError(`${path} is not a journal of bulk. Use --force to start over.`);
     }
-    const isResumed = hasJournal && resume && !force;
-    const [checkpoint, entries] = isResumed
-      ? readJournal(journalPath)
-      : [{ settings, rows: 0, bytes: 0, digest: undefined }, []];
-    if (checkpoint.settings !== settings) {
-      throw new UsageError(`${path} was begun with other settings: --resume wants the same, --force begins anew`);
-    }
-    return new FileOutput(path, reader, checkpoint, entries);
   }
 
-  private constructor(path: string, reader: RowReader, checkpoint: Checkpoint, entries: readonly Entry[]) {
-    this.#reader = reader;
-    this.#settings = checkpoint.settings;
-    this.#journalPath = `${path}.journal`;
-    this.#rows = checkpoint.rows;
-    this.#bytes = checkpoint.bytes;
-    this.#lastDigest = checkpoint.digest;
-    for (const entry of entries) {
-      if (entry[0] < this.#rows) continue;
-      this.#known.set(entry[0], entry);
-      this.#ahead.set(entry[0], JSON.stringify(entry));
-    }
-    this.rowsKnown = [...this.#known.keys()].reduce((rows, index) => Math.max(rows, index + 1), this.#rows);
-    // The journal first: an output without one is a complete one.
-    this.#journal = this.#newJournal();
-    this.#file = openSync(path, existsSync(path) ? 'r+' : 'w');
-    ftruncateSync(this.#file, this.#bytes);
+  /** Whether it has grown so long that a new checkpoint is due. */
+  get isLong(): boolean {
+    return this.#bytes > MAX_BYTES;
   }
 
-  get rowsWritten(): number {
-    return this.#rows + this.#newRows.length;
+  append(entry: string): void {
+    this.#bytes += writeAt(this.#file, `${entry}\n`, this.#bytes);
   }
 
-  known(row: Row): Outcome | undefined {
-    if (row.index === this.#rows - 1 && this.#lastDigest !== digestOf(row)) throw otherInput(row);
-    const entry = this.#known.get(row.index);
-    if (entry === undefined) return undefined;
-    if (entry[1] !== digestOf(row)) throw otherInput(row);
-    this.#known.delete(row.index);
-    return entry[2];
-  }
-
-  done(row: Row, outcome: Outcome): void {
-    const line = JSON.stringify([row.index, digestOf(row), outcome] satisfies Entry);
-    this.#ahead.set(row.index, line);
-    this.#journalLength += append(this.#journal, `${line}\n`, this.#journalLength);
-  }
-
-  write(row: Row, outcome: Outcome): void {
-    this.#newRows.push([row, outcome]);
-    if (this.#newRows.length >= ROWS_AT_ONCE) this.#flush(false);
-  }
-
-  readonly isFull = false;
-
-  async drained(): Promise<void> {
-    // What is not written yet is in the journal, a hundred rows at most.
-  }
-
-  async close(isComplete: boolean): Promise<void> {
-    this.#flush(isComplete);
+  /** Starts over from a new checkpoint, with the entries that are still needed. */
+  replace(checkpoint: Checkpoint, entries: Iterable<string>): void {
     closeSync(this.#file);
-    closeSync(this.#journal);
-    if (isComplete) rmSync(this.#journalPath);
+    [this.#file, this.#bytes] = create(this.#path, checkpoint, entries);
   }
 
-  /** Rows can be written later: they are in the journal. */
-  #flush(isLast: boolean): void {
-    const rows = this.#newRows;
-    const isFirst = this.#bytes === 0;
-    if (rows.length > 0 || (isLast && isFirst)) {
-      this.#bytes += append(this.#file, this.#reader.write(rows, isFirst), this.#bytes);
-      for (const [{ index }] of rows) this.#ahead.delete(index);
-      const last = rows.at(-1);
-      if (last !== undefined) this.#lastDigest = digestOf(last[0]);
-      this.#rows += rows.length;
-      this.#newRows = [];
-    }
-    if (this.#journalLength > LONGEST_JOURNAL) {
-      closeSync(this.#journal);
-      this.#journal = this.#newJournal();
-    }
-  }
-
-  /** A journal that says where the output stands, with what has come before its turn, in the place of the present one. */
-  #newJournal(): number {
-    const checkpoint: Checkpoint = {
-      settings: this.#settings,
-      rows: this.#rows,
-      bytes: this.#bytes,
-      digest: this.#lastDigest,
-    };
-    const text = `${[JSON.stringify(checkpoint), ...this.#ahead.values()].join('\n')}\n`;
-    const next = `${this.#journalPath}.next`;
-    writeFileSync(next, text);
-    renameSync(next, this.#journalPath);
-    this.#journalLength = Buffer.byteLength(text);
-    return openSync(this.#journalPath, 'r+');
+  close(isComplete: boolean): void {
+    closeSync(this.#file);
+    if (isComplete) rmSync(this.#path);
   }
 }
 
-/** Standard output: in order, and nothing to go on with. */
-export class StreamOutput implements BulkOutput {
-  readonly #stream: NodeJS.WritableStream;
-  readonly #reader: RowReader;
-  readonly rowsKnown = 0;
-  rowsWritten = 0;
-  isFull = false;
-
-  constructor(stream: NodeJS.WritableStream, reader: RowReader) {
-    this.#stream = stream;
-    this.#reader = reader;
-  }
-
-  known(): undefined {
-    return undefined;
-  }
-
-  done(): void {
-    // It is written when it is its turn.
-  }
-
-  write(row: Row, outcome: Outcome): void {
-    this.isFull = !this.#stream.write(this.#reader.write([[row, outcome]], this.rowsWritten === 0));
-    this.rowsWritten++;
-  }
-
-  async drained(): Promise<void> {
-    if (this.isFull) await new Promise((resolve) => this.#stream.once('drain', resolve));
-    this.isFull = false;
-  }
-
-  async close(isComplete: boolean): Promise<void> {
-    if (isComplete && this.rowsWritten === 0) this.#stream.write(this.#reader.write([], true));
-  }
+/** By way of a second file, so that there is a whole journal at any moment. */
+function create(path: string, checkpoint: Checkpoint, entries: Iterable<string>): [file: number, bytes: number] {
+  const text = `${[JSON.stringify(checkpoint), ...entries].join('\n')}\n`;
+  const next = `${path}.next`;
+  writeFileSync(next, text);
+  renameSync(next, path);
+  return [openSync(path, 'r+'), Buffer.byteLength(text)];
 }
 
-function readJournal(path: string): [Checkpoint, Entry[]] {
-  const text = readFileSync(path, 'utf8');
-  // A last line without an end was being written when the process was killed.
-  const lines = text
-    .slice(0, text.lastIndexOf('\n') + 1)
-    .split('\n')
-    .slice(0, -1);
-  try {
-    const [checkpoint, ...entries] = lines.map((line) => JSON.parse(line));
-    return [checkpoint, entries];
-  } catch {
-    throw new UsageError(`${path} is not a journal of bulk: --force begins anew`);
-  }
-}
-
-function otherInput({ index }: Row): UsageError {
-  return new UsageError(`row ${index + 1} of the input is not the one that this run began with: --force begins anew`);
-}
-
-function append(file: number, text: string, at: number): number {
+/** Writes all of the text at a position. Returns its length in bytes. */
+export function writeAt(file: number, text: string, position: number): number {
   const bytes = Buffer.from(text);
   let written = 0;
-  while (written < bytes.length) written += writeSync(file, bytes, written, bytes.length - written, at + written);
+  while (written < bytes.length) written += writeSync(file, bytes, written, bytes.length - written, position + written);
   return bytes.length;
 }

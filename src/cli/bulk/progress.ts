@@ -1,23 +1,26 @@
-/** Owns: showing how far a long run is: a bar on a terminal, a line now and then elsewhere. Always on standard error. */
+/** Owns: the progress of a long run on standard error: a bar on a terminal, elsewhere a line every ten seconds. */
 import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { SingleBar } from 'cli-progress';
 import { print } from '../command';
 
-const LINE_EVERY_MS = 10_000;
+const LINE_INTERVAL_MS = 10_000;
 
 export interface Progress {
   show(rows: number, failed: number): void;
   stop(): void;
 }
 
-/** @param total rows; `undefined` when nobody knows, as with standard input */
+/**
+ * @param total rows; `undefined` where it is unknown, as with standard input
+ * @param before rows written by the run that is resumed
+ */
 export function progressOn(stream: NodeJS.WriteStream, total: number | undefined, before: number): Progress {
   return stream.isTTY && total !== undefined ? bar(stream, total, before) : lines(stream, total, before);
 }
 
 function bar(stream: NodeJS.WriteStream, total: number, before: number): Progress {
-  const beganAtMs = performance.now();
+  const startedAtMs = performance.now();
   const single = new SingleBar({
     stream,
     format: '{bar} {percentage} % | {value} of {total} rows | {rate}/s | {eta_formatted} left | {failed} failed',
@@ -28,20 +31,20 @@ function bar(stream: NodeJS.WriteStream, total: number, before: number): Progres
   });
   single.start(total, before, { rate: 0, failed: 0 });
   return {
-    show: (rows, failed) => single.update(Math.min(rows, total), { rate: rate(rows - before, beganAtMs), failed }),
+    show: (rows, failed) => single.update(Math.min(rows, total), { rate: rate(rows - before, startedAtMs), failed }),
     stop: () => single.stop(),
   };
 }
 
 function lines(stream: NodeJS.WriteStream, total: number | undefined, before: number): Progress {
-  const beganAtMs = performance.now();
+  const startedAtMs = performance.now();
   let latest = { rows: before, failed: 0 };
   const timer = setInterval(() => {
     const { rows, failed } = latest;
-    const perSecond = rate(rows - before, beganAtMs);
+    const perSecond = rate(rows - before, startedAtMs);
     const left = total === undefined || perSecond === 0 ? '' : `, ${Math.ceil((total - rows) / perSecond)} s left`;
     print(stream, `${rows}${total === undefined ? '' : ` of ${total}`} rows, ${perSecond}/s${left}, ${failed} failed`);
-  }, LINE_EVERY_MS);
+  }, LINE_INTERVAL_MS);
   timer.unref();
   return {
     show(rows, failed) {
@@ -55,13 +58,13 @@ function rate(rows: number, sinceMs: number): number {
   return Math.round((rows * 1_000) / Math.max(1, performance.now() - sinceMs));
 }
 
-/** About how many lines a file has after its first `without`: line breaks within a field count too. */
-export async function linesIn(path: string, without: number): Promise<number> {
+/** Lines in a file without its header. An estimate of its rows: line breaks within quoted fields count too. */
+export async function linesIn(path: string, headerLines: number): Promise<number> {
   let count = 0;
   let last = 10;
   for await (const chunk of createReadStream(path, { highWaterMark: 1_000_000 }) as AsyncIterable<Buffer>) {
     for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) count++;
     last = chunk[chunk.length - 1] ?? last;
   }
-  return Math.max(0, count + (last === 10 ? 0 : 1) - without);
+  return Math.max(0, count + (last === 10 ? 0 : 1) - headerLines);
 }

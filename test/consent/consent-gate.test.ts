@@ -20,7 +20,7 @@ const excludedBy = ({ reason }: Refusal) => ({ status: 'excluded', reason, ids: 
 describe.each(REFUSALS)('a visitor who refuses by $name', (refusal) => {
   const { options, refusing, agreeing = AGREEING } = refusal;
 
-  it('is not asked about', async () => {
+  it('is not looked up', async () => {
     const site = await createSite(options);
     site.simulator.visitor(ECID).in(GOLF);
     expect(await viewWith(site, refusing)).toMatchObject(excludedBy(refusal));
@@ -28,7 +28,7 @@ describe.each(REFUSALS)('a visitor who refuses by $name', (refusal) => {
     expect(site.simulator.requests).toHaveLength(0);
   });
 
-  it('is not served what is known from before, which is forgotten', async () => {
+  it('is not served the cached answer, which is deleted', async () => {
     const site = await createSite(options);
     site.simulator.visitor(ECID).in(GOLF);
     expect(await viewWith(site, agreeing)).toMatchObject({ status: 'fresh', names: ['golfFans'] });
@@ -39,7 +39,7 @@ describe.each(REFUSALS)('a visitor who refuses by $name', (refusal) => {
     expect(site.simulator.requests).toHaveLength(2);
   });
 
-  it('is not asked about again when what is known has become stale', async () => {
+  it('is not looked up again when the cached answer has become stale', async () => {
     const site = await createSite(options);
     const clock = advanceableClock();
     await viewWith(site, agreeing);
@@ -49,7 +49,7 @@ describe.each(REFUSALS)('a visitor who refuses by $name', (refusal) => {
     expect(site.simulator.requests).toHaveLength(1);
   });
 
-  it('ends the call that is on its way for them, and those who wait for it are served as refused', async () => {
+  it('ends their call in flight, and the requests that wait for it are excluded', async () => {
     await using dcs = await dcsServer(() => {});
     const site = await createSite({ ...options, dcs: { origins: {}, defaultOrigin: dcs.origin.origin } });
     const before = viewWith(site, agreeing);
@@ -62,8 +62,8 @@ describe.each(REFUSALS)('a visitor who refuses by $name', (refusal) => {
     expect(site.aam.stats()).toMatchObject({ inFlight: 0, visitors: 0 });
   });
 
-  it('ends the refresh in the background that waits for its turn: nothing of it is ever sent', async () => {
-    // One connection, which is busy with somebody else.
+  it('ends a queued background refresh before anything of it is sent', async () => {
+    // The only connection is busy with another visitor.
     await using dcs = await dcsServer((socket, nth) => nth === 1 && socket.write(http()));
     const site = await createSite({
       ...options,
@@ -75,14 +75,14 @@ describe.each(REFUSALS)('a visitor who refuses by $name', (refusal) => {
     const other = site.aam.lookup({ ecid: OTHER_ECID });
     await dcs.received(2);
     expect(await viewWith(site, agreeing)).toMatchObject({ status: 'stale', reason: 'revalidating' });
-    // The same refresh, wanted by a lookup too; where a TC string goes along that is another question, behind the first.
+    // A lookup joins the refresh; where a TC string is sent it is another question, queued behind the first.
     const lookup = site.aam.lookup({ ecid: ECID });
     expect(site.aam.stats().inFlight).toBeGreaterThan(1);
     expect(await viewWith(site, refusing)).toMatchObject(excludedBy(refusal));
     expect(['stale', 'excluded']).toContain((await lookup).status);
     dcs.answer(http());
     expect((await other).has(GOLF)).toBe(true);
-    // Whoever comes next on the one connection is not them.
+    // The next call on the connection is about another visitor.
     const last = site.aam.lookup({ ecid: OTHER_ECID.replace(/^9/, '8') });
     await dcs.received(3);
     dcs.answer(http(ANSWER));
@@ -92,13 +92,13 @@ describe.each(REFUSALS)('a visitor who refuses by $name', (refusal) => {
   });
 });
 
-describe('who does not refuse', () => {
-  it.each(REFUSALS.filter(({ agreeing }) => agreeing !== undefined))('by $name, is asked about', async (refusal) => {
+describe('a visitor who does not refuse', () => {
+  it.each(REFUSALS.filter(({ agreeing }) => agreeing !== undefined))('by $name is looked up', async (refusal) => {
     const site = await createSite(refusal.options);
     expect(await viewWith(site, refusal.agreeing as Record<string, string>)).toMatchObject({ status: 'fresh' });
   });
 
-  it('has the TC string go along, and is asked anew when there is none any more', async () => {
+  it('is looked up with their TC string, and again once there is none', async () => {
     const { agreeing } = REFUSALS.find(({ name }) => name === 'a TC string') as Refusal;
     const site = await createSite();
     await viewWith(site, agreeing as Record<string, string>);
@@ -111,18 +111,18 @@ describe('who does not refuse', () => {
     expect(site.aam.stats().visitors).toBe(1);
   });
 
-  it('is asked about in spite of what the site has turned off', async () => {
+  it('is looked up despite refusals that the site ignores', async () => {
     const site = await createSite({ consent: { gpc: false, tcfCookie: false } });
     const cookie = `${cookieOf(ECID)}; euconsent-v2=CPtc`;
     expect(await viewWith(site, { Cookie: cookie, 'Sec-GPC': '1' })).toMatchObject({ status: 'fresh' });
   });
 
-  it('is asked about where the site says yes and consent is required', async () => {
+  it('is looked up when consent is required and the site’s function agrees', async () => {
     const site = await createSite({ consent: { required: true, given: async () => true } });
     expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'fresh' });
   });
 
-  it('is not overruled by the site where somebody has refused, and the site is not even asked', async () => {
+  it('by the site’s function is excluded by another refusal, and the function is not called', async () => {
     const given = jest.fn(() => true);
     const site = await createSite({ consent: { given } });
     expect(await viewWith(site, { ...AGREEING, 'Sec-GPC': '1' })).toMatchObject({ reason: 'no-consent' });
@@ -132,7 +132,7 @@ describe('who does not refuse', () => {
 });
 
 describe('the site’s own function', () => {
-  it('that is not there by maxWaitMs is a no for this view, and its yes counts for the next', async () => {
+  it('that is pending after maxWaitMs is a refusal for this view', async () => {
     const answers: ((answer: boolean) => void)[] = [];
     const given = () => new Promise<boolean>((resolve) => answers.push(resolve));
     const site = await createSite({ maxWaitMs: 30, consent: { given } });
@@ -141,12 +141,12 @@ describe('the site’s own function', () => {
     expect(site.simulator.requests).toHaveLength(0);
   });
 
-  it('is always too late where requests are not held', async () => {
+  it('is always too late when it is asynchronous and maxWaitMs is 0', async () => {
     const site = await createSite({ maxWaitMs: 0, consent: { given: async () => true } });
     expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'excluded', reason: 'no-consent' });
   });
 
-  it('that says no when nobody waits any more still ends what is known', async () => {
+  it('that refuses after maxWaitMs still deletes the cached answer', async () => {
     let answer!: (agrees: boolean) => void;
     let isSlow = false;
     const given = () => (isSlow ? new Promise<boolean>((resolve) => (answer = resolve)) : true);
@@ -161,7 +161,7 @@ describe('the site’s own function', () => {
     expect(site.aam.stats().visitors).toBe(0);
   });
 
-  it('is complained about once, without what it has thrown', async () => {
+  it('that rejects causes one warning without the error’s message', async () => {
     const warned = jest.mocked(process.emitWarning);
     const given = () => Promise.reject(new RangeError(`no row for ${ECID}`));
     const site = await createSite({ consent: { given } });
@@ -172,7 +172,7 @@ describe('the site’s own function', () => {
 });
 
 describe('the DCS’s own opt-outs', () => {
-  it('are opt-outs too', async () => {
+  it('exclude the visitor', async () => {
     const site = await createSite();
     site.simulator.visitor(ECID).fails(171);
     expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'excluded', reason: 'opted-out' });

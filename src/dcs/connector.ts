@@ -25,21 +25,22 @@ export class Connector {
   /** Opens a connection and calls back once. The function that it returns cancels that, and leaves nothing behind. */
   open(options: buildConnector.Options, callback: Callback): () => void {
     let isOver = false;
-    let cancelStep: () => void = () => {};
+    let cancelRace: () => void = () => {};
+    let cancelTls: () => void = () => {};
     const end: Callback = (...result: Parameters<Callback>) => {
       if (isOver) return;
       isOver = true;
       callback(...result);
     };
-    cancelStep = addressesOf(options.hostname, (error, addresses) => {
-      if (isOver) return;
+    // The addresses may be known: then this calls back before it returns.
+    const cancelLookup = addressesOf(options.hostname, (error, addresses) => {
       if (error !== undefined) {
         end(error, null);
         return;
       }
       const port = Number(options.port) || (options.protocol === 'https:' ? 443 : 80);
       const hosts = addresses.map(({ address }) => address);
-      cancelStep = race(hosts, port, this.#nextAddressAfterMs, (failure, socket) => {
+      cancelRace = race(hosts, port, this.#nextAddressAfterMs, (failure, socket) => {
         if (failure !== null) {
           forgetAddresses(options.hostname);
           end(failure, null);
@@ -52,7 +53,7 @@ export class Connector {
         }
         // TLS is with the data centre that we connect to; the pool's own choice is the name in the Host header.
         const secured = this.#secure({ ...options, servername: '', httpSocket: socket } as buildConnector.Options, end);
-        cancelStep = () => {
+        cancelTls = () => {
           secured.destroy();
           socket.destroy();
         };
@@ -61,7 +62,9 @@ export class Connector {
     return () => {
       if (isOver) return;
       isOver = true;
-      cancelStep();
+      cancelLookup();
+      cancelRace();
+      cancelTls();
     };
   }
 }

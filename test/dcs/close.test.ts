@@ -113,8 +113,8 @@ describe('DcsClient.close', () => {
     const client = clientOf(server.origin, { failureCooldownMs: 1_000 });
     await client.lookup('a', about(visitor));
     void client.close();
-    expect(client.unavailable('a', visitor)).toMatchObject(CLOSED);
-    expect(client.unavailable('never seen', visitor)).toMatchObject(CLOSED);
+    expect(client.unavailable('a', visitor)).toMatchObject({ reason: 'closed' });
+    expect(client.unavailable('never seen', visitor)).toMatchObject({ reason: 'closed' });
     await expect(client.lookup('a', about(visitor))).rejects.toMatchObject(CLOSED);
     await client.close();
     await expect(client.lookup('b', about(visitor))).rejects.toMatchObject(CLOSED);

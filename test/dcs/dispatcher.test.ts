@@ -78,8 +78,10 @@ describe('dcs.dispatcher', () => {
   });
 
   it('failing is a network error', async () => {
-    const request = () => Promise.reject(new Error(`no way for ${ECID}`));
-    const aam = aamOf(new URL('http://127.0.0.1:9'), { dispatcher: { request } as unknown as Dispatcher });
+    const dispatch = () => {
+      throw new Error(`no way for ${ECID}`);
+    };
+    const aam = aamOf(new URL('http://127.0.0.1:9'), { dispatcher: { dispatch } as unknown as Dispatcher });
     const failure = (await aam.lookup(visitor).catch((error: unknown) => error)) as Error;
     expect(failure).toMatchObject({ code: 'ERR_AAM_DCS_NETWORK' });
     expect(failure.message).not.toContain(ECID);

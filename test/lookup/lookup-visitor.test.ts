@@ -74,14 +74,20 @@ describe('lookup()', () => {
     expect(simulator.requests).toHaveLength(1);
   });
 
-  it('removes its listener from the signal', async () => {
-    const { aam } = await createSite();
+  it('shares a signal among any number of lookups, without a warning', async () => {
+    const { aam, simulator } = await createSite();
+    simulator.fault({ kind: 'latency', latencyMs: 50 });
+    const warned = jest.spyOn(process, 'emitWarning');
     const { signal } = new AbortController();
-    const removed = jest.spyOn(signal, 'removeEventListener');
-    const added = jest.spyOn(signal, 'addEventListener');
-    await aam.lookup({ ecid: ECID }, { signal });
-    await new Promise(setImmediate);
-    expect(removed.mock.calls[0]?.[1]).toBe(added.mock.calls[0]?.[1]);
+    const ecids = Array.from({ length: 60 }, (_, n) => `3${String(n).padStart(37, '0')}`);
+    await Promise.all(ecids.map((ecid) => aam.lookup({ ecid }, { signal })));
+    const leaving = new AbortController();
+    const left = ecids.map((_, n) =>
+      aam.lookup({ ecid: `4${String(n).padStart(37, '0')}` }, { signal: leaving.signal }),
+    );
+    leaving.abort(new Error('left'));
+    for (const lookup of left) await expect(lookup).rejects.toThrow('left');
+    expect(warned.mock.calls).toEqual([]);
   });
 
   it('rejects after close(), except for a cached answer', async () => {

@@ -51,7 +51,10 @@ describe('sendEvent()', () => {
   });
 
   it('never overlaps with another call about the visitor, and keeps the order of events', async () => {
-    const { app, aam, simulator } = await createSite({ cache: { ttlMs: 0, staleWhileRevalidateMs: 0 } });
+    const { app, aam, simulator } = await createSite({
+      cache: { ttlMs: 0, staleWhileRevalidateMs: 0 },
+      dcs: { maxCallsPerMinute: 1_000 },
+    });
     app.get('/step/:n', (req, res) => {
       aam.sendEvent(req, { c_n: String(req.params.n) });
       res.end();

@@ -50,6 +50,7 @@ describe('resolveOptions', () => {
       breaker: { minCalls: 10, windowMs: 10_000, failurePercent: 50, probeAfterMs: 5_000 },
       failover: true,
       failureCooldownMs: 1_000,
+      maxCallsPerMinute: 20,
       dispatcher: undefined,
     });
     expect(regions.originOf(9).origin).toBe('https://usw2.demdex.net');

@@ -8,7 +8,7 @@ import { encodedSignals, type Signals } from './dcs/protocol/signals';
 import type { VisitorId } from './identity/visitor';
 import { checkedVisitor } from './identity/visitor';
 import { AnswerResolver } from './lookup/answer-resolver';
-import { type LookupManyOptions, type LookupResult, lookupMany } from './lookup/lookup-many';
+import { type LookupManyOptions, type LookupResult, lookupMany, type ResultRecorder } from './lookup/lookup-many';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { assert, group, isRecord } from './option-checks';
 import { DCS_CLIENT_OPTIONS, type DcsClientOptions, resolvedClientOptions } from './options/dcs-client-options';
@@ -69,13 +69,12 @@ export interface DcsClient<Name extends string = string> {
 export interface InternalClient<Name extends string> {
   readonly client: DcsClient<Name>;
   /**
-   * {@link DcsClient.lookupMany} with a callback for each result, which is called as soon as the result is available, before
-   * its turn in the order and before another call is made in its place. If it throws, the iteration ends with that error.
+   * {@link DcsClient.lookupMany} that has results recorded as soon as they are available, before their turn in the order.
    */
   lookupMany<V extends VisitorId>(
     visitors: AsyncIterable<V> | Iterable<V>,
     options: LookupManyOptions,
-    onResult: (result: LookupResult<V, Name>) => void,
+    recorder: ResultRecorder<V, Name>,
   ): AsyncGenerator<LookupResult<V, Name>, void, undefined>;
 }
 
@@ -141,6 +140,6 @@ export function createInternalClient<const Name extends string = never>(
   };
   return {
     client,
-    lookupMany: (visitors, manyOptions, onResult) => lookupMany(resolver, instance, visitors, manyOptions, onResult),
+    lookupMany: (visitors, manyOptions, recorder) => lookupMany(resolver, instance, visitors, manyOptions, recorder),
   };
 }

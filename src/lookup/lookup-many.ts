@@ -30,6 +30,14 @@ export type LookupResult<V, Name extends string = string> =
   | { readonly visitor: V; readonly segments: VisitorSegments<Name>; readonly error: undefined }
   | { readonly visitor: V; readonly segments: undefined; readonly error: AamError };
 
+/** Takes results down before they are lost. Internal, for the journal of the command line. */
+export interface ResultRecorder<V, Name extends string = string> {
+  /** Called with each result as soon as it is available. If it throws, the iteration ends with that error. */
+  record(result: LookupResult<V, Name>): void;
+  /** Called before other calls are made in the place of those whose results were recorded. */
+  flush(): void;
+}
+
 /** Places in the window per concurrent call: room for results that are ready before their turn. */
 const WINDOW_PER_CALL = 8;
 /** How long an open breaker is waited out. After that its visitors get the error until the DCS answers again. */
@@ -41,23 +49,28 @@ const CATCH_UP_MS = 20;
 
 /**
  * The segments of many visitors, in the order in which they were given: what `client.lookupMany()` does.
- * @param onResult called with each result as soon as it is available, before its turn in the order and before another call
- * is made in its place; if it throws, the iteration ends with that error
+ * @param recorder told of results out of order
  */
 export async function* lookupMany<V extends VisitorId, Name extends string>(
   resolver: AnswerResolver,
   instance: Instance,
   visitors: AsyncIterable<V> | Iterable<V>,
   options: LookupManyOptions,
-  onResult?: (result: LookupResult<V, Name>) => void,
+  recorder?: ResultRecorder<V, Name>,
 ): AsyncGenerator<LookupResult<V, Name>, void, undefined> {
   const { concurrency, ratePerSecond, signal } = checked(options);
-  const pool = new LookupPool<Name>(resolver, instance, concurrency, ratePerSecond);
+  const pool = new LookupPool<Name>(resolver, instance, concurrency, ratePerSecond, () => {
+    try {
+      recorder?.flush();
+    } catch (reason) {
+      window.fail(reason);
+    }
+  });
   const window = new OrderedWindow<V, LookupResult<V, Name>>(
     visitors,
     concurrency * WINDOW_PER_CALL,
     (visitor, done) => pool.start(visitor, (answer) => done({ visitor, ...answer })),
-    onResult,
+    recorder && ((result) => recorder.record(result)),
   );
   const forgetSignal = signal && onAbort(signal, (reason) => window.fail(reason));
   try {
@@ -99,24 +112,33 @@ class LookupPool<Name extends string> {
   readonly #instance: Instance;
   readonly #semaphore: Semaphore;
   readonly #msPerCall: number;
+  readonly #beforeNextCalls: () => void;
   /** By lookup: a visitor who occurs twice in the window is looked up once. */
   readonly #lookups = new Map<string, SharedLookup<Name>>();
   /** By region: when its circuit breaker was first found open. */
   readonly #outageSinceMs = new Map<number | undefined, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #nextCallAtMs = Number.NEGATIVE_INFINITY;
+  /** Permits to be given back. */
+  #freed = 0;
   #isEnded = false;
 
-  constructor(resolver: AnswerResolver, instance: Instance, concurrency: number, ratePerSecond: number | undefined) {
+  constructor(
+    resolver: AnswerResolver,
+    instance: Instance,
+    concurrency: number,
+    ratePerSecond: number | undefined,
+    beforeNextCalls: () => void,
+  ) {
     this.#resolver = resolver;
     this.#instance = instance;
     this.#semaphore = new Semaphore(concurrency);
+    this.#beforeNextCalls = beforeNextCalls;
     this.#msPerCall = ratePerSecond === undefined ? 0 : 1_000 / ratePerSecond;
   }
 
   /**
-   * Looks up a visitor. `done` is called before another visitor is looked up in this one's place, so that a caller who
-   * records results has recorded this one by then.
+   * Looks up a visitor. `done` is called before another visitor is looked up in this one's place.
    * @returns to be called when the result is not needed for later occurrences of the same visitor any more
    */
   start(visitorId: VisitorId, done: (answer: Answer<Name>) => void): () => void {
@@ -179,7 +201,18 @@ class LookupPool<Name extends string> {
   #report(lookup: SharedLookup<Name>, answer: Answer<Name>): void {
     lookup.answer = answer;
     for (const done of lookup.waiting) done(answer);
-    this.#semaphore.release();
+    this.#freed++;
+    if (this.#freed === 1) setImmediate(() => this.#release());
+  }
+
+  /**
+   * Once per turn of the event loop: calls that begin together are written, sent and answered together, which takes half
+   * the CPU time of as many calls one by one.
+   */
+  #release(): void {
+    if (this.#isEnded) return;
+    this.#beforeNextCalls();
+    for (; this.#freed > 0; this.#freed--) this.#semaphore.release();
   }
 
   /** Calls back when the rate allows the next call. */

@@ -9,6 +9,11 @@ afterEach(async () => {
 /** The ECID with this number. */
 const ecidOf = (n: number) => `1${String(n).padStart(37, '0')}`;
 
+const recording = <R>(record: (result: R) => unknown) => ({
+  record: (result: R) => void record(result),
+  flush: () => {},
+});
+
 describe('lookupMany()', () => {
   async function all<T>(results: AsyncIterable<T>): Promise<T[]> {
     const list: T[] = [];
@@ -130,12 +135,16 @@ describe('lookupMany()', () => {
     expect(last - first).toBeGreaterThan(255);
   });
 
-  it('calls onResult with each result as soon as it is available, and not after the end', async () => {
+  it('has each result recorded as soon as it is available, and none after the end', async () => {
     const { client, lookupMany, simulator } = await createClientOfBulk();
     simulator.fault({ kind: 'hang' }, { visitor: ECID });
     const reported: unknown[] = [];
     const given = [{ ecid: ecidOf(1) }, { ecid: ECID }, { ecid: OTHER_ECID }, { ecid: ecidOf(2) }];
-    const results = lookupMany(given, { concurrency: 2 }, ({ visitor }) => reported.push(visitor.ecid));
+    const results = lookupMany(
+      given,
+      { concurrency: 2 },
+      recording(({ visitor }) => reported.push(visitor.ecid)),
+    );
     expect((await results.next()).value?.visitor).toBe(given[0]);
     while (reported.length < 3) await new Promise(setImmediate);
     expect(reported).toEqual([ecidOf(1), OTHER_ECID, ecidOf(2)]);
@@ -143,7 +152,7 @@ describe('lookupMany()', () => {
     const other = lookupMany(
       [{ ecid: ECID }, { ecid: 'x' }, { ecid: ecidOf(3) }],
       { concurrency: 1, signal: controller.signal },
-      ({ error }) => reported.push(error?.code),
+      recording(({ error }) => reported.push(error?.code)),
     );
     const next = other.next();
     while (reported.length < 4) await new Promise(setImmediate);
@@ -155,7 +164,7 @@ describe('lookupMany()', () => {
     const third = lookupMany(
       [{ ecid: ecidOf(4) }, { ecid: ECID }, { ecid: ecidOf(5) }],
       { concurrency: 1 },
-      ({ visitor }) => reportedByThird.push(visitor.ecid),
+      recording(({ visitor }) => reportedByThird.push(visitor.ecid)),
     );
     await third.next();
     await third.return();
@@ -167,13 +176,33 @@ describe('lookupMany()', () => {
   it.each([
     ['an answer', [{ ecid: ECID }, { ecid: OTHER_ECID }]],
     ['an invalid visitor', [{ ecid: 'x' }, { ecid: OTHER_ECID }]],
-  ])('rejects with the error that onResult throws for %s', async (_name, given) => {
+  ])('rejects with the error of recording %s', async (_name, given) => {
     const { lookupMany, simulator } = await createClientOfBulk();
-    const results = lookupMany(given, { concurrency: 1 }, () => {
-      throw new Error('the disk is full');
-    });
+    const results = lookupMany(
+      given,
+      { concurrency: 1 },
+      recording(() => {
+        throw new Error('the disk is full');
+      }),
+    );
     await expect(results.next()).rejects.toThrow('the disk is full');
     expect(simulator.requestsOf(OTHER_ECID)).toEqual([]);
+  });
+
+  it('makes no further call before the results of those before it are flushed, nor when that fails', async () => {
+    const { lookupMany, simulator } = await createClientOfBulk();
+    const recorded: string[] = [];
+    const flushed: string[] = [];
+    const flush = () => {
+      flushed.push(...recorded.splice(0));
+      if (flushed.length >= 3) throw new Error('the disk is full');
+    };
+    const given = visitors(20);
+    const record = ({ visitor }: { visitor: { ecid: string } }) => recorded.push(visitor.ecid);
+    const results = lookupMany(given, { concurrency: 1 }, { record, flush });
+    await expect(all(results)).rejects.toThrow('the disk is full');
+    expect(flushed).toEqual(given.slice(0, 3).map(({ ecid }) => ecid));
+    expect(simulator.requests).toHaveLength(3);
   });
 
   it('rejects with the reason of its signal', async () => {

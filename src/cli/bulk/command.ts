@@ -101,9 +101,8 @@ export const bulk: Command = {
           tally.add(outcome);
           progress.show(row.index + 1, tally.failed);
         });
-        const { onResult, needsLookup } = run;
         const options = { concurrency, ratePerSecond, signal: stopped.signal };
-        for await (const result of lookupMany(rowFormat.read(needsLookup), options, onResult)) {
+        for await (const result of lookupMany(rowFormat.read(run.needsLookup), options, run)) {
           run.write(result.visitor);
           if (output.isFull) await output.drained();
         }

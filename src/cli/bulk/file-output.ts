@@ -33,6 +33,8 @@ export class FileOutput implements BulkOutput {
   /** Entries of the journal that are not in the output yet. */
   readonly #pending = new Map<number, string>();
   #unwritten: (readonly [Row, Outcome])[] = [];
+  /** Lines that are not in the journal yet. */
+  #unjournaled = '';
 
   /**
    * @returns `'complete'` where an earlier run left nothing to resume
@@ -98,12 +100,18 @@ export class FileOutput implements BulkOutput {
   record(row: Row, outcome: Outcome): void {
     const entry = JSON.stringify([row.index, digestOf(row), outcome] satisfies Entry);
     this.#pending.set(row.index, entry);
-    this.#journal.append(entry);
+    this.#unjournaled += `${entry}\n`;
+  }
+
+  /** At once for all results that came together: writing costs as much as a call. */
+  flush(): void {
+    if (this.#unjournaled !== '') this.#journal.append(this.#unjournaled);
+    this.#unjournaled = '';
   }
 
   write(row: Row, outcome: Outcome): void {
     this.#unwritten.push([row, outcome]);
-    if (this.#unwritten.length >= ROWS_PER_WRITE) this.#flush(false);
+    if (this.#unwritten.length >= ROWS_PER_WRITE) this.#writeRows(false);
   }
 
   readonly isFull = false;
@@ -113,13 +121,14 @@ export class FileOutput implements BulkOutput {
   }
 
   async close(isComplete: boolean): Promise<void> {
-    this.#flush(isComplete);
+    this.#writeRows(isComplete);
+    this.flush();
     closeSync(this.#file);
     this.#journal.close(isComplete);
   }
 
-  /** Rows may be flushed late: until then they are in the journal. */
-  #flush(isLast: boolean): void {
+  /** Rows may be written late: until then they are in the journal. */
+  #writeRows(isLast: boolean): void {
     const rows = this.#unwritten;
     const isFirst = this.#bytes === 0;
     if (rows.length > 0 || (isLast && isFirst)) {
@@ -130,7 +139,9 @@ export class FileOutput implements BulkOutput {
       this.#rows += rows.length;
       this.#unwritten = [];
     }
-    if (this.#journal.isLong) this.#journal.replace(this.#checkpoint(), this.#pending.values());
+    if (!this.#journal.isLong) return;
+    this.#journal.replace(this.#checkpoint(), this.#pending.values());
+    this.#unjournaled = '';
   }
 
   #checkpoint(): Checkpoint {

@@ -54,8 +54,9 @@ export class Journal {
     return this.#bytes > MAX_BYTES;
   }
 
-  append(entry: string): void {
-    this.#bytes += writeAt(this.#file, `${entry}\n`, this.#bytes);
+  /** @param entries lines with their line breaks */
+  append(entries: string): void {
+    this.#bytes += writeAt(this.#file, entries, this.#bytes);
   }
 
   /** Starts over from a new checkpoint, with the entries that are still needed. */

@@ -11,6 +11,8 @@ export interface BulkOutput {
   known(row: Row): Outcome | undefined;
   /** Keeps an outcome until it is the row's turn to be written. */
   record(row: Row, outcome: Outcome): void;
+  /** Has what was recorded outlive the process, if the output can be resumed. */
+  flush(): void;
   write(row: Row, outcome: Outcome): void;
   /** Whether to wait for {@link drained} before writing more. */
   readonly isFull: boolean;
@@ -37,7 +39,11 @@ export class StreamOutput implements BulkOutput {
   }
 
   record(): void {
-    // Run keeps it; nothing has to outlive the process.
+    // Run keeps it.
+  }
+
+  flush(): void {
+    // Nothing has to outlive the process.
   }
 
   write(row: Row, outcome: Outcome): void {

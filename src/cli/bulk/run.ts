@@ -2,12 +2,12 @@
  * Owns: the order of a run's rows. Outcomes arrive in any order, and some are known from an interrupted run; rows are
  * written in the order of the input. Next: output.ts.
  */
-import type { LookupResult } from '../../lookup/lookup-many';
+import type { LookupResult, ResultRecorder } from '../../lookup/lookup-many';
 import { UsageError } from '../command';
 import type { BulkOutput } from './output';
 import { type Outcome, outcomeOf, type Row } from './rows';
 
-export class Run {
+export class Run implements ResultRecorder<Row> {
   readonly #output: BulkOutput;
   readonly #onRow: (row: Row, outcome: Outcome) => void;
   /** Rows with a known outcome that wait for earlier rows, at most as many as lookupMany() reads ahead. */
@@ -24,11 +24,16 @@ export class Run {
   }
 
   /** Takes a result as soon as it arrives. */
-  readonly onResult = (result: LookupResult<Row>): void => {
+  record(result: LookupResult<Row>): void {
     const outcome = outcomeOf(result);
     this.#outcomes.set(result.visitor.index, outcome);
     this.#output.record(result.visitor, outcome);
-  };
+  }
+
+  /** Further calls are made from now on: what was recorded must outlive the process. */
+  flush(): void {
+    this.#output.flush();
+  }
 
   /** Whether a row has to be looked up: not where an interrupted run has its outcome. */
   readonly needsLookup = (row: Row): boolean => {

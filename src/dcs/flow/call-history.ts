@@ -20,11 +20,14 @@ interface Cooldown {
   readonly untilMs: number;
 }
 
-interface Recent {
+interface Calls {
   /** When the calls of the last minute were sent, oldest first. */
   sentAtMs: number[];
   cooldown: Cooldown | undefined;
 }
+
+/** Of most visitors there is one call, which went well: a number is all that it takes. */
+type Recent = number | Calls;
 
 const MINUTE_MS = 60_000;
 /** The least recently called are dropped first: an id that is called often never is. */
@@ -52,8 +55,9 @@ export class CallHistory {
     const recent = this.#recent.peek(key);
     if (recent === undefined) return undefined;
     const nowMs = this.#nowMs();
-    if (recent.cooldown !== undefined && nowMs < recent.cooldown.untilMs) return recent.cooldown.failure;
-    return this.#budgetFreeAtMs(recent, nowMs) > nowMs ? TOO_MANY_CALLS : undefined;
+    const { sentAtMs, cooldown } = callsOf(recent);
+    if (cooldown !== undefined && nowMs < cooldown.untilMs) return cooldown.failure;
+    return this.#budgetFreeAtMs(sentAtMs, nowMs) > nowMs ? TOO_MANY_CALLS : undefined;
   }
 
   /** Milliseconds until a call may be made about this visitor; 0 if one may now; `Infinity` for a denylisted one. */
@@ -62,8 +66,8 @@ export class CallHistory {
     const recent = this.#recent.peek(key);
     if (recent === undefined) return 0;
     const nowMs = this.#nowMs();
-    const cooledDownAtMs = recent.cooldown?.untilMs ?? 0;
-    return Math.max(0, cooledDownAtMs - nowMs, this.#budgetFreeAtMs(recent, nowMs) - nowMs);
+    const { sentAtMs, cooldown } = callsOf(recent);
+    return Math.max(0, (cooldown?.untilMs ?? 0) - nowMs, this.#budgetFreeAtMs(sentAtMs, nowMs) - nowMs);
   }
 
   /** A call about this visitor is sent now. */
@@ -72,23 +76,22 @@ export class CallHistory {
     this.#dropOld(nowMs);
     const recent = this.#recent.get(key);
     if (recent === undefined) {
-      this.#recent.set(key, { sentAtMs: [nowMs], cooldown: undefined });
+      this.#recent.set(key, nowMs);
       return;
     }
-    this.#forgetOldCalls(recent, nowMs);
-    recent.sentAtMs.push(nowMs);
+    const { sentAtMs, cooldown } = callsOf(recent);
+    this.#recent.set(key, { sentAtMs: [...sentAtMs.filter((atMs) => atMs + MINUTE_MS > nowMs), nowMs], cooldown });
   }
 
   /** A call about this visitor has failed, or was answered without data. */
   failed(key: string, failure: DcsFailure): void {
     const { failureCooldownMs, noDataCooldownMs } = this.#config;
     const untilMs = this.#nowMs() + (failure.noData ? noDataCooldownMs : failureCooldownMs);
-    const recent = this.#recent.get(key);
+    const recent = this.#recent.get(key) ?? NO_CALLS;
     // Plain data: an error keeps its stack, and with it ten times the memory.
     const { reason, message, dcsCode, noData } = failure;
     const cooldown = { failure: { reason, message, dcsCode, noData }, untilMs };
-    if (recent === undefined) this.#recent.set(key, { sentAtMs: [], cooldown });
-    else recent.cooldown = cooldown;
+    this.#recent.set(key, { sentAtMs: callsOf(recent).sentAtMs, cooldown });
   }
 
   /** The DCS takes no more calls about this visitor, ever. */
@@ -97,18 +100,10 @@ export class CallHistory {
     this.#recent.delete(key);
   }
 
-  #budgetFreeAtMs(recent: Recent, nowMs: number): number {
-    const { sentAtMs } = recent;
+  #budgetFreeAtMs(sentAtMs: readonly number[], nowMs: number): number {
     const { maxCallsPerMinute } = this.#config;
     if (sentAtMs.length < maxCallsPerMinute) return nowMs;
     return (sentAtMs[sentAtMs.length - maxCallsPerMinute] as number) + MINUTE_MS;
-  }
-
-  #forgetOldCalls(recent: Recent, nowMs: number): void {
-    const { sentAtMs } = recent;
-    let old = 0;
-    while (old < sentAtMs.length && (sentAtMs[old] as number) + MINUTE_MS <= nowMs) old++;
-    if (old > 0) recent.sentAtMs = sentAtMs.slice(old);
   }
 
   /** Visitors who do not return would stay until others push them out. */
@@ -117,12 +112,18 @@ export class CallHistory {
       const { value: oldest } = this.#recent.rkeys().next();
       const recent = oldest === undefined ? undefined : this.#recent.peek(oldest);
       if (oldest === undefined || recent === undefined) return;
-      const { sentAtMs, cooldown } = recent;
+      const { sentAtMs, cooldown } = callsOf(recent);
       if (Math.max((sentAtMs.at(-1) ?? 0) + MINUTE_MS, cooldown?.untilMs ?? 0) > nowMs) return;
       this.#recent.delete(oldest);
     }
   }
 }
+
+function callsOf(recent: Recent): Calls {
+  return typeof recent === 'number' ? { sentAtMs: [recent], cooldown: undefined } : recent;
+}
+
+const NO_CALLS: Calls = { sentAtMs: [], cooldown: undefined };
 
 function denylisted(code: number): DcsFailure {
   return {

@@ -20,8 +20,10 @@ import { holdRequest } from './request/hold-request';
 import { isPrefetch } from './request/prefetch';
 import { ResponsePrivacy } from './request/response-privacy';
 import { SiteCallback } from './request/site-callback';
-import { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
-import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
+import { segmentsServedBy } from './routing/request-segments';
+import { createGuard, type Guard, type RequireSegmentOptions } from './routing/require-segment';
+import { createSegmentRouter, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
+import type { AnyRequestHandler } from './routing/run-handler';
 import type { SegmentRef } from './segments/segment-refs';
 import { notAsked, type SegmentStatus, type ServedAnswer } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
@@ -61,10 +63,13 @@ export interface AamSegments<Name extends string = string> {
   stats(): AamStats;
   /** Ends calls, sockets and timers. Requests go on: from the cache, else `unknown`, reason `closed`. */
   close(): Promise<void>;
-  /** {@link requireSegment} with this instance's names. */
+  /**
+   * {@link requireSegment} with this instance's names. It decides by the segments that this instance has served, whatever
+   * other instances ran behind it; where it has not run, `next(err)` gets `ERR_AAM_MIDDLEWARE_MISSING`.
+   */
   requireSegment(refs: SegmentRef<Name> | readonly SegmentRef<Name>[], options?: RequireSegmentOptions): Guard;
-  /** {@link routeBySegment} with this instance's names. */
-  routeBySegment(routes: SegmentRoutes<Name>): SegmentRouter;
+  /** {@link routeBySegment} with this instance's names, deciding by the segments that this instance has served. */
+  routeBySegment<H extends AnyRequestHandler>(routes: SegmentRoutes<Name, H>): SegmentRouter<H>;
 }
 
 interface ServedRequest extends IncomingMessage {
@@ -90,6 +95,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const dcs = new DcsCalls({ ...resolved.dcs, noDataIntervalMs: resolved.cache.emptyTtlMs, nowMs });
   const lookup = new AnswerResolver(resolved, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy(resolved.privacy) };
+  const segmentsOf = segmentsServedBy(instance);
   const cookies = new CookieFinder();
   const { regions } = resolved.dcs;
   const identityReader = new IdentityReader(
@@ -114,7 +120,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     if (present !== undefined) {
       const before = VisitorSegments.servedBy(present, instance);
       if (before !== undefined) {
-        expose(req, res, before);
+        expose(req, res, before === present ? before : VisitorSegments.restored(before, present));
         next();
         return;
       }
@@ -210,8 +216,9 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       advice: lookup.advice,
     }),
     close: () => dcs.close(),
-    requireSegment: requireSegment<Name>,
-    routeBySegment: routeBySegment<Name>,
+    requireSegment: (refs: SegmentRef | readonly SegmentRef[], guardOptions?: RequireSegmentOptions) =>
+      createGuard(segmentsOf, refs, guardOptions),
+    routeBySegment: (routes: SegmentRoutes) => createSegmentRouter(segmentsOf, routes),
   });
 }
 

@@ -71,6 +71,18 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return segments.#visitor;
   }
 
+  /** The same segments, put back in front of what other instances have served since, which stays to be found. @internal */
+  static restored(segments: VisitorSegments, replaced: VisitorSegments): VisitorSegments {
+    return new VisitorSegments(
+      segments.#instance,
+      segments.#visitor,
+      segments.#served,
+      segments.#unread,
+      replaced,
+      segments.#tcString,
+    );
+  }
+
   /** The same visitor's newer segments, for the same response. @internal */
   static renewed<Name extends string>(segments: VisitorSegments<Name>, served: ServedAnswer): VisitorSegments<Name> {
     // What the response was made of before has made it private already, or may still do so.

@@ -13,6 +13,7 @@ import {
   routeBySegment,
   type SegmentReason,
   type SegmentRef,
+  type SegmentRequiredError,
   type SegmentStatus,
   type VisitorId,
   type VisitorSegments,
@@ -93,6 +94,11 @@ app.use('/golf', router);
 
 app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
   if (!(error instanceof AamError)) return next(error);
+  if (error.code === 'ERR_AAM_SEGMENT_REQUIRED') {
+    const { status, segmentsStatus, segmentsReason } = error as SegmentRequiredError;
+    const forbidden: 403 = status;
+    return void res.status(forbidden).json({ segmentsStatus, segmentsReason });
+  }
   const code: AamErrorCode = error.code;
   const status: SegmentStatus = req.aamSegments.status;
   const reason: SegmentReason | undefined = req.aamSegments.reason;

@@ -1,3 +1,4 @@
+import type { Request } from 'express';
 import type { Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
@@ -18,8 +19,7 @@ export interface AamSegmentsOptions<Name extends string = string> extends DcsCli
    * Leaves a request alone: `excluded`, reason `skipped`. Where it throws, the request is left alone too.
    * @default nothing is skipped
    */
-  // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
-  readonly skip?: ((req: any) => boolean) | undefined;
+  readonly skip?: ((req: Request) => boolean) | undefined;
   /**
    * Gives bots no segments, by their `User-Agent`: `excluded`, reason `bot`. An id that many calls are made for is
    * denylisted for good, and crawlers are the main reason. @default true
@@ -31,8 +31,7 @@ export interface AamSegmentsOptions<Name extends string = string> extends DcsCli
    * or takes more than 20 000 bytes, the lookup goes without.
    * @default nothing
    */
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  readonly signals?: ((req: any) => Signals | undefined | null) | undefined;
+  readonly signals?: ((req: Request) => Signals | undefined | null) | undefined;
   readonly identity?: IdentityOptions | undefined;
   readonly consent?: ConsentOptions | undefined;
   readonly privacy?: PrivacyOptions | undefined;
@@ -55,14 +54,12 @@ export interface IdentityOptions {
    * The visitor, where the site knows better than the cookies; `undefined`: it does not. Where it throws or gives what is
    * no visitor, the visitor is nobody (`anonymous`, reason `bad-id`).
    */
-  // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
-  readonly resolve?: ((req: any) => VisitorId | undefined | null) | undefined;
+  readonly resolve?: ((req: Request) => VisitorId | undefined | null) | undefined;
   /**
    * The company's own ids of the visitor, who has logged in. They go along with the call, and with other ids or another
    * state the visitor is asked about anew. At most 10, 3 of one data source: the first ones count.
    */
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  readonly customerIds?: ((req: any) => readonly CustomerId[] | undefined | null) | undefined;
+  readonly customerIds?: ((req: Request) => readonly CustomerId[] | undefined | null) | undefined;
 }
 
 /** Whom the DCS may be asked about. Opt-outs and refusals in Adobe's own cookies always count. */
@@ -80,8 +77,7 @@ export interface ConsentOptions {
    * What the site itself knows: only `true` is a yes. Throwing, a rejection and every other value are a no; so is, for
    * this view, a promise that is not there within `maxWaitMs`. Not asked where one of the others has refused.
    */
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  readonly given?: ((req: any) => boolean | PromiseLike<boolean>) | undefined;
+  readonly given?: ((req: Request) => boolean | PromiseLike<boolean>) | undefined;
 }
 
 /** How a page that depends on the visitor is kept from others. It always leaves as `Cache-Control: private`. */
@@ -186,21 +182,21 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
   return {
     ...resolvedClientOptions(top),
     maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
-    skip: optional('options.skip', top.skip, 'a function', isFunction),
+    skip: siteFunction('options.skip', top.skip),
     excludeBots: flag('options.excludeBots', top.excludeBots, true),
-    signals: optional('options.signals', top.signals, 'a function', isFunction),
+    signals: siteFunction('options.signals', top.signals),
     identity: {
       sEcid: flag('options.identity.sEcid', identity.sEcid, true),
       adobeMc: flag('options.identity.adobeMc', identity.adobeMc, false),
       uuidCookies: cookieNames('options.identity.uuidCookie', identity.uuidCookie),
-      resolve: optional('options.identity.resolve', identity.resolve, 'a function', isFunction),
-      customerIds: optional('options.identity.customerIds', identity.customerIds, 'a function', isFunction),
+      resolve: siteFunction('options.identity.resolve', identity.resolve),
+      customerIds: siteFunction('options.identity.customerIds', identity.customerIds),
     },
     consent: {
       required: flag('options.consent.required', consent.required, false),
       gpc: flag('options.consent.gpc', consent.gpc, true),
       tcfCookie: tcfCookieOf(consent.tcfCookie),
-      given: optional('options.consent.given', consent.given, 'a function', isFunction),
+      given: siteFunction('options.consent.given', consent.given),
     },
     privacy: { varyCookie: flag('options.privacy.varyCookie', privacy.varyCookie, false) },
     cache: {
@@ -231,8 +227,10 @@ function isCookieName(given: unknown): boolean {
   return typeof given === 'string' && /^[!#$%&'*+.^`|~\w-]+$/.test(given);
 }
 
-function isFunction(given: unknown): boolean {
-  return typeof given === 'function';
+/** Inside the package a request of the site is only handed on: its type is the site's business. */
+function siteFunction<R>(path: string, given: ((req: Request) => R) | undefined): ((req: unknown) => R) | undefined {
+  const isFunction = (value: unknown) => typeof value === 'function';
+  return optional(path, given as ((req: unknown) => R) | undefined, 'a function', isFunction);
 }
 
 /** The error does not repeat it: it may be a secret that is only too short. */

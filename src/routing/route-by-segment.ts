@@ -8,10 +8,7 @@ import type { Guard } from './require-segment';
 import { type AnyRequestHandler, isRequestHandler, type Next, runHandler, toError } from './run-handler';
 
 /** One handler, or several that run one after the other as in a route. */
-export type SegmentHandlers<H extends AnyRequestHandler = AnyRequestHandler> =
-  | H
-  // NoInfer: else a guard among the handlers would decide what their `req` is.
-  | readonly NoInfer<H>[];
+export type SegmentHandlers<H extends AnyRequestHandler = AnyRequestHandler> = H | readonly H[];
 
 /**
  * Handlers by segment; the first segment that the visitor is in decides. As an object the keys are configured names; as a

@@ -82,6 +82,40 @@ describe.each(['app.use', 'a route'])('in %s', (place) => {
   });
 });
 
+describe('without Express', () => {
+  it.each(cases)(
+    '%s: a handler that %s calls next once, and the promise that it gets resolves',
+    async (runner, way) => {
+      const [fails, message] = HANDLERS[way] as [RequestHandler, string];
+      const handler = (RUNNERS[runner] as (typeof RUNNERS)[string])(fails);
+      const aamSegments = runner.startsWith('otherwise') ? NOBODY : EVERYBODY;
+      const errors: string[] = [];
+      await new Promise<void>((called) => {
+        const next = (error?: unknown) => {
+          errors.push((error as Error).message);
+          called();
+        };
+        const result: unknown = handler({ aamSegments } as never, {} as never, next);
+        // As Express 5 does it.
+        if (result instanceof Promise) result.then(null, next);
+      });
+      await new Promise(setImmediate);
+      expect(errors).toEqual([message]);
+    },
+  );
+
+  it('segments that throw reach next once', () => {
+    const hasAny = () => {
+      throw failure;
+    };
+    for (const handler of [requireSegment('highValue'), routeBySegment({ highValue: pass })]) {
+      const next = jest.fn();
+      void handler({ aamSegments: { hasAny } } as never, {} as never, next);
+      expect(next.mock.calls).toEqual([[failure]]);
+    }
+  });
+});
+
 describe('a handler that succeeds in time', () => {
   it.each(Object.keys(RUNNERS))('passes nothing on: %s', async (runner) => {
     const segments = runner.startsWith('otherwise') ? NOBODY : EVERYBODY;

@@ -1,5 +1,6 @@
 import express, { type RequestHandler } from 'express';
 import { type AamSegments, aamSegments } from 'express-aam-segments';
+import request from 'supertest';
 import { closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE, ORG, type Site } from '../helpers/site';
 import { addPublicPages, membersPage } from './guarded-site';
 import { ask } from './in-memory';
@@ -91,6 +92,14 @@ describe('a guard of an instance', () => {
     }) as express.ErrorRequestHandler);
     await ask(app, '/', 'get', 'theme=dark');
     expect(seen).toHaveBeenCalledWith('anonymous', 'no-id');
+  });
+});
+
+describe('an instance that is met again behind another one', () => {
+  it('makes the response private when its segments are read', async () => {
+    const app = express().use(one, other, one, (req, res) => void res.json(req.aamSegments.has('golfFans')));
+    const { headers } = await request(app).get('/').set('Cookie', cookieOf(ECID));
+    expect(headers['cache-control']).toBe('private');
   });
 });
 

@@ -1,6 +1,7 @@
 import express, { type RequestHandler } from 'express';
 import { type AamSegments, aamSegments } from 'express-aam-segments';
 import request from 'supertest';
+import { tcStringOf } from '../consent/tc-strings';
 import { closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE, ORG, type Site } from '../helpers/site';
 import { addPublicPages, membersPage } from './guarded-site';
 import { ask } from './in-memory';
@@ -10,11 +11,12 @@ const OTHER_ORG = `F${ORG.slice(1)}`;
 const VIP = ECID.replace(/^2/, '3');
 
 /** Two organisations: to the one only VIP is a member, to the other everybody is. */
+let site: Site;
 let one: Site['aam'];
 let other: AamSegments<'golfFans' | 'highValue'>;
 
 beforeAll(async () => {
-  const site = await createSite();
+  site = await createSite();
   one = site.aam;
   site.simulator.visitor(VIP).in(HIGH_VALUE);
   site.simulator.visitor(ECID).in(GOLF);
@@ -100,6 +102,20 @@ describe('an instance that is met again behind another one', () => {
     const app = express().use(one, other, one, (req, res) => void res.json(req.aamSegments.has('golfFans')));
     const { headers } = await request(app).get('/').set('Cookie', cookieOf(ECID));
     expect(headers['cache-control']).toBe('private');
+  });
+});
+
+describe('sendEvent() of an instance that is met again', () => {
+  it('still sends the consent string of the request', async () => {
+    const tcString = tcStringOf();
+    const app = express().use(one, other, one, async (req, res) => {
+      await one.sendEvent(req, { c_page: 'home' });
+      res.end();
+    });
+    await request(app)
+      .get('/')
+      .set('Cookie', `${cookieOf(VIP)}; euconsent-v2=${tcString}`);
+    expect(site.simulator.requestsOf(VIP).at(-1)?.params).toMatchObject({ c_page: 'home', gdpr_consent: tcString });
   });
 });
 

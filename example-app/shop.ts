@@ -32,8 +32,7 @@ export function createShop(demo: Demo): Express {
 
   app.get('/', routeBySegment({ golfFans: show(golfHome), highValue: show(vipHome), default: show(plainHome) }));
   app.get('/landing', (req, res) => res.render('landing', { page: landingFor(req.aamSegments) }));
-  app.get('/members', requireSegment('highValue'), show(lounge));
-  app.get('/members', show(notYet, 403));
+  app.get('/members', requireSegment('highValue', { otherwise: show(notYet, 403) }), show(lounge));
   if (demo.webSdk !== undefined) app.get(WEB_SDK_PAGE.path, showWebSdk(demo.webSdk));
   return app;
 }

@@ -6,7 +6,7 @@ export type AamErrorCode =
   | 'ERR_AAM_INVALID_OPTION'
   | 'ERR_AAM_UNKNOWN_OPTION'
   | 'ERR_AAM_MIDDLEWARE_MISSING'
-  | 'ERR_AAM_GUARD_OUTSIDE_ROUTE'
+  | 'ERR_AAM_SEGMENT_REQUIRED'
   | 'ERR_AAM_UNKNOWN_SEGMENT'
   | 'ERR_AAM_DCS_TIMEOUT'
   | 'ERR_AAM_DCS_NETWORK'
@@ -23,11 +23,12 @@ export type AamErrorCode =
 
 /** The only error class of this package. Its message never holds an identifier, a cookie or a body. */
 export class AamError extends Error {
+  // A field, which is defined and not assigned: assigning fails where Error.prototype is frozen.
+  override readonly name: string = 'AamError';
   readonly code: AamErrorCode;
 
   constructor(code: AamErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = 'AamError';
     this.code = code;
   }
 }

@@ -29,6 +29,7 @@ export {
   type SegmentRouter,
   type SegmentRoutes,
 } from './routing/route-by-segment';
+export type { SegmentRequiredError } from './routing/segment-required';
 export type { DestinationFormat } from './segments/destination-values';
 export type { SegmentId, SegmentRef } from './segments/segment-refs';
 export type { SegmentReason, SegmentStatus } from './segments/served-answer';

@@ -21,8 +21,10 @@ import { holdRequest } from './request/hold-request';
 import { isPrefetch } from './request/prefetch';
 import { ResponsePrivacy } from './request/response-privacy';
 import { SiteCallback } from './request/site-callback';
-import { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
-import { routeBySegment, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
+import { segmentsServedBy } from './routing/request-segments';
+import { createGuard, type Guard, type RequireSegmentOptions } from './routing/require-segment';
+import { createSegmentRouter, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
+import type { AnyRequestHandler } from './routing/run-handler';
 import type { SegmentRef } from './segments/segment-refs';
 import { notAsked, type SegmentStatus, type ServedAnswer } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
@@ -72,10 +74,13 @@ export interface AamSegments<Name extends string = string> {
    * be served: from the cache, or as `unknown` with the reason `closed`. Idempotent.
    */
   close(): Promise<void>;
-  /** {@link requireSegment} with this instance's names. */
+  /**
+   * {@link requireSegment} with this instance's names. It decides by the segments that this instance has served, whatever
+   * other instances ran behind it; where it has not run, `next(err)` gets `ERR_AAM_MIDDLEWARE_MISSING`.
+   */
   requireSegment(refs: SegmentRef<Name> | readonly SegmentRef<Name>[], options?: RequireSegmentOptions): Guard;
-  /** {@link routeBySegment} with this instance's names. */
-  routeBySegment(routes: SegmentRoutes<Name>): SegmentRouter;
+  /** {@link routeBySegment} with this instance's names, deciding by the segments that this instance has served. */
+  routeBySegment<H extends AnyRequestHandler>(routes: SegmentRoutes<Name, H>): SegmentRouter<H>;
 }
 
 interface ServedRequest extends IncomingMessage {
@@ -105,6 +110,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs });
   const resolver = new AnswerResolver(resolved, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy(resolved.privacy) };
+  const segmentsOf = segmentsServedBy(instance);
   const cookies = new CookieFinder();
   const { regions } = resolved.dcs;
   const identityReader = new IdentityReader(
@@ -130,7 +136,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     const own = VisitorSegments.servedBy(replaced, instance);
     if (own !== undefined) {
       // Mounted more than once: this request has been served already.
-      expose(req, res, own);
+      expose(req, res, VisitorSegments.restored(own, replaced));
       next();
       return;
     }
@@ -235,8 +241,9 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       advice: resolver.advice,
     }),
     close: () => dcs.close(),
-    requireSegment: requireSegment<Name>,
-    routeBySegment: routeBySegment<Name>,
+    requireSegment: (refs: SegmentRef | readonly SegmentRef[], guardOptions?: RequireSegmentOptions) =>
+      createGuard(segmentsOf, refs, guardOptions),
+    routeBySegment: (routes: SegmentRoutes) => createSegmentRouter(segmentsOf, routes),
   });
 }
 

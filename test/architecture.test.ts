@@ -117,6 +117,20 @@ describe('the source tree', () => {
     expect(imports.filter(({ to }) => !files.includes(to))).toEqual([]);
   });
 
+  it('looks at no call stack, and at nothing that is private to Express or Node', () => {
+    const OFF_LIMITS =
+      /prepareStackTrace|captureStackTrace|getCallSites?\b|\.route\b|\blayer\.|\.stack\b(?! = )|_router\b|\._[a-z]\w*|req\.next\b/i;
+    const offending = files.flatMap((file) =>
+      readFileSync(join(src, file), 'utf8')
+        .split('\n')
+        .flatMap((line, n) => (OFF_LIMITS.test(line) ? [`${file}:${n + 1} ${line.trim()}`] : [])),
+    );
+    expect(offending).toEqual([]);
+    for (const planted of ['req.route.stack', 'layer.handle', 'res._headers', 'server._events', 'app._router.stack']) {
+      expect(planted).toMatch(OFF_LIMITS);
+    }
+  });
+
   it('documents every public name', () => {
     const sources = files.map((file) => readFileSync(join(src, file), 'utf8')).join('\n');
     const barrel = readFileSync(join(src, 'index.ts'), 'utf8');

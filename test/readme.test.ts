@@ -16,10 +16,16 @@ const ownTest = blocks.find((code) => code.includes("test('")) as string;
 
 /** What the fragments take from the program around them. */
 const around = `
-import express, { type RequestHandler } from 'express';
-import { aamSegments } from 'express-aam-segments';
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { aamSegments, type SegmentRequiredError } from 'express-aam-segments';
 const app = express();
 const aam = aamSegments({ orgId: 'x', partner: 'acme', segments: { golfFans: 984263, highValue: 985264 } });
+// As the types of passport and express-session have it.
+declare global {
+  namespace Express {
+    interface Request { user?: { crmId: string }; session?: { marketing?: boolean } }
+  }
+}
 declare const members: RequestHandler, notYet: RequestHandler;
 declare const golfPage: RequestHandler, vipPage: RequestHandler, plainPage: RequestHandler;
 `;

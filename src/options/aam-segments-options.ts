@@ -2,6 +2,7 @@
  * Owns: the options of the middleware, their checks and defaults. An option's JSDoc is its documentation. Next:
  * ../middleware.ts.
  */
+import type { Request } from 'express';
 import type { Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
@@ -27,8 +28,7 @@ export interface AamSegmentsOptions<Name extends string = string> extends DcsCli
    * @default no request is skipped
    * @example (req) => req.path.startsWith('/health')
    */
-  // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
-  readonly skip?: ((req: any) => boolean) | undefined;
+  readonly skip?: ((req: Request) => boolean) | undefined;
   /**
    * Whether requests of bots, recognised by `User-Agent`, are left alone: status `excluded`, reason `bot`. Adobe denylists
    * ids that are sent too often, and crawlers are the usual cause.
@@ -42,8 +42,7 @@ export interface AamSegmentsOptions<Name extends string = string> extends DcsCli
    * @default no signals
    * @example (req) => ({ c_section: req.path })
    */
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  readonly signals?: ((req: any) => Signals | undefined | null) | undefined;
+  readonly signals?: ((req: Request) => Signals | undefined | null) | undefined;
   /** Where the visitor's id comes from. */
   readonly identity?: IdentityOptions | undefined;
   /** Which visitors the DCS may be asked about. */
@@ -80,16 +79,14 @@ export interface IdentityOptions {
    * @default cookies only
    * @example (req) => req.session?.ecid && { ecid: req.session.ecid }
    */
-  // biome-ignore lint/suspicious/noExplicitAny: an Express.Request of version 4 or 5, or a Connect request; the site knows which
-  readonly resolve?: ((req: any) => VisitorId | undefined | null) | undefined;
+  readonly resolve?: ((req: Request) => VisitorId | undefined | null) | undefined;
   /**
    * The company's own ids of a logged-in visitor, which are sent with the call. Other ids, or another state, cause a new
    * lookup. At most 10 are sent, 3 of one data source; the first ones are taken.
    * @default none
    * @example (req) => req.user ? [{ dataSourceId: 1234, id: req.user.crmId, authState: 'authenticated' }] : []
    */
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  readonly customerIds?: ((req: any) => readonly CustomerId[] | undefined | null) | undefined;
+  readonly customerIds?: ((req: Request) => readonly CustomerId[] | undefined | null) | undefined;
 }
 
 /** Which visitors the DCS may be asked about. Opt-outs and refusals in Adobe's own cookies always count. */
@@ -116,8 +113,7 @@ export interface ConsentOptions {
    * @default not asked
    * @example (req) => req.session?.marketing === true
    */
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  readonly given?: ((req: any) => boolean | PromiseLike<boolean>) | undefined;
+  readonly given?: ((req: Request) => boolean | PromiseLike<boolean>) | undefined;
 }
 
 /**
@@ -245,21 +241,21 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
   return {
     ...resolvedClientOptions(top),
     maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
-    skip: optional('options.skip', top.skip, 'a function', isFunction),
+    skip: siteFunction('options.skip', top.skip),
     excludeBots: flag('options.excludeBots', top.excludeBots, true),
-    signals: optional('options.signals', top.signals, 'a function', isFunction),
+    signals: siteFunction('options.signals', top.signals),
     identity: {
       sEcid: flag('options.identity.sEcid', identity.sEcid, true),
       adobeMc: flag('options.identity.adobeMc', identity.adobeMc, false),
       uuidCookies: cookieNames('options.identity.uuidCookie', identity.uuidCookie),
-      resolve: optional('options.identity.resolve', identity.resolve, 'a function', isFunction),
-      customerIds: optional('options.identity.customerIds', identity.customerIds, 'a function', isFunction),
+      resolve: siteFunction('options.identity.resolve', identity.resolve),
+      customerIds: siteFunction('options.identity.customerIds', identity.customerIds),
     },
     consent: {
       required: flag('options.consent.required', consent.required, false),
       gpc: flag('options.consent.gpc', consent.gpc, true),
       tcfCookie: tcfCookieOf(consent.tcfCookie),
-      given: optional('options.consent.given', consent.given, 'a function', isFunction),
+      given: siteFunction('options.consent.given', consent.given),
     },
     privacy: { varyCookie: flag('options.privacy.varyCookie', privacy.varyCookie, false) },
     cache: {
@@ -290,8 +286,10 @@ function isCookieName(given: unknown): boolean {
   return typeof given === 'string' && /^[!#$%&'*+.^`|~\w-]+$/.test(given);
 }
 
-function isFunction(given: unknown): boolean {
-  return typeof given === 'function';
+/** Inside the package a request of the site is only handed on: its type is the site's business. */
+function siteFunction<R>(path: string, given: ((req: Request) => R) | undefined): ((req: unknown) => R) | undefined {
+  const isFunction = (value: unknown) => typeof value === 'function';
+  return optional(path, given as ((req: unknown) => R) | undefined, 'a function', isFunction);
 }
 
 /** Unlike other errors this one does not show the value, which may be a real secret that is too short. */

@@ -1,10 +1,17 @@
+/** Owns: which segments a guard or a router decides by. */
 import type { IncomingMessage } from 'node:http';
 import { AamError } from '../errors';
-import type { VisitorSegments } from '../segments/visitor-segments';
+import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 
-/** @throws {AamError} `ERR_AAM_MIDDLEWARE_MISSING` */
-export function requestSegments(req: IncomingMessage): VisitorSegments {
-  const segments = (req as { aamSegments?: VisitorSegments }).aamSegments;
+/**
+ * Finds the segments on a request.
+ * @throws {AamError} `ERR_AAM_MIDDLEWARE_MISSING`
+ */
+export type SegmentsOf = (req: IncomingMessage) => VisitorSegments;
+
+/** `req.aamSegments`: what the instance that ran last has served. */
+export const requestSegments: SegmentsOf = (req) => {
+  const segments = aamSegmentsOf(req);
   // Not instanceof: the middleware may come from another copy of the package.
   if (typeof segments?.hasAny !== 'function') {
     throw new AamError(
@@ -13,4 +20,22 @@ export function requestSegments(req: IncomingMessage): VisitorSegments {
     );
   }
   return segments;
+};
+
+/** What this instance has served, whatever other instances ran behind it. */
+export function segmentsServedBy(instance: Instance): SegmentsOf {
+  return (req) => {
+    const segments = VisitorSegments.servedBy(aamSegmentsOf(req), instance);
+    if (segments === undefined) {
+      throw new AamError(
+        'ERR_AAM_MIDDLEWARE_MISSING',
+        'this instance of the middleware has not run on this request: mount it before its own guards and routers',
+      );
+    }
+    return segments;
+  };
+}
+
+function aamSegmentsOf(req: IncomingMessage): VisitorSegments | undefined {
+  return (req as { aamSegments?: VisitorSegments }).aamSegments;
 }

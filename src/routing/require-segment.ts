@@ -1,43 +1,56 @@
+/** Owns: guards, which let only visitors in a segment through to the handlers behind them. */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Request, RequestHandler, Response } from 'express';
-import { AamError } from '../errors';
 import type { RegisteredName } from '../express';
 import { assert, group, isText, oneOf } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
-import { leaveRoute, type Next, recognisable } from './inside-route';
-import { requestSegments } from './request-segments';
+import { requestSegments, type SegmentsOf } from './request-segments';
+import { type AnyRequestHandler, isRequestHandler, type Next, runHandler, toError } from './run-handler';
+import { segmentRequired } from './segment-required';
 
 /** How a guard decides, and what refused visitors get. */
 export interface RequireSegmentOptions {
-  /** Whether one of the segments is enough, or all are needed. @default 'any' */
+  /** Whether being in one of the segments is enough (`'any'`), or all are required (`'all'`). @default 'any' */
   readonly match?: 'any' | 'all' | undefined;
   /**
-   * What refused visitors get where the guard is not in a route, or has no handler behind it there: an HTTP status from
-   * 400 to 599, a URL to be redirected to, or a handler. In a route they get the next route that matches, whatever stands
-   * here.
-   * @default an error, `ERR_AAM_GUARD_OUTSIDE_ROUTE`
+   * What refused visitors get: an HTTP status from 400 to 599, a URL to redirect to (302), or a request handler.
+   * @default the error `ERR_AAM_SEGMENT_REQUIRED`, to `next(err)`
+   * @example
+   * // Let the next route with this path answer. Only safe in a route with the handler behind the guard, never in
+   * // app.use() or app.param(), where Express takes next('route') for next() and the visitor gets in.
+   * const otherwise: RequestHandler = (req, res, next) => next('route');
+   * app.get('/members', requireSegment('highValue', { otherwise }), members);
+   * app.get('/members', notYet);
    */
-  readonly otherwise?: number | string | RequestHandler | undefined;
+  readonly otherwise?: number | string | AnyRequestHandler | undefined;
 }
 
-/** A guard: lets a request through to the handlers behind it, or refuses. */
+/** A request handler that asks nothing of its route: it stands before handlers with any parameters and bodies. */
 export type Guard = (req: IncomingMessage, res: ServerResponse, next: Next) => void | Promise<void>;
 
 /**
  * A guard that lets only visitors in a segment through. Everybody else is refused, whatever their status: unknown,
  * anonymous and excluded visitors are in no segment.
  *
- * Inside a route a refusal is `next('route')`: the next route that matches answers. Elsewhere (`app.use`), and in a route
- * that has no handler behind the guard (`app.all('/members/*', guard)`), that would let the visitor in, so there
- * `otherwise` answers, and without one the request ends in an error.
+ * A refusal is the same wherever the guard stands: `otherwise` answers, and without it `next(err)` gets an error with
+ * status 403. It never goes on to the handlers behind the guard, nor to another route.
  *
- * @throws {AamError} `ERR_AAM_INVALID_OPTION` when it is created from what is no segment. To `next(err)`:
- * `ERR_AAM_MIDDLEWARE_MISSING`, `ERR_AAM_GUARD_OUTSIDE_ROUTE`, `ERR_AAM_UNKNOWN_SEGMENT`
- * @example app.get('/members', requireSegment('highValue'), members);
+ * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION` when it is created. To `next(err)`:
+ * `ERR_AAM_SEGMENT_REQUIRED` (a {@link SegmentRequiredError}), `ERR_AAM_MIDDLEWARE_MISSING`, `ERR_AAM_UNKNOWN_SEGMENT`
+ * @example
+ * app.get('/members', requireSegment('highValue'), members);
+ * app.use('/club', requireSegment(['golfFans', 'highValue'], { match: 'all', otherwise: '/join' }), club);
  */
-export function requireSegment<Name extends string = RegisteredName>(
-  // NoInfer: else a misspelt name would itself be taken for what `Name` is.
-  refs: SegmentRef<NoInfer<Name>> | readonly SegmentRef<NoInfer<Name>>[],
+export function requireSegment(
+  refs: SegmentRef<RegisteredName> | readonly SegmentRef<RegisteredName>[],
+  options?: RequireSegmentOptions,
+): Guard {
+  return createGuard(requestSegments, refs, options);
+}
+
+/** {@link requireSegment} that decides by the segments found in this way. */
+export function createGuard(
+  segmentsOf: SegmentsOf,
+  refs: SegmentRef | readonly SegmentRef[],
   options: RequireSegmentOptions = {},
 ): Guard {
   // A copy: who empties the list later must not open the guard.
@@ -49,27 +62,27 @@ export function requireSegment<Name extends string = RegisteredName>(
   }
   const given = group<RequireSegmentOptions>('options', options, { match: true, otherwise: true });
   const match = oneOf('options.match', given.match, ['any', 'all'], 'any');
-  const refuse = refusalBy(given.otherwise);
+  const refuse = refusalBy(given.otherwise) ?? ((req, _res, next) => next(segmentRequired(segmentsOf(req))));
 
-  function segmentGuard(req: IncomingMessage, res: ServerResponse, next: Next): void | Promise<void> {
-    let isIn: boolean;
+  return function segmentGuard(req, res, next) {
+    let isIn: unknown;
     try {
-      const segments = requestSegments(req);
+      const segments = segmentsOf(req);
       isIn = match === 'all' ? segments.hasAll(...wanted) : segments.hasAny(...wanted);
     } catch (error) {
-      next(error);
+      next(toError(error));
       return;
     }
-    if (isIn) next();
-    else if (!leaveRoute(req, next, segmentGuard)) return refuse(req, res, next);
-  }
-  return recognisable(segmentGuard);
+    // Nothing but true: what a stub in the place of the segments returns may be a promise.
+    if (isIn === true) next();
+    else return runHandler(refuse, req, res, next);
+  };
 }
 
-function refusalBy(otherwise: RequireSegmentOptions['otherwise']): Guard {
+function refusalBy(otherwise: RequireSegmentOptions['otherwise']): AnyRequestHandler | undefined {
   switch (typeof otherwise) {
     case 'undefined':
-      return (_req, _res, next) => next(outsideRoute());
+      return undefined;
     case 'number':
       check(Number.isInteger(otherwise) && otherwise >= 400 && otherwise <= 599, otherwise);
       return (_req, res) => answer(res, otherwise, STATUS_CODES[otherwise] ?? String(otherwise));
@@ -80,13 +93,13 @@ function refusalBy(otherwise: RequireSegmentOptions['otherwise']): Guard {
         answer(res, 302, '');
       };
     default:
-      check(typeof otherwise === 'function' && otherwise.length < 4, otherwise);
-      return (req, res, next) => otherwise(req as Request, res as Response, next) as void | Promise<void>;
+      check(isRequestHandler(otherwise), otherwise);
+      return otherwise;
   }
 }
 
 function check(condition: boolean, otherwise: unknown): asserts condition {
-  const rule = 'an HTTP status from 400 to 599, a URL (percent-encoded) or a handler';
+  const rule = 'an HTTP status from 400 to 599, a URL (percent-encoded) or a request handler (req, res, next)';
   assert(condition, 'options.otherwise', rule, otherwise);
 }
 
@@ -94,14 +107,6 @@ function answer(res: ServerResponse, statusCode: number, body: string): void {
   res.statusCode = statusCode;
   res.setHeader('Content-Type', 'text/plain; charset=utf-8');
   res.end(body);
-}
-
-function outsideRoute(): AamError {
-  return new AamError(
-    'ERR_AAM_GUARD_OUTSIDE_ROUTE',
-    "a segment guard refused where next('route') would let the visitor in: put it into the route, before the handler " +
-      "(app.get(path, guard, handler)), or give it the option 'otherwise'",
-  );
 }
 
 function isList<T>(refs: T | readonly T[]): refs is readonly T[] {

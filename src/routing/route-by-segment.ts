@@ -1,59 +1,73 @@
-import type { NextFunction, Request, RequestHandler, Response } from 'express';
+/** Owns: choosing the handlers of a request by the visitor's segments. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RegisteredName } from '../express';
 import { assert, isRecord, isText } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
-import { passOn } from './inside-route';
-import { requestSegments } from './request-segments';
+import { requestSegments, type SegmentsOf } from './request-segments';
+import type { Guard } from './require-segment';
+import { type AnyRequestHandler, isRequestHandler, type Next, runHandler, toError } from './run-handler';
 
 /** One handler, or several that run one after the other as in a route. */
-export type SegmentHandlers = RequestHandler | readonly RequestHandler[];
+export type SegmentHandlers<H extends AnyRequestHandler = AnyRequestHandler> = H | readonly H[];
 
 /**
  * Handlers by segment; the first segment that the visitor is in decides. As an object the keys are configured names; as a
  * list of pairs the segments can be ids too. `default` is for everybody else, wherever it stands.
  */
-export type SegmentRoutes<Name extends string = string> =
-  | { readonly [Key in Name | 'default']?: SegmentHandlers }
-  | readonly (readonly [SegmentRef<Name> | 'default', SegmentHandlers])[];
+export type SegmentRoutes<Name extends string = string, H extends AnyRequestHandler = AnyRequestHandler> =
+  | { readonly [Key in Name | 'default']?: SegmentHandlers<H> }
+  | readonly (readonly [SegmentRef<Name> | 'default', SegmentHandlers<H>])[];
 
-/** What {@link routeBySegment} returns: a request handler. */
-export type SegmentRouter = (req: Request, res: Response, next: NextFunction) => void | Promise<void>;
+/**
+ * What {@link routeBySegment} returns: a request handler. It is typed as the handlers that it was given, since that is how
+ * TypeScript hands the types of a route, such as `req.params` of `/:id`, on to them.
+ */
+export type SegmentRouter<H extends AnyRequestHandler = AnyRequestHandler> = H | Guard;
 
 /**
  * A handler that passes a request on to the handlers of the first segment that the visitor is in, else to `default`. With
- * no match and no `default`, the route is left by `next('route')`, and a list of handlers too; elsewhere the request simply
- * goes on.
+ * no match and no `default` the request goes on to the next route, by `next('route')`; in Connect, which has no routes, by
+ * `next()`.
+ *
+ * It chooses content and protects nothing: in `app.use()` Express takes `next('route')` for `next()`, and whatever comes
+ * behind it runs. To keep visitors out, use {@link requireSegment}.
  *
  * @throws {AamError} `ERR_AAM_INVALID_OPTION` when it is created. To `next(err)`: `ERR_AAM_MIDDLEWARE_MISSING`,
- * `ERR_AAM_UNKNOWN_SEGMENT`
+ * `ERR_AAM_UNKNOWN_SEGMENT`, and whatever a handler throws or rejects with
  * @example app.get('/landing', routeBySegment({ golfFans: golfPage, highValue: vipPage, default: plainPage }));
  */
-export function routeBySegment<Name extends string = RegisteredName>(
-  // NoInfer: else a misspelt name would itself be taken for what `Name` is.
-  routes: SegmentRoutes<NoInfer<Name>>,
-): SegmentRouter {
+export function routeBySegment<H extends AnyRequestHandler>(
+  routes: SegmentRoutes<RegisteredName, H>,
+): SegmentRouter<H> {
+  return createSegmentRouter(requestSegments, routes);
+}
+
+/** {@link routeBySegment} that decides by the segments found in this way. */
+export function createSegmentRouter(segmentsOf: SegmentsOf, routes: SegmentRoutes): Guard {
   const entries = checkedEntries(routes);
   const refs = entries.filter(([ref]) => ref !== 'default').map(([ref]) => ref);
   const handlersOf = new Map(entries);
 
-  function segmentRouter(req: Request, res: Response, next: NextFunction): void | Promise<void> {
-    let handler: RequestHandler | undefined;
+  return function segmentRouter(req, res, next) {
+    let handlers: readonly AnyRequestHandler[] | undefined;
     try {
-      const segments = requestSegments(req);
+      const segments = segmentsOf(req);
       // Asked for all of them first, so that a misspelt name shows whoever the visitor is.
       segments.hasAny(...refs);
-      handler = handlersOf.get(refs.find((ref) => segments.has(ref)) ?? 'default');
+      handlers = handlersOf.get(refs.find((ref) => segments.has(ref)) ?? 'default');
     } catch (error) {
-      next(error);
+      next(toError(error));
       return;
     }
-    if (handler !== undefined) return handler(req, res, next) as void | Promise<void>;
-    passOn(req, next);
-  }
-  return segmentRouter;
+    if (handlers !== undefined) return runInOrder(handlers, req, res, next);
+    // Express has it, Connect has not, and takes 'route' for an error.
+    const isExpress = (req as { app?: unknown }).app !== undefined;
+    if (isExpress) next('route');
+    else next();
+  };
 }
 
-function checkedEntries(routes: unknown): [SegmentRef, RequestHandler][] {
+function checkedEntries(routes: unknown): [SegmentRef, readonly AnyRequestHandler[]][] {
   const rule = 'an object of names and handlers, or a list of [segment, handler]';
   assert(isRecord(routes) || Array.isArray(routes), 'routes', rule, routes);
   const pairs: unknown[] = Array.isArray(routes) ? routes : Object.entries(routes);
@@ -70,47 +84,30 @@ function checkedEntries(routes: unknown): [SegmentRef, RequestHandler][] {
     assert(isText(ref) || wantedById(ref) !== undefined, path, 'a configured name, an id or { value: string }', ref);
     assert(!seen.has(ref), path, 'given once', ref);
     seen.add(ref);
-    return [ref as SegmentRef, inSequence(path, handlers)];
+    return [ref as SegmentRef, checkedHandlers(path, handlers)];
   });
 }
 
-function inSequence(path: string, handlers: unknown): RequestHandler {
+function checkedHandlers(path: string, handlers: unknown): readonly AnyRequestHandler[] {
   const list: unknown[] = Array.isArray(handlers) ? handlers.flat(Number.POSITIVE_INFINITY) : [handlers];
-  assert(
-    list.length > 0 && list.every(isHandler),
-    path,
-    'a request handler (req, res, next), or a list of them',
-    handlers,
-  );
-  const [first, ...rest] = list as [RequestHandler, ...RequestHandler[]];
-  return rest.length === 0 ? first : (req, res, next) => first(req, res, continuing(rest, req, res, next));
+  const rule = 'a request handler (req, res, next), or a list of them';
+  assert(list.length > 0 && list.every(isRequestHandler), path, rule, handlers);
+  return list as AnyRequestHandler[];
 }
 
-/**
- * The `next` of all handlers but the last. Nobody sees what a handler returns or throws that is called through it, so
- * both go to the request's error handling, as a route does it.
- */
-function continuing(rest: RequestHandler[], req: Request, res: Response, next: NextFunction): NextFunction {
-  return (error?: unknown) => {
-    const [handler, ...others] = rest;
-    if (error || handler === undefined) {
-      next(error);
-      return;
-    }
-    try {
-      const result: unknown = handler(req, res, continuing(others, req, res, next));
-      if (isThenable(result)) result.then(undefined, (reason) => next(reason || new Error('Rejected promise')));
-    } catch (thrown) {
-      next(thrown);
-    }
-  };
-}
-
-/** A function of four parameters handles errors; Express never calls it for a request without one. */
-function isHandler(value: unknown): value is RequestHandler {
-  return typeof value === 'function' && value.length < 4;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+/** Runs handlers as a route does: each by the `next()` of the one before. `next('route')` and errors leave the list. */
+function runInOrder(
+  [handler, ...rest]: readonly AnyRequestHandler[],
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: Next,
+): void | Promise<void> {
+  if (handler === undefined) {
+    next();
+    return;
+  }
+  return runHandler(handler, req, res, (error) => {
+    if (error) next(error);
+    else void runInOrder(rest, req, res, next);
+  });
 }

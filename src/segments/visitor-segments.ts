@@ -78,6 +78,19 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return { visitor: segments.#visitor, tcString: segments.#tcString, requestedAt: segments.#requestedAt };
   }
 
+  /** The same segments, in front of those that other instances have served since: these can still be found. @internal */
+  static restored(segments: VisitorSegments, replaced: VisitorSegments | undefined): VisitorSegments {
+    if (segments === replaced) return segments;
+    return new VisitorSegments(
+      segments.#instance,
+      segments.#visitor,
+      segments.#served,
+      segments.#unread,
+      replaced,
+      segments.#tcString,
+    );
+  }
+
   /** Newer segments of the same visitor, for the same response. @internal */
   static renewed<Name extends string>(segments: VisitorSegments<Name>, served: ServedAnswer): VisitorSegments<Name> {
     // No `res` if the old segments have been read: the response is private already.

@@ -52,7 +52,7 @@ async function watchedSite(identity: { uuid?: boolean } = {}): Promise<Site> {
       adobeMc: true,
       uuidCookie: 'aam_uuid',
       customerIds: (req): CustomerId[] =>
-        req.headers['x-user'] ? [{ dataSourceId: 7, id: req.headers['x-user'] }] : [],
+        req.headers['x-user'] ? [{ dataSourceId: 7, id: String(req.headers['x-user']) }] : [],
       ...(identity.uuid && { resolve: () => ({ uuid: UUID }) }),
     },
   });

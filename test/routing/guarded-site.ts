@@ -3,32 +3,31 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { type AamSegments, type AamSegmentsOptions, aamSegments } from 'express-aam-segments';
-import request from 'supertest';
 import { cookieOf, ECID, GOLF, HIGH_VALUE, ORG } from '../helpers/site';
+import { ask, type Method } from './in-memory';
 
 /** What the DCS answers: segment ids, any other JSON, an HTTP status, or nothing at all. */
 export type DcsAnswer = readonly number[] | { readonly errors: object[] } | number | 'hangs';
+
+export type Options = Partial<AamSegmentsOptions<'golfFans' | 'highValue'>>;
 
 export interface GuardedSite {
   readonly app: Express;
   readonly aam: AamSegments<'golfFans' | 'highValue'>;
   /** What only visitors in `highValue` may reach: answers 'members'. */
-  readonly members: jest.Mock;
+  readonly members: jest.Mock<void, Parameters<RequestHandler>>;
   /** Asks for a page, by default as the visitor of whom the DCS knows; gives its text, of an error the code. */
-  visit(path: string, method?: 'get' | 'post' | 'head' | 'options', cookie?: string): Promise<string>;
+  visit(path: string, method?: Method, cookie?: string): Promise<string>;
   /** From now on the DCS answers so. */
   dcsAnswers(answer: DcsAnswer): void;
 }
 
-export type Mount = (site: Pick<GuardedSite, 'app' | 'aam' | 'members'>) => void;
+export type Mount = (site: Pick<GuardedSite, 'app' | 'aam' | 'members'>) => unknown;
 
 const open: (() => void)[] = [];
 
 /** A site on a DCS of a few lines, with what `mount` adds; behind that everybody gets 'public'. */
-export async function createGuardedSite(
-  mount: Mount,
-  { dcs, cache, ...options }: Partial<AamSegmentsOptions<'golfFans' | 'highValue'>> = {},
-): Promise<GuardedSite> {
+export async function createGuardedSite(mount: Mount, { dcs, cache, ...options }: Options = {}): Promise<GuardedSite> {
   let answer: DcsAnswer = [];
   const server = createServer((_req, res) => {
     if (answer === 'hangs') return;
@@ -53,23 +52,32 @@ export async function createGuardedSite(
   });
 
   const app = express();
-  const members = jest.fn<void, Parameters<RequestHandler>>((_req, res) => void res.send('members'));
+  const members = membersPage();
   app.use(aam);
   mount({ app, aam, members });
-  app.use((_req, res) => void res.send('public'));
-  app.use(((error, _req, res, _next) => void res.status(500).send(error.code ?? error.message)) as ErrorRequestHandler);
+  addPublicPages(app);
   return {
     app,
     aam,
     members,
-    async visit(path, method = 'get', cookie = cookieOf(ECID)) {
-      const { text, status } = await request(app)[method](path).set('Cookie', cookie);
-      return text ?? String(status);
-    },
+    visit: async (path, method, cookie = cookieOf(ECID)) => (await ask(app, path, method, cookie)).text,
     dcsAnswers(next) {
       answer = next;
     },
   };
+}
+
+/** A page that only members may see. */
+export function membersPage(): GuardedSite['members'] {
+  return jest.fn<void, Parameters<RequestHandler>>((_req, res) => void res.send('members'));
+}
+
+/** What comes behind everything else. */
+export function addPublicPages(app: Express): void {
+  app.use((_req, res) => void res.send('public'));
+  app.use(((error, _req, res, _next) => {
+    res.status(error.status ?? 500).send(error.code ?? error.message);
+  }) as ErrorRequestHandler);
 }
 
 /** To be called after each test. */

@@ -1,108 +1,93 @@
-import { requireSegment } from 'express-aam-segments';
-import { cookieOf, ECID, GOLF, HIGH_VALUE } from '../helpers/site';
-import { closeGuardedSites, createGuardedSite, type DcsAnswer, type GuardedSite } from './guarded-site';
-import { PLACES } from './places';
+import { type RequireSegmentOptions, requireSegment, type VisitorSegments } from 'express-aam-segments';
+import { EXPRESSES } from './expresses';
+import { addPublicPages, closeGuardedSites, membersPage } from './guarded-site';
+import { ask, type Method } from './in-memory';
+import { PLACES, type Place } from './places';
+import { stopTracing, TRACING } from './tracing';
+import { segmentsOf, VISITS } from './visits';
 
-interface Visit {
-  readonly status: string;
-  readonly reason?: string;
-  readonly isIn: boolean;
-  /** What the DCS knows when the visitor comes for the first time, to the members' page or to another one. */
-  readonly known?: DcsAnswer;
-  /** What it says when the members' page is asked for; where it is absent, nobody was there before. */
-  readonly later?: DcsAnswer;
-  readonly cookie?: string;
-  readonly options?: Parameters<typeof createGuardedSite>[1];
-}
+const METHODS: readonly Method[] = ['get', 'head', 'post', 'options'];
 
-const IN = [HIGH_VALUE, GOLF];
-const OUT = [GOLF];
-const rejection = (code: number) => ({ errors: [{ code, msg: '' }] });
-const at = (status: string, reason: string | undefined, visit: Omit<Visit, 'status' | 'reason' | 'isIn'>): Visit => ({
-  status,
-  isIn: false,
-  ...visit,
-  ...(reason && { reason }),
-});
-const member = (visit: Visit): Visit => ({ ...visit, isIn: true });
-const alwaysRefreshed = { cache: { ttlMs: 0, emptyTtlMs: 0 } };
-const refreshAwaited = { cache: { ttlMs: 0, staleWhileRevalidateMs: 0 } };
-const impatient = { maxWaitMs: 0 };
-
-/** Every status that a visit can have, with and without the segment. */
-const VISITS: readonly Visit[] = [
-  member(at('fresh', undefined, { known: IN })),
-  at('fresh', undefined, { known: OUT }),
-  at('fresh', undefined, { known: [] }),
-  member(at('cached', undefined, { known: IN, later: 500 })),
-  at('cached', undefined, { known: OUT, later: IN }),
-  member(at('stale', 'revalidating', { known: IN, later: OUT, options: alwaysRefreshed })),
-  member(at('stale', 'http-status', { known: IN, later: 500, options: refreshAwaited })),
-  at('stale', 'revalidating', { known: OUT, later: IN, options: alwaysRefreshed }),
-  at('stale', 'http-status', { known: OUT, later: 500, options: refreshAwaited }),
-  at('unknown', 'pending', { known: IN, options: impatient }),
-  at('unknown', 'timeout', { known: 'hangs', options: { dcs: { timeoutMs: 5 } } }),
-  at('unknown', 'http-status', { known: 500 }),
-  at('anonymous', 'no-id', { known: IN, cookie: 'theme=dark' }),
-  at('anonymous', 'bad-id', { known: IN, cookie: cookieOf('12345') }),
-  at('excluded', 'opted-out', { known: IN, cookie: cookieOf(ECID, 9, 'global') }),
-  at('excluded', 'opted-out', { known: IN, later: IN, cookie: cookieOf(ECID, 9, 'global') }),
-  at('excluded', 'skipped', { known: IN, options: { skip: () => true } }),
-  at('excluded', 'opted-out', { known: rejection(171) }),
-  at('excluded', 'denylisted', { known: rejection(306) }),
-  at('excluded', 'refused', { known: rejection(198) }),
-  at('excluded', 'refused', { known: IN, later: rejection(198), options: refreshAwaited }),
+/** What the guard's refusal is, by its options. */
+const REFUSALS: readonly { options: RequireSegmentOptions; status: number; text: string }[] = [
+  { options: {}, status: 403, text: 'ERR_AAM_SEGMENT_REQUIRED' },
+  { options: { otherwise: 404 }, status: 404, text: 'Not Found' },
+  { options: { otherwise: (_req, res) => void res.status(402).send('join') }, status: 402, text: 'join' },
 ];
 
-const described = VISITS.map((visit) => {
-  const reason = visit.reason === undefined ? '' : `/${visit.reason}`;
-  const before = visit.later === undefined ? '' : ', on the second visit';
-  return { ...visit, visitor: `${visit.status}${reason} ${visit.isIn ? 'in' : 'not in'} the segment${before}` };
-});
+/** What the middleware has served, by the title of the visit. */
+const served = new Map<string, { segments: VisitorSegments; isIn: boolean }>();
 
-async function comeToTheMembersPage(site: GuardedSite, { known = [], later, cookie }: Visit): Promise<string> {
-  site.dcsAnswers(known);
-  if (later !== undefined) {
-    await site.visit('/status');
-    site.dcsAnswers(later);
+beforeAll(async () => {
+  jest.spyOn(process, 'emitWarning').mockImplementation();
+  for (const [n, visit] of VISITS.entries()) {
+    const segments = await segmentsOf(visit);
+    expect([segments.status, segments.reason]).toEqual([visit.status, visit.reason]);
+    const title = `visit ${n}: ${visit.status}/${visit.reason} ${visit.isIn ? 'in' : 'not in'} the segment`;
+    served.set(title, { segments, isIn: visit.isIn });
   }
-  return site.visit('/members', 'get', cookie);
+  closeGuardedSites();
+  jest.restoreAllMocks();
+});
+afterEach(stopTracing);
+
+type Wrap = (typeof TRACING)[string];
+type GuardedPlace = ReturnType<typeof guardedPlace>;
+
+/** An app with a guard in a place; whoever comes has these segments. */
+function guardedPlace(express: (typeof EXPRESSES)[string], wrap: Wrap, place: Place, options: RequireSegmentOptions) {
+  const app = express();
+  const members = membersPage();
+  let segments: VisitorSegments | undefined;
+  app.use((req, _res, next) => {
+    Object.assign(req, { aamSegments: segments });
+    next();
+  });
+  place.mount({ express, app, members, guard: requireSegment('highValue', options) });
+  addPublicPages(app);
+  wrap(app);
+  return async (method: Method, by: VisitorSegments | undefined) => {
+    segments = by;
+    members.mockClear();
+    const answer = await ask(app, place.path ?? '/members', method);
+    return { ...answer, reached: members.mock.calls.length };
+  };
 }
 
-beforeEach(() => void jest.spyOn(process, 'emitWarning').mockImplementation());
-afterEach(() => {
-  jest.restoreAllMocks();
-  closeGuardedSites();
-});
+/** The methods by which a member reaches the page: for others Express answers, or whatever comes behind. */
+async function guardedMethods(visit: GuardedPlace): Promise<readonly Method[]> {
+  const { segments } = [...served.values()].find(({ isIn }) => isIn) as { segments: VisitorSegments };
+  const guarded: Method[] = [];
+  for (const method of METHODS) {
+    if ((await visit(method, segments)).reached > 0) guarded.push(method);
+  }
+  return guarded;
+}
 
-describe.each(PLACES)('a guard in $title', ({ mount, inRoute }) => {
-  it.each(described)('decides by the segment: $visitor', async (visit) => {
-    let seen: unknown;
-    const site = await createGuardedSite(({ app, ...rest }) => {
-      app.use((req, _res, next) => {
-        seen = [req.aamSegments.status, req.aamSegments.reason];
-        next();
-      });
-      app.get('/status', (_req, res) => void res.end());
-      mount({ app, ...rest }, requireSegment('highValue'));
-    }, visit.options);
-    const text = await comeToTheMembersPage(site, visit);
-    expect(seen).toEqual([visit.status, visit.reason]);
-    const refused = inRoute ? 'public' : 'ERR_AAM_GUARD_OUTSIDE_ROUTE';
-    expect(text).toBe(visit.isIn ? 'members' : refused);
-    expect(site.members).toHaveBeenCalledTimes(visit.isIn ? 1 : 0);
-  });
-
-  it('ends the request in an error where the middleware did not run', async () => {
-    const site = await createGuardedSite(({ app, members }) => {
-      app.use((req, _res, next) => {
-        delete (req as Partial<typeof req>).aamSegments;
-        next();
-      });
-      mount({ app, members }, requireSegment('highValue', { otherwise: 403 }));
+describe.each(Object.entries(EXPRESSES))('%s', (_name, express) => {
+  describe.each(Object.entries(TRACING))('under %s', (_tool, wrap) => {
+    it.each(PLACES)('a guard in $title lets in those who are in the segment, and nobody else', async (place) => {
+      const wrong: string[] = [];
+      for (const [n, { options, ...refusal }] of REFUSALS.entries()) {
+        const visit = guardedPlace(express, wrap, place, options);
+        const guarded = await guardedMethods(visit);
+        expect(guarded).toEqual(expect.arrayContaining(['get', 'head']));
+        // Every status for the refusal by default: how another one answers does not depend on the status.
+        const [visitors, methods] = n === 0 ? [[...served], guarded] : [[...served].slice(0, 2), METHODS];
+        for (const [title, { segments, isIn }] of visitors) {
+          for (const method of methods) {
+            const { status, text, reached } = await visit(method, segments);
+            const expected = method === 'head' ? String(refusal.status) : refusal.text;
+            const isRefused = reached === 0 && status === refusal.status && text === expected;
+            const isLetIn = reached === 1 && status === 200;
+            const isRight = guarded.includes(method) ? (isIn ? isLetIn : isRefused) : reached === 0;
+            if (!isRight) wrong.push(`${title}, ${method}: ${status} ${text}, reached ${reached} times`);
+          }
+        }
+        const { text, reached } = await visit('get', undefined);
+        if (text !== 'ERR_AAM_MIDDLEWARE_MISSING' || reached > 0) wrong.push(`no middleware: ${text}`);
+      }
+      expect(wrong).toEqual([]);
     });
-    site.dcsAnswers(IN);
-    expect(await site.visit('/members')).toBe('ERR_AAM_MIDDLEWARE_MISSING');
-    expect(site.members).not.toHaveBeenCalled();
   });
 });

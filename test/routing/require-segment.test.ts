@@ -8,8 +8,10 @@ afterEach(async () => {
   await closeSites();
 });
 
+const VIP = ECID.replace(/^2/, '3');
 const secret: RequestHandler = (_req, res) => void res.send('guarded page');
-const denied: express.ErrorRequestHandler = (error, _req, res, _next) => void res.status(500).send(error.code);
+const denied: express.ErrorRequestHandler = (error, _req, res, _next) =>
+  void res.status(error.status ?? 500).send(error.code);
 
 async function siteWith(build: (app: Express, site: Site) => void, options: Parameters<typeof createSite>[0] = {}) {
   const site = await createSite({ maxWaitMs: 5_000, ...options });
@@ -22,23 +24,39 @@ async function siteWith(build: (app: Express, site: Site) => void, options: Para
 }
 
 describe('a refusal', () => {
-  it('inside a route goes on with the next route, also when there is an alternative for elsewhere', async () => {
+  it('ends in an error with status 403, privately', async () => {
+    const { get } = await siteWith((app) => app.get('/secret', requireSegment('golfFans'), secret));
+    const { status, text, headers } = await get();
+    expect([status, text, headers['cache-control']]).toEqual([403, 'ERR_AAM_SEGMENT_REQUIRED', 'private']);
+  });
+
+  it('is answered with 403 by Express itself', async () => {
+    const { aam } = await createSite();
+    const app = express().set('env', 'test').use(aam, requireSegment('golfFans'));
+    const { status, text } = await request(app).get('/').set('Cookie', cookieOf(ECID));
+    expect([status, text]).toEqual([
+      403,
+      expect.stringContaining('The visitor is not in a required segment (status: '),
+    ]);
+  });
+
+  it('never goes on to the next route', async () => {
     const { get } = await siteWith((app) => {
       app.get('/secret', requireSegment('golfFans', { otherwise: 403 }), secret);
       app.get('/secret', (_req, res) => void res.send('join'));
     });
-    expect((await get()).text).toBe('join');
+    expect((await get()).text).toBe('Forbidden');
   });
 
-  it('elsewhere is answered by a status, privately', async () => {
-    const { get } = await siteWith((app) => app.use(requireSegment('golfFans', { otherwise: 403 }), secret));
+  it('is answered by a status, privately', async () => {
+    const { get } = await siteWith((app) => app.use(requireSegment('golfFans', { otherwise: 451 }), secret));
     const { status, text, headers } = await get();
-    expect([status, text, headers['cache-control']]).toEqual([403, 'Forbidden', 'private']);
+    expect([status, text, headers['cache-control']]).toEqual([451, 'Unavailable For Legal Reasons', 'private']);
   });
 
-  it('elsewhere is answered by a redirect, privately', async () => {
+  it('is answered by a redirect, privately', async () => {
     const { get } = await siteWith((app) =>
-      app.use(requireSegment('golfFans', { otherwise: '/join?from=secret' }), secret),
+      app.get('/secret', requireSegment('golfFans', { otherwise: '/join?from=secret' }), secret),
     );
     const { status, headers } = await get();
     expect([status, headers.location, headers['cache-control']]).toEqual([302, '/join?from=secret', 'private']);
@@ -55,11 +73,36 @@ describe('a refusal', () => {
     expect((await get()).headers['cache-control']).toBe('no-store');
   });
 
-  it('elsewhere is answered by a handler, which is the site’s own decision', async () => {
+  it('is answered by a handler, which is the site’s own decision', async () => {
     const otherwise: RequestHandler = (req, res, next) => (req.query.pass ? next() : void res.send('handled'));
-    const { get, app } = await siteWith((app) => app.use(requireSegment('golfFans', { otherwise }), secret));
+    const { get, app } = await siteWith((app) => app.get('/secret', requireSegment('golfFans', { otherwise }), secret));
     expect((await get()).text).toBe('handled');
     expect((await request(app).get('/secret?pass=1')).text).toBe('guarded page');
+  });
+
+  it('can be left to the next route by a handler', async () => {
+    const otherwise: RequestHandler = (_req, _res, next) => next('route');
+    const { get, simulator } = await siteWith((app) => {
+      app.get('/secret', requireSegment('golfFans', { otherwise }), secret);
+      app.get('/secret', (_req, res) => void res.send('join'));
+    });
+    expect((await get()).text).toBe('join');
+    simulator.visitor(VIP).in(GOLF);
+    expect((await get(cookieOf(VIP))).text).toBe('guarded page');
+  });
+
+  it('is an error where the response has been sent already', async () => {
+    const errors: unknown[] = [];
+    const { get } = await siteWith((app) => {
+      app.use((_req, res, next) => {
+        res.send('sent');
+        next();
+      });
+      app.use(requireSegment('golfFans', { otherwise: 403 }), secret);
+      app.use(((error, _req, _res, _next) => errors.push(error.code)) as express.ErrorRequestHandler);
+    });
+    expect((await get()).text).toBe('sent');
+    expect(errors).toEqual(['ERR_HTTP_HEADERS_SENT']);
   });
 });
 
@@ -80,15 +123,7 @@ describe('requireSegment()', () => {
       app.get('/secret', requireSegment(refs as never, options), secret),
     );
     simulator.visitor(ECID).in(...segments);
-    expect((await get()).status).toBe(isIn ? 200 : 404);
-  });
-
-  it('exists as a method of the instance', async () => {
-    const { get, simulator } = await siteWith((app, { aam }) =>
-      app.get('/secret', aam.requireSegment('golfFans'), secret),
-    );
-    simulator.visitor(ECID).in(GOLF);
-    expect((await get()).text).toBe('guarded page');
+    expect((await get()).status).toBe(isIn ? 200 : 403);
   });
 
   describe.each([
@@ -112,7 +147,7 @@ describe('requireSegment()', () => {
       simulator.visitor(ECID).in(GOLF);
       const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
       jest.replaceProperty(process, 'env', { ...process.env, NODE_ENV: 'production' });
-      const expected = match === 'any' && names.includes('golfFans') ? 200 : 404;
+      const expected = match === 'any' && names.includes('golfFans') ? 200 : 403;
       expect([(await get()).status, (await get()).status]).toEqual([expected, expected]);
       expect(warned.mock.calls).toEqual([[expect.stringContaining('"golfFan"'), { code: 'WRN_AAM_UNKNOWN_SEGMENT' }]]);
     });

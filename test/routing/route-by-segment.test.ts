@@ -56,15 +56,6 @@ describe('routeBySegment()', () => {
     expect(await pageOf([GOLF], (app) => app.get('/', list))).toBe('golf');
     expect(await pageOf([], (app) => app.get('/', list))).toBe('plain');
   });
-
-  it('exists as a method of the instance', async () => {
-    const { aam, simulator } = await createSite();
-    simulator.visitor(ECID).in(GOLF);
-    const app = express()
-      .use(aam)
-      .get('/', aam.routeBySegment({ golfFans: page('golf') }));
-    expect((await request(app).get('/').set('Cookie', cookieOf(ECID))).text).toBe('golf');
-  });
 });
 
 describe('without a match and a default', () => {
@@ -103,33 +94,6 @@ describe('several handlers of one segment', () => {
   it('can leave the route, or fail', async () => {
     expect(await inSequence(pass, (_req, _res, next) => next('route'), page('never'))).toBe('not found');
     expect(await inSequence(pass, (_req, _res, next) => next(new Error('failed')), page('never'))).toBe('failed');
-  });
-
-  it.each<[string, RequestHandler]>([
-    [
-      'throws',
-      () => {
-        throw new Error('thrown');
-      },
-    ],
-    ['rejects', async () => Promise.reject(new Error('thrown'))],
-  ])('end in the error handling of the site when a later one %s, at once or in time', async (_title, handler) => {
-    expect(await inSequence(pass, handler)).toBe('thrown');
-    expect(await inSequence(later, pass, handler)).toBe('thrown');
-  });
-
-  it('say so when one rejects with nothing', async () => {
-    expect(await inSequence(pass, async () => Promise.reject())).toBe('Rejected promise');
-  });
-});
-
-describe('the result of a handler', () => {
-  it('is returned, so that Express 5 sees a rejection', async () => {
-    const { aam } = await createSite();
-    await aam.lookup({ ecid: ECID });
-    const router = routeBySegment({ default: async () => Promise.reject(new Error('seen')) });
-    const segments = await aam.lookup({ ecid: ECID });
-    await expect(router({ aamSegments: segments } as never, {} as never, () => {})).rejects.toThrow('seen');
   });
 });
 

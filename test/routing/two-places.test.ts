@@ -1,17 +1,20 @@
 import express, { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
-import { type Guard, requireSegment } from 'express-aam-segments';
-import { cookieOf, ECID, GOLF, HIGH_VALUE } from '../helpers/site';
-import { closeGuardedSites, createGuardedSite, type Mount } from './guarded-site';
+import { requireSegment, type VisitorSegments } from 'express-aam-segments';
+import { addPublicPages, closeGuardedSites, membersPage } from './guarded-site';
+import { ask } from './in-memory';
+import { chained, type Scene } from './places';
 import { stopTracing, TRACING } from './tracing';
+import { segmentsOf, VISITS } from './visits';
 
-afterEach(() => {
-  stopTracing();
+let member: VisitorSegments;
+let outsider: VisitorSegments;
+
+beforeAll(async () => {
+  [member, outsider] = (await Promise.all(VISITS.slice(0, 2).map(segmentsOf))) as [VisitorSegments, VisitorSegments];
   closeGuardedSites();
 });
+afterEach(stopTracing);
 
-type Scene = Parameters<Mount>[0] & { readonly guard: Guard };
-
-const pass: RequestHandler = (_req, _res, next) => next();
 const leave: RequestHandler = (_req, _res, next) => next('route');
 const leaveLater: RequestHandler = (_req, _res, next) => void setImmediate(next, 'route');
 const leaveRouter: RequestHandler = (_req, _res, next) => next('router');
@@ -20,29 +23,17 @@ const forgive: ErrorRequestHandler = (_error, _req, _res, next) => next();
 
 /** The first place: a route that has been left when the guard is met in the second one. Who left it? */
 const FIRST: Readonly<Record<string, (scene: Scene) => unknown>> = {
-  'the guard’s own refusal': ({ app, guard, members }) => app.get('/members', guard, members),
-  'an earlier handler': ({ app, guard, members }) => app.get('/members', leave, guard, members),
-  'an earlier handler, later': ({ app, guard, members }) => app.get('/members', leaveLater, guard, members),
+  'an earlier handler': ({ app, guard, members }) => app.all('/members', leave, guard, members),
+  'an earlier handler, later': ({ app, guard, members }) => app.all('/members', leaveLater, guard, members),
   'an earlier handler with the whole router': ({ app, guard, members }) =>
-    app.use(Router().get('/members', leaveRouter, guard, members)),
+    app.use(Router().all('/members', leaveRouter, guard, members)),
   'an error that is forgiven': ({ app, guard, members }) =>
-    app.use(Router().get('/members', fail, guard, members), forgive),
-  'a parameter': ({ app, guard, members }) => app.param('area', leave).get('/:area', guard, members),
-  'nobody, since it has the guard for another method': ({ app, guard, members }) =>
-    app.route('/members').get(pass).post(guard, members),
+    app.use(Router().all('/members', fail, guard, members), forgive),
+  'the guard’s own error, which is forgiven': ({ app, guard, members }) =>
+    app.use(Router().all('/members', guard, members), forgive),
+  'a parameter': ({ app, guard, members }) => app.param('area', leave).all('/:area', guard, members),
+  'nobody, since it has the guard for another method': ({ app, guard, members }) => app.put('/members', guard, members),
 };
-
-/** Handlers as one, as packages that compose middleware make it. */
-function chained(...handlers: (Guard | RequestHandler)[]): RequestHandler {
-  return (req, res, done) => {
-    const left = [...handlers];
-    (function next(error?: unknown): void {
-      const handler = left.shift();
-      if (error || handler === undefined) done(error);
-      else handler(req, res, next);
-    })();
-  };
-}
 
 /** The second place: outside of a route. */
 const SECOND: Readonly<Record<string, (scene: Scene) => unknown>> = {
@@ -60,32 +51,26 @@ const combinations = Object.keys(FIRST).flatMap((first) =>
   Object.keys(SECOND).map((second) => [first, second] as const),
 );
 
-// What a tool copies makes no difference here.
-const { 'a tracing tool that copies what for...in finds': _alike, ...tracing } = TRACING;
-
-describe.each(Object.entries(tracing))('a guard of a route and of another place, under %s', (_title, trace) => {
+describe.each(Object.entries(TRACING))('a guard of a route and of another place, under %s', (_title, trace) => {
   it.each(combinations)('refuses where that route was left by %s and the other place is %s', async (first, second) => {
-    const site = await createGuardedSite((parts) => {
-      const scene = { ...parts, guard: requireSegment('highValue') };
-      FIRST[first]?.(scene);
-      SECOND[second]?.(scene);
-      trace(parts.app);
+    let segments = outsider;
+    const app = express();
+    const members = membersPage();
+    app.use((req, _res, next) => {
+      Object.assign(req, { aamSegments: segments });
+      next();
     });
-    site.dcsAnswers([GOLF]);
-    expect(await site.visit('/members')).toBe('ERR_AAM_GUARD_OUTSIDE_ROUTE');
-    expect(site.members).not.toHaveBeenCalled();
-    site.dcsAnswers([HIGH_VALUE]);
-    expect(await site.visit('/members', 'get', cookieOf(ECID.replace(/^2/, '3')))).toBe('members');
-  });
-
-  it('refuses a HEAD request, for which a route of every method matches', async () => {
-    const site = await createGuardedSite(({ app, members }) => {
-      const guard = requireSegment('highValue');
-      app.post('/members', guard, members).use('/members', guard, members);
-      trace(app);
-    });
-    site.dcsAnswers([GOLF]);
-    expect(await site.visit('/members', 'head')).toBe('500');
-    expect(site.members).not.toHaveBeenCalled();
+    const scene = { express, app, members, guard: requireSegment('highValue') };
+    FIRST[first]?.(scene);
+    SECOND[second]?.(scene);
+    addPublicPages(app);
+    trace(app);
+    for (const method of ['get', 'post'] as const) {
+      expect(await ask(app, '/members', method)).toEqual({ status: 403, text: 'ERR_AAM_SEGMENT_REQUIRED' });
+    }
+    expect(await ask(app, '/members', 'head')).toEqual({ status: 403, text: '403' });
+    expect(members).not.toHaveBeenCalled();
+    segments = member;
+    expect((await ask(app, '/members')).text).toBe('members');
   });
 });

@@ -13,6 +13,7 @@ import {
   routeBySegment,
   type SegmentReason,
   type SegmentRef,
+  type SegmentRequiredError,
   type SegmentStatus,
   type VisitorId,
   type VisitorSegments,
@@ -26,10 +27,22 @@ const aam = aamSegments({
   segments: { golfFans: 984263, highValue: '985264', sporty: { value: 'sports-fan' } },
   destinations: { aam: { keys: ['seg'] } },
   maxWaitMs: 5_000,
-  skip: (req: Request) => req.path === '/health',
+  skip: (req) => req.path === '/health',
+  signals: (req) => ({ c_path: req.path }),
+  identity: { customerIds: (req) => (req.user ? [{ dataSourceId: 1, id: req.user.crmId }] : []) },
+  consent: { given: async (req) => req.get('X-Consent') !== 'no' },
   cache: { ttlMs: 1_000 },
   dcs: { defaultOrigin, origins: defaultOrigin === undefined ? undefined : {} },
 });
+
+// As the types of passport have it.
+declare global {
+  namespace Express {
+    interface Request {
+      user?: { crmId: string };
+    }
+  }
+}
 
 declare module 'express-aam-segments' {
   interface Register {
@@ -91,8 +104,61 @@ router.use(
 );
 app.use('/golf', router);
 
+// Handlers keep the types of their route, through the router and behind guards.
+type Id = { id: string };
+const sameType = <A, B>(isSame: Equals<A, B>): boolean => isSame;
+const send = (res: Response, _isSame: unknown, text: string): void => void res.send(text);
+const showOffer: RequestHandler<Id> = (req, res) => void res.send(req.params.id);
+app.get(
+  '/offers/:id',
+  requireSegment('highValue'),
+  aam.routeBySegment({
+    golfFans: (req, res) => {
+      sameType<typeof req.params, Id>(true);
+      res.send(req.params.id);
+    },
+    default: [(_req, _res, next) => next(), async (req, res) => void res.send(req.params.id)],
+  }),
+);
+app.get(
+  '/offers/by-id/:id',
+  aam.requireSegment('golfFans', { otherwise: (req, res) => void res.redirect(`/join/${String(req.params.id)}`) }),
+  routeBySegment([
+    [984263, (req, res) => send(res, sameType<typeof req.params, Id>(true), req.params.id)],
+    ['default', [(req, res) => send(res, sameType<typeof req.params, Id>(true), req.params.id)]],
+  ]),
+);
+app.get('/offers/typed/:id', aam.requireSegment('golfFans'), (req, res) => {
+  sameType<typeof req.params, Id>(true);
+  res.send(req.params.id);
+});
+app.get('/offers/shown/:id', routeBySegment({ golfFans: showOffer, highValue: [aam.requireSegment(1), showOffer] }));
+app.get('/offers/guarded/:id', requireSegment('golfFans', { otherwise: showOffer }), showOffer);
+app
+  .route('/offers/route/:id')
+  .all(requireSegment('golfFans'))
+  .get(routeBySegment({ golfFans: (req, res) => send(res, sameType<typeof req.params, Id>(true), req.params.id) }));
+app.post<Id, { ok: boolean }, { name: string }, { page: string }, { user: string }>(
+  '/offers/:id',
+  requireSegment('highValue'),
+  aam.routeBySegment({
+    highValue: (req, res) => {
+      sameType<typeof req.params, Id>(true);
+      sameType<typeof req.body, { name: string }>(true);
+      sameType<typeof req.query, { page: string }>(true);
+      sameType<typeof res.locals.user, string>(true);
+      res.json({ ok: true });
+    },
+  }),
+);
+
 app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
   if (!(error instanceof AamError)) return next(error);
+  if (error.code === 'ERR_AAM_SEGMENT_REQUIRED') {
+    const { status, segmentsStatus, segmentsReason } = error as SegmentRequiredError;
+    const forbidden: 403 = status;
+    return void res.status(forbidden).json({ segmentsStatus, segmentsReason });
+  }
   const code: AamErrorCode = error.code;
   const status: SegmentStatus = req.aamSegments.status;
   const reason: SegmentReason | undefined = req.aamSegments.reason;
@@ -134,6 +200,10 @@ export function mustNotCompile(req: Request, ref: SegmentRef<Names>): Guard {
   req.aamSegments.status === 'known';
   // @ts-expect-error the ids cannot be changed
   req.aamSegments.ids.push('1');
+  // @ts-expect-error a parameter that the route does not have
+  app.get('/:id', routeBySegment({ golfFans: (req, res) => void res.send(req.params.name) }));
+  // @ts-expect-error what is no handler, among handlers
+  routeBySegment({ golfFans: [members, 'members'] });
   // @ts-expect-error a misspelt name
   routeBySegment({ golffans: members });
   // @ts-expect-error a misspelt name, of the instance

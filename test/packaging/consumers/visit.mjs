@@ -49,8 +49,8 @@ const seenBy = async (ecid) => [
 ];
 
 assert.deepEqual(await seenBy(VIP), ['upgrade', 'members', 'lounge', 'vip']);
-assert.deepEqual(await seenBy(GOLFER), ['join', 404, 403, 'golf']);
-assert.deepEqual(await seenBy(NOBODY), ['join', 404, 403, 'plain']);
+assert.deepEqual(await seenBy(GOLFER), ['join', 403, 403, 'golf']);
+assert.deepEqual(await seenBy(NOBODY), ['join', 403, 403, 'plain']);
 assert.equal(simulator.requests.length, 3);
 if (rehearse) assert.deepEqual(await rehearse(), ['golfFans', '984263', 'calls: 1', 'region: 9']);
 

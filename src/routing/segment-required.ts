@@ -1,0 +1,36 @@
+/** Owns: the error by which a guard refuses. */
+import { AamError } from '../errors';
+import type { SegmentReason, SegmentStatus } from '../segments/served-answer';
+import type { VisitorSegments } from '../segments/visitor-segments';
+
+/**
+ * The error that {@link requireSegment} passes to `next(err)` for a visitor who is refused. Express's own error handler
+ * answers it with 403.
+ */
+export interface SegmentRequiredError extends AamError {
+  readonly code: 'ERR_AAM_SEGMENT_REQUIRED';
+  readonly status: 403;
+  readonly statusCode: 403;
+  /** The message may be shown to the visitor. */
+  readonly expose: true;
+  /** The status of the segments that decided. `unknown` means that Audience Manager could not be asked in time. */
+  readonly segmentsStatus: SegmentStatus;
+  /** The reason behind the status, if it has one. */
+  readonly segmentsReason: SegmentReason | undefined;
+}
+
+export function segmentRequired({ status, reason }: VisitorSegments): SegmentRequiredError {
+  const why = reason === undefined ? `status: ${status}` : `status: ${status}, reason: ${reason}`;
+  const error = new AamError('ERR_AAM_SEGMENT_REQUIRED', `The visitor is not in a required segment (${why}).`);
+  // A refusal is routine: nobody needs to know where in this package it was made. Frames that are replaced before anybody
+  // has read them are never formatted.
+  error.stack = `${error.name}: ${error.message}`;
+  return Object.assign(error, {
+    code: 'ERR_AAM_SEGMENT_REQUIRED',
+    status: 403,
+    statusCode: 403,
+    expose: true,
+    segmentsStatus: status,
+    segmentsReason: reason,
+  } as const);
+}

@@ -128,7 +128,7 @@ describe('README', () => {
         /Ms$|max|min|Percent|connections|failover|segmentIds|sEcid|adobeMc|excludeBots|required|gpc|tcfCookie|varyCookie/,
       ),
     );
-    expect(rows.length).toBe(24);
+    expect(rows.length).toBe(25);
     for (const [, path, written] of rows as unknown as [string, string, string][]) {
       const value = path.split('.').reduce((group, name) => (group as Record<string, unknown>)[name], resolved);
       expect([path, String(value)]).toEqual([path, written.replace(/[ ']/g, '')]);

@@ -30,6 +30,9 @@ again. What it needs for that is in <out>.journal until it is complete.
 
 ${ACCOUNT_HELP}
 
+CSV needs two packages that are not installed along with this one: npm install csv-parse@7 csv-stringify@6. With
+cli-progress@3 a terminal shows a bar, and otherwise a line every ten seconds.
+
 Each call is an event to Audience Manager. You have made sure that the visitors agree to it. Exit code 1: some rows failed,
 or it was stopped.`;
 

@@ -1,8 +1,11 @@
-/** Owns: showing how far a long run is: a bar on a terminal, a line now and then elsewhere. Always on standard error. */
+/**
+ * Owns: showing how far a long run is: a bar on a terminal where cli-progress is installed, a line now and then elsewhere.
+ * Always on standard error.
+ */
 import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { SingleBar } from 'cli-progress';
 import { print } from '../command';
+import { optionalPackage } from '../optional-package';
 
 const LINE_EVERY_MS = 10_000;
 
@@ -13,10 +16,17 @@ export interface Progress {
 
 /** @param total rows; `undefined` when nobody knows, as with standard input */
 export function progressOn(stream: NodeJS.WriteStream, total: number | undefined, before: number): Progress {
-  return stream.isTTY && total !== undefined ? bar(stream, total, before) : lines(stream, total, before);
+  const barPackage = stream.isTTY ? optionalPackage('cli-progress') : undefined;
+  if (barPackage === undefined || total === undefined) return lines(stream, total, before);
+  return bar(barPackage, stream, total, before);
 }
 
-function bar(stream: NodeJS.WriteStream, total: number, before: number): Progress {
+function bar(
+  { SingleBar }: typeof import('cli-progress'),
+  stream: NodeJS.WriteStream,
+  total: number,
+  before: number,
+): Progress {
   const beganAtMs = performance.now();
   const single = new SingleBar({
     stream,

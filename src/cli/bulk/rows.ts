@@ -2,12 +2,11 @@
 import { hash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { pipeline, type Readable } from 'node:stream';
-import { parse } from 'csv-parse';
-import { stringify } from 'csv-stringify/sync';
 import type { VisitorId } from '../../identity/visitor';
 import type { LookupResult } from '../../lookup/lookup-many';
 import { isRecord } from '../../option-checks';
 import { UsageError } from '../command';
+import { csvPackages } from '../optional-package';
 
 export type Format = 'csv' | 'ndjson';
 
@@ -58,12 +57,16 @@ const VISITOR_COLUMNS = ['ecid', 'uuid', 'customer_id'];
 const FIELDS = ['ecid', 'uuid', 'customer_id', 'region', 'data_source_id', 'integration_code', 'auth_state'] as const;
 type Field = (typeof FIELDS)[number];
 
-/** @throws {UsageError} while reading, for a file that is not what it should be; the message names the line */
+/**
+ * @throws {UsageError} at once where a package that it needs is not installed; while reading, for a file that is not what
+ * it should be: the message names the line
+ */
 export function rowReader(input: Readable, format: Format, source: CustomerSource): RowReader {
   return format === 'csv' ? new CsvRows(input, source) : new NdjsonRows(input, source);
 }
 
 class CsvRows implements RowReader {
+  readonly #csv = csvPackages();
   readonly #input: Readable;
   readonly #source: CustomerSource;
   #columns: readonly string[] = [];
@@ -77,7 +80,7 @@ class CsvRows implements RowReader {
   }
 
   async *rows(isWanted: (row: Row) => boolean): AsyncGenerator<Row> {
-    const parser = parse({ bom: true, skip_empty_lines: true });
+    const parser = this.#csv.parse({ bom: true, skip_empty_lines: true });
     // A failure of the file comes out of the parser.
     pipeline(this.#input, parser, () => {});
     let index = -1;
@@ -102,7 +105,7 @@ class CsvRows implements RowReader {
       const fields = content as readonly string[];
       return [...this.#kept.map((at) => fields[at]), status, reason, ids, names.join(';'), error];
     });
-    return stringify(isFirst ? [head, ...records] : records);
+    return this.#csv.stringify(isFirst ? [head, ...records] : records);
   }
 
   #readHead(columns: readonly string[]): void {

@@ -54,20 +54,12 @@ export function median(values: readonly number[]): number {
 }
 
 /** Prints a comparison as a table and its ratio. */
-export function print(
-  title: string,
-  unit: string,
-  names: { a: string; b: string },
-  compared: Comparison,
-  aim: string,
-): void {
+export function print(title: string, unit: string, names: { a: string; b: string }, compared: Comparison): void {
   const { a, b, ratio, interval, pairs } = compared;
   console.log(`\n${title}`);
   console.table({ [names.a]: { [`median, ${unit}`]: rounded(a) }, [names.b]: { [`median, ${unit}`]: rounded(b) } });
   const [low, high] = interval.map((bound) => bound.toFixed(3));
-  console.log(
-    `ratio ${ratio.toFixed(3)} (95 % interval of the median ${low} to ${high}, ${pairs} interleaved pairs); ${aim}`,
-  );
+  console.log(`ratio ${ratio.toFixed(3)} (95 % interval of the median ${low} to ${high}, ${pairs} interleaved pairs)`);
 }
 
 function rounded(value: number): number {

@@ -1,6 +1,7 @@
 /** Heap per cached visitor with 20 segments, seen twice. */
 import { aamSegments } from 'express-aam-segments';
 import { startDcs } from './dcs-process';
+import { PROMISES, report } from './promises';
 import { asReceived, cookieHeaderOf, ORG } from './visitors';
 
 const VISITORS = 60_000;
@@ -47,7 +48,7 @@ async function run(): Promise<void> {
   if (visitors !== VISITORS || requests.cached !== VISITORS) throw new Error('not every visitor is cached');
   console.log('\nA cached visitor with 20 segments');
   console.table({ [`${VISITORS} visitors, seen twice`]: { 'bytes of heap each': Math.round(bytes) } });
-  console.log(`${Math.round(bytes)} bytes; at most 450`);
+  report(PROMISES.memory, bytes);
   await aam.close();
   await stop();
 }

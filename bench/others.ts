@@ -9,6 +9,7 @@ import { Pool } from 'undici';
 import { fetchPerRequest } from './alternatives/fetch-per-request';
 import { lruCacheFetch } from './alternatives/lru-cache-fetch';
 import { promiseRace } from './alternatives/promise-race';
+import { PROMISES, report } from './promises';
 import { cookieHeaderOf, ecidOf, ORG, segmentsOf } from './visitors';
 
 const MAX_WAIT_MS = 150;
@@ -17,6 +18,7 @@ const VISITORS = 50;
 /** The visitor of the warm-up views. */
 const WARM_UP_VISITOR = VISITORS;
 const CONNECTIONS = 200;
+const OURS = 'this package';
 
 interface Contender {
   readonly middleware: RequestHandler;
@@ -29,7 +31,7 @@ const CONTENDERS: Readonly<Record<string, Create>> = {
   'call per request': ({ dcs }) => ({ middleware: fetchPerRequest(dcs) }),
   'promise race': ({ dcs }) => ({ middleware: promiseRace(dcs, MAX_WAIT_MS) }),
   'lru-cache fetch()': ({ dcs }) => ({ middleware: lruCacheFetch(dcs, TTL_MS) }),
-  'this package': ({ dcs }) => {
+  [OURS]: ({ dcs }) => {
     const aam = aamSegments({ orgId: ORG, partner: 'acme', maxWaitMs: MAX_WAIT_MS, cache: { ttlMs: TTL_MS }, dcs });
     const middleware: RequestHandler = (req, res, next) =>
       aam(req, res, (error) => {
@@ -197,12 +199,18 @@ function holds(ids: readonly string[], expected: readonly number[]): boolean {
 }
 
 async function run(): Promise<void> {
+  let failedPages = 0;
+  let overlaps = 0;
   for (const scenario of SCENARIOS) {
     console.log(`\n${scenario.title}`);
     const rows: Record<string, Record<string, number>> = {};
     for (const [name, create] of Object.entries(CONTENDERS)) rows[name] = await measure(create, scenario);
     console.table(rows);
+    failedPages += rows[OURS]?.['pages with an error'] ?? Number.NaN;
+    overlaps += rows[OURS]?.['of one visitor at once'] ?? Number.NaN;
   }
+  report(PROMISES.failedPages, failedPages);
+  report(PROMISES.overlaps, overlaps);
 }
 
 void run();

@@ -1,88 +1,65 @@
-/** The promises of the README for a slow and for a silent DCS: calls made, time waited, pages served. */
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import express from 'express';
-import { type AamSegmentsOptions, aamSegments } from 'express-aam-segments';
-import { createDcsSimulator, type DcsSimulator } from 'express-aam-segments/testing';
-import { Pool } from 'undici';
-import { cookieHeaderOf, ecidOf, ORG } from './visitors';
-
-interface Site {
-  readonly simulator: DcsSimulator;
-  /** Views a page; resolves to its HTTP status, its segment status and the milliseconds it took. */
-  view(visitor: number): Promise<{ statusCode: number; status: string; tookMs: number }>;
-  stop(): Promise<void>;
+/** What the README promises under "Guarantees, measured": the same words and limits, which a test compares. */
+export interface Promised {
+  readonly what: string;
+  readonly bound: 'at most' | 'at least';
+  readonly limit: number;
+  readonly unit: string;
+  /** A limit that we want and do not reach. */
+  readonly wanted?: number;
 }
 
-async function startSite(options: Partial<AamSegmentsOptions>): Promise<Site> {
-  const simulator = await createDcsSimulator({ segmentIds: true });
-  const aam = aamSegments({
-    orgId: ORG,
-    partner: 'acme',
-    dcs: { ...simulator.dcs, ...options.dcs },
-    maxWaitMs: options.maxWaitMs,
-  });
-  const app = express();
-  app.use(aam);
-  app.get('/', (req, res) => res.send(req.aamSegments.status));
-  const server = app.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const pool = new Pool(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { connections: 200 });
-  return {
-    simulator,
-    async view(visitor) {
-      const before = performance.now();
-      const { statusCode, body } = await pool.request({
-        path: '/',
-        method: 'GET',
-        headers: { cookie: cookieHeaderOf(visitor) },
-      });
-      return { statusCode, status: await body.text(), tookMs: performance.now() - before };
-    },
-    async stop() {
-      await pool.close();
-      server.close();
-      await aam.close();
-      await simulator.close();
-    },
-  };
+const atMost = (limit: number, unit: string, what: string): Promised => ({ what, bound: 'at most', limit, unit });
+const atLeast = (limit: number, unit: string, what: string): Promised => ({ what, bound: 'at least', limit, unit });
+
+const SILENT = 'a DCS that accepts calls and never answers, `maxWaitMs: 150`';
+const KNOWN = 'a visitor who is known';
+const BLACK_HOLE = 'a region is black-holed and its breaker open: CPU time of the page view';
+const BULK = '`aam-segments bulk`, against a bare undici pool that makes the same calls';
+
+export const PROMISES = {
+  silentPages: atLeast(100, 'pages', `${SILENT}: pages served, of 100`),
+  silentSlowest: atMost(175, 'ms', 'the same: the slowest page'),
+  coldCalls: atMost(1, 'call', '200 simultaneous requests of one visitor nobody has seen: calls to the DCS'),
+  coldPages: atLeast(200, 'pages', 'the same: pages with their segments'),
+  warmHit: atMost(
+    1.5,
+    'times',
+    `${KNOWN}: time in the middleware, all gates on, against \`cookie.parse\` of the same header`,
+  ),
+  warmRendering: {
+    ...atMost(
+      1.15,
+      'times',
+      `${KNOWN}: CPU time of the page view, against a middleware that does nothing, on an app with cookie-parser and EJS`,
+    ),
+    wanted: 1.05,
+  },
+  warmBare: { ...atMost(1.15, 'times', 'the same on an app that sends a line of text'), wanted: 1.05 },
+  blackHoleUnknown: atMost(1.2, 'times', `${BLACK_HOLE} of an unknown visitor, against one of a known visitor`),
+  blackHoleStale: atMost(1.2, 'times', 'the same of a visitor who is known and past the ttl'),
+  recovery: atMost(2_000, 'ms', 'the region comes back: time from the call that tries it to fresh answers'),
+  memory: atMost(450, 'bytes', 'a remembered visitor with 20 segments: heap'),
+  bulk: atLeast(0.8, 'times', `${BULK}: throughput with a DCS that takes 20 ms`),
+  bulkImmediate: {
+    ...atLeast(0.5, 'times', 'the same with a DCS on the same machine that answers at once'),
+    wanted: 0.8,
+  },
+  bulkMemory: atMost(60, 'MB', 'the same: growth of its memory after the first 5 000 rows'),
+  failedPages: atMost(0, 'pages', 'the scenarios of [docs/comparison.md](docs/comparison.md): pages with an error'),
+  overlaps: atMost(0, 'calls', 'the same: calls about a visitor while another one about them is in flight'),
+} satisfies Record<string, Promised>;
+
+export function isKept({ bound, limit }: Promised, figure: number): boolean {
+  return bound === 'at most' ? figure <= limit : figure >= limit;
 }
 
-async function cold(): Promise<Record<string, unknown>> {
-  const { view, simulator, stop } = await startSite({ maxWaitMs: 5_000 });
-  simulator.fault({ kind: 'latency', latencyMs: 200 });
-  const views = await Promise.all(Array.from({ length: 200 }, () => view(0)));
-  const result = {
-    pages: views.length,
-    'pages with segments': views.filter(({ status }) => status === 'fresh').length,
-  };
-  const calls = simulator.requestsOf(ecidOf(0)).length;
-  await stop();
-  return { ...result, 'calls to the DCS': calls };
+/** Prints a figure beside what is promised of it. One that misses it makes the process fail. */
+export function report(promise: Promised, figure: number): void {
+  const { what, bound, limit, unit, wanted } = promise;
+  const kept = isKept(promise, figure);
+  if (!kept) process.exitCode = 1;
+  const aim = wanted === undefined ? '' : `; wanted: ${wanted}`;
+  console.log(
+    `${kept ? 'ok    ' : 'MISSED'} ${Number(figure.toPrecision(4))}, ${bound} ${limit} ${unit}${aim}: ${what}`,
+  );
 }
-
-async function silent(): Promise<Record<string, unknown>> {
-  const { view, simulator, stop } = await startSite({ maxWaitMs: 150 });
-  simulator.fault({ kind: 'hang' });
-  // Warm-up: the first views also open connections and compile code.
-  for (let n = 0; n < 20; n++) await view(n);
-  const views = [];
-  for (let n = 20; n < 120; n++) views.push(await view(n));
-  const took = views.map(({ tookMs }) => tookMs).sort((x, y) => x - y);
-  await stop();
-  return {
-    pages: views.length,
-    'pages with an error': views.filter(({ statusCode }) => statusCode !== 200).length,
-    'median ms': Math.round(took[50] as number),
-    'slowest ms': Math.round(took.at(-1) as number),
-  };
-}
-
-async function run(): Promise<void> {
-  console.log('\n200 simultaneous requests of one visitor nobody has seen, DCS answers after 200 ms');
-  console.table([await cold()]);
-  console.log('\nA DCS that accepts calls and never answers, maxWaitMs: 150, 100 visitors one after the other');
-  console.table([await silent()]);
-}
-
-void run();

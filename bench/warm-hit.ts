@@ -3,6 +3,7 @@ import { parse } from 'cookie';
 import { aamSegments } from 'express-aam-segments';
 import { startDcs } from './dcs-process';
 import { interleaved, print } from './interleaved';
+import { PROMISES, report } from './promises';
 import { asReceived, cookieHeaderOf, ecidOf, ORG } from './visitors';
 
 const CALLS = 20_000;
@@ -62,7 +63,8 @@ async function run(): Promise<void> {
   if (aam.stats().requests.cached !== 110 * CALLS || done !== 220 * CALLS)
     throw new Error('not every call was a warm hit');
   const names = { a: 'middleware, warm hit', b: 'cookie.parse' };
-  print('A warm hit, against parsing the Cookie header', 'ns a call', names, compared, 'at most 1.5');
+  print('A warm hit, against parsing the Cookie header', 'ns a call', names, compared);
+  report(PROMISES.warmHit, compared.ratio);
   await aam.close();
   await stop();
 }

@@ -4,7 +4,8 @@ import express from 'express';
 import fc from 'fast-check';
 import request from 'supertest';
 import { dcsServer } from './dcs/dcs-server';
-import { closeSites, cookieOf, createSite, deadOrigin, ECID, GOLF, HIGH_VALUE, ORG } from './helpers/site';
+import { deadOrigin } from './helpers/dead-origin';
+import { closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE, ORG } from './helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -196,8 +197,8 @@ describe('a failing DCS', () => {
   );
 
   it('that cannot be reached does not break the site', async () => {
-    const origin = await deadOrigin();
-    const { view } = await createSite({ maxWaitMs: 5_000, dcs: { origins: { 9: origin }, defaultOrigin: origin } });
+    await using nobody = await deadOrigin();
+    const { view } = await createSite({ maxWaitMs: 5_000, dcs: { origins: {}, defaultOrigin: nobody.url } });
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'network' });
   });
 

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
 import { transformSync } from '@swc/core';
+import { isKept, PROMISES, type Promised } from '../bench/promises';
 import { aamSegments } from '../src';
 import { createDcsSimulator } from '../src/testing/dcs-simulator';
 import { closeSites, cookieOf, ECID, GOLF, HIGH_VALUE } from './helpers/site';
@@ -132,6 +133,21 @@ describe('README', () => {
     for (const [, path, written] of rows as unknown as [string, string, string][]) {
       const value = path.split('.').reduce((group, name) => (group as Record<string, unknown>)[name], resolved);
       expect([path, String(value)]).toEqual([path, written.replace(/[ ']/g, '')]);
+    }
+  });
+
+  it('promises what npm run bench checks, and has measured nothing that misses it', () => {
+    const [, table = ''] = readme.split('| what | promised | measured |\n| --- | --- | --- |\n');
+    const rows = [...(table.split('\n\n')[0] as string).matchAll(/^\| (.+) \| (.+) \| (.+) \|$/gm)];
+    const promises: readonly Promised[] = Object.values(PROMISES);
+    expect(rows.map(([, what, promised]) => [what, promised])).toEqual(
+      promises.map(({ what, bound, limit, unit }) => [what, `${bound} ${limit} ${unit}`]),
+    );
+    for (const [n, promise] of promises.entries()) {
+      const measured = String(rows[n]?.[3]);
+      const { what, wanted } = promise;
+      expect([what, measured, isKept(promise, Number.parseFloat(measured))]).toEqual([what, measured, true]);
+      if (wanted !== undefined) expect(measured).toMatch(new RegExp(`; ${wanted} is wanted$`));
     }
   });
 

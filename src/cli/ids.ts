@@ -1,7 +1,6 @@
 /** Owns: `aam-segments ids`. Next: bulk/, which takes its output. */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { stringify } from 'csv-stringify/sync';
 import { isVisitorId } from '../identity/visitor';
 import { isRecord } from '../option-checks';
 import { type Command, EXIT, print, printJson, readArgs } from './command';
@@ -52,7 +51,8 @@ export const ids: Command = {
       const [kind, id] = key.split(',') as [string, string];
       return kind === 'ecid' ? [id, '', region] : ['', id, region];
     });
-    const text = stringify([['ecid', 'uuid', 'region'], ...rows]);
+    // Digits and nothing else: there is nothing to quote.
+    const text = [['ecid', 'uuid', 'region'], ...rows].map((row) => `${row.join()}\n`).join('');
     if (values.out === '-') stdout.write(text);
     else
       await new Promise<void>((resolve, reject) => {

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
+import { dependencies } from '../../package.json';
 import { ORG } from '../helpers/site';
 
 const root = join(__dirname, '..', '..');
@@ -34,9 +35,20 @@ afterAll(() => {
 
 const running = new Set<ChildProcess>();
 
+/** The command line as it is on a machine that has our dependencies, and none of the optional packages but these. */
+export function programWith(folder: string, optionalPackages: readonly string[]): string {
+  cpSync(join(program(), '..', '..'), join(folder, 'dist'), { recursive: true });
+  for (const name of [...Object.keys(dependencies), ...optionalPackages]) {
+    const link = join(folder, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(root, 'node_modules', name), link);
+  }
+  return join(folder, 'dist', 'cli', 'main.js');
+}
+
 /** Starts the command line in a process of its own. */
-export function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  const child = spawn(process.execPath, [program(), ...args], {
+export function start(args: readonly string[], env: Record<string, string> = {}, file = program()): ChildProcess {
+  const child = spawn(process.execPath, [file, ...args], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: 'pipe',

@@ -1,4 +1,3 @@
-import { type AddressInfo, createServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import express, { type Express } from 'express';
 import { type AamSegments, type AamSegmentsOptions, aamSegments } from 'express-aam-segments';
@@ -79,13 +78,4 @@ export function advanceableClock(): { advance(ms: number): void } {
       aheadMs += ms;
     },
   };
-}
-
-/** An origin that refuses connections. */
-export async function deadOrigin(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return `http://127.0.0.1:${port}`;
 }

@@ -1,5 +1,6 @@
 import { closeClients, createClient, createClientOfBulk, OTHER_ECID } from '../helpers/client';
-import { advanceableClock, deadOrigin, ECID, GOLF } from '../helpers/site';
+import { deadOrigin } from '../helpers/dead-origin';
+import { advanceableClock, ECID, GOLF } from '../helpers/site';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -112,8 +113,8 @@ describe('lookupMany()', () => {
   it('reports the error when the breaker has been open for a minute', async () => {
     const clock = advanceableClock();
     const breaker = { minCalls: 1, windowMs: 10_000, failurePercent: 50, probeAfterMs: 2_147_483_647 };
-    const defaultOrigin = await deadOrigin();
-    const { client } = await createClient({ dcs: { origins: {}, defaultOrigin, breaker } });
+    await using nobody = await deadOrigin();
+    const { client } = await createClient({ dcs: { origins: {}, defaultOrigin: nobody.url, breaker } });
     const results = client.lookupMany(visitors(3), { concurrency: 1 });
     expect((await results.next()).value?.error?.code).toBe('ERR_AAM_DCS_NETWORK');
     const next = results.next();

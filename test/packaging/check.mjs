@@ -1,18 +1,30 @@
 // Packs the package as a release does and uses the tarball as sites do: from CommonJS, ES modules and TypeScript, with
-// both majors of Express and of its types. Prints a line per check and at the end `N passed, N failed`.
+// both majors of Express and of its types, and without any. Prints a line per check and at the end `N passed, N failed`.
 // node test/packaging/check.mjs
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
 const bin = (name) => join(root, 'node_modules/.bin', name);
-const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { devDependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 const scratch = mkdtempSync(join(tmpdir(), 'express-aam-segments-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
+const INSTALL_FLAGS = ['--strict-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund'];
 
 let passed = 0;
 let failed = 0;
@@ -74,6 +86,7 @@ for (const { express, types } of expressVersions) {
   check(`${title}: npx aam-segments`, run(site, 'npx', '--no-install', 'aam-segments', 'bulk', '--help'));
   for (const compiler of compilers) compileIn(site, compiler, `${title}, ${compiler.name}`);
 }
+checkWorker(project('worker', { 'express-aam-segments': `file:${tarball}` }));
 finish();
 
 /** Counts and prints one check. A failure does not keep the others from running. */
@@ -89,6 +102,30 @@ function run(cwd, command, ...args) {
   const { status, error, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
   if (status === 0) return undefined;
   return `${basename(command)} ${args.join(' ')}: ${error ?? `status ${status}`}\n${stdout}${stderr}`;
+}
+
+/** A worker or a script has this package and no other: nothing comes along that only sites or the command line need. */
+function checkWorker(worker) {
+  const installed = Object.keys(peerDependencies).filter((name) => existsSync(join(worker, 'node_modules', name)));
+  check('worker: no optional peer is installed', installed.join('\n'));
+  const options = "{ orgId: '1FD6776A524453CC0A490D44@AdobeOrg', partner: 'acme' }";
+  const use = `createDcsClient(${options}).close(); aamSegments(${options}).close();`;
+  const load = "const { aamSegments, createDcsClient } = require('express-aam-segments');";
+  check('worker: require() without Express', run(worker, 'node', '--eval', `${load} ${use}`));
+  const source = `${load.replace('const', 'import').replace(/= require\((.*)\)/, 'from $1')} ${use}`;
+  check('worker: import without Express', run(worker, 'node', '--input-type=module', '--eval', source));
+
+  writeFileSync(join(worker, 'customers.csv'), 'ecid\n');
+  const bulk = ['bulk', '--in', 'customers.csv', '--out', 'segments.csv', '--org', 'x', '--partner', 'acme'];
+  const { status, stderr } = spawnSync('npx', ['--no-install', 'aam-segments', ...bulk], {
+    cwd: worker,
+    encoding: 'utf8',
+  });
+  const [, command] = /^aam-segments bulk: CSV needs two packages .*: npm (install .+)$/m.exec(stderr) ?? [];
+  const isRefused = status === 2 && command !== undefined && !existsSync(join(worker, 'segments.csv'));
+  if (!check('worker: bulk says what CSV needs', isRefused ? '' : `status ${status}\n${stderr}`)) return;
+  check('worker: that can be installed', run(worker, 'npm', ...command.split(' '), ...INSTALL_FLAGS));
+  check('worker: bulk works then', run(worker, 'npx', '--no-install', 'aam-segments', ...bulk));
 }
 
 function finish() {
@@ -131,8 +168,7 @@ function project(name, dependencies) {
   const folder = join(scratch, name);
   mkdirSync(folder);
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }));
-  const flags = ['--strict-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund'];
-  check(`${name}: npm install`, run(folder, 'npm', 'install', ...flags));
+  check(`${name}: npm install`, run(folder, 'npm', 'install', ...INSTALL_FLAGS));
   return folder;
 }
 

@@ -1,14 +1,14 @@
 /** Owns: `bulk` rows as CSV. Columns that it does not know are passed through. */
 import { pipeline, type Readable } from 'node:stream';
-import { parse } from 'csv-parse';
-import { stringify } from 'csv-stringify/sync';
 import { UsageError } from '../command';
+import { csvPackages } from '../optional-package';
 import { type CustomerSource, FIELDS, type Field, type Outcome, type Row, type RowFormat, visitorIn } from './rows';
 
 const OWN_COLUMNS = ['aam_status', 'aam_reason', 'aam_segment_ids', 'aam_segment_names', 'aam_error'];
 const VISITOR_COLUMNS = ['ecid', 'uuid', 'customer_id'];
 
 export class CsvRows implements RowFormat {
+  readonly #csv = csvPackages();
   readonly #input: Readable;
   readonly #source: CustomerSource;
   #columns: readonly string[] = [];
@@ -17,13 +17,14 @@ export class CsvRows implements RowFormat {
   /** Positions of the columns to pass through: not the outcomes of an earlier `bulk`. */
   #passedThrough: readonly number[] = [];
 
+  /** @throws {UsageError} where csv-parse or csv-stringify is not installed */
   constructor(input: Readable, source: CustomerSource) {
     this.#input = input;
     this.#source = source;
   }
 
   async *read(isWanted: (row: Row) => boolean): AsyncGenerator<Row> {
-    const parser = parse({ bom: true, skip_empty_lines: true });
+    const parser = this.#csv.parse({ bom: true, skip_empty_lines: true });
     // Errors of the file, too, are thrown by the parser.
     pipeline(this.#input, parser, () => {});
     let index = -1;
@@ -48,7 +49,7 @@ export class CsvRows implements RowFormat {
       const fields = content as readonly string[];
       return [...this.#passedThrough.map((at) => fields[at]), status, reason, ids, names.join(';'), error];
     });
-    return stringify(isFirst ? [header, ...records] : records);
+    return this.#csv.stringify(isFirst ? [header, ...records] : records);
   }
 
   #readHeader(columns: readonly string[]): void {

@@ -1,8 +1,11 @@
-/** Owns: the progress of a long run on standard error: a bar on a terminal, elsewhere a line every ten seconds. */
+/**
+ * Owns: the progress of a long run on standard error: a bar on a terminal where cli-progress is installed, elsewhere a line
+ * every ten seconds.
+ */
 import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { SingleBar } from 'cli-progress';
 import { print } from '../command';
+import { optionalPackage } from '../optional-package';
 
 const LINE_INTERVAL_MS = 10_000;
 
@@ -16,10 +19,17 @@ export interface Progress {
  * @param before rows written by the run that is resumed
  */
 export function progressOn(stream: NodeJS.WriteStream, total: number | undefined, before: number): Progress {
-  return stream.isTTY && total !== undefined ? bar(stream, total, before) : lines(stream, total, before);
+  const barPackage = stream.isTTY ? optionalPackage('cli-progress') : undefined;
+  if (barPackage === undefined || total === undefined) return lines(stream, total, before);
+  return bar(barPackage, stream, total, before);
 }
 
-function bar(stream: NodeJS.WriteStream, total: number, before: number): Progress {
+function bar(
+  { SingleBar }: typeof import('cli-progress'),
+  stream: NodeJS.WriteStream,
+  total: number,
+  before: number,
+): Progress {
   const startedAtMs = performance.now();
   const single = new SingleBar({
     stream,

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cookieOf, deadOrigin, ECID, GOLF, ORG } from '../helpers/site';
+import { deadOrigin } from '../helpers/dead-origin';
+import { cookieOf, ECID, GOLF, ORG } from '../helpers/site';
 import { closeDesks, createDesk, end, run, start } from './command-line';
 
 jest.setTimeout(30_000);
@@ -62,10 +63,10 @@ describe('aam-segments', () => {
 
     it('exits with 1 where there is no answer', async () => {
       const { account } = await createDesk();
-      const origin = await deadOrigin();
-      const failed = await run(['lookup', '--ecid', ECID, ...account, '--origin', origin]);
+      await using nobody = await deadOrigin();
+      const failed = await run(['lookup', '--ecid', ECID, ...account, '--origin', nobody.url]);
       expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining('ERR_AAM_DCS_NETWORK')]);
-      const { code, stdout } = await run(['lookup', '--ecid', ECID, '--json', ...account, '--origin', origin]);
+      const { code, stdout } = await run(['lookup', '--ecid', ECID, '--json', ...account, '--origin', nobody.url]);
       expect([code, JSON.parse(stdout).error.code]).toEqual([1, 'ERR_AAM_DCS_NETWORK']);
     });
 
@@ -201,7 +202,8 @@ describe('aam-segments', () => {
 
     it('finds a DCS that cannot be reached', async () => {
       const { account } = await createDesk();
-      const { states, isWell } = await examine([...account, '--origin', await deadOrigin()]);
+      await using nobody = await deadOrigin();
+      const { states, isWell } = await examine([...account, '--origin', nobody.url]);
       expect([isWell, states]).toEqual([false, { DCS: 'FAIL' }]);
     });
   });

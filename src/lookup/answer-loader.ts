@@ -66,6 +66,8 @@ export class AnswerLoader {
   readonly #advice: ConfigurationAdvice;
   /** By the first of the visitor's keys, oldest first. */
   readonly #flights = new Map<string, OwnFlight[]>();
+  /** By the others, for a visitor who shows only one of those. */
+  readonly #byOtherKey = new Map<string, Set<OwnFlight>>();
   #events = 0;
 
   constructor(config: AnswerLoaderConfig, dcs: Dcs, cache: AnswerCache<CachedAnswer>, generations: Generations) {
@@ -117,8 +119,22 @@ export class AnswerLoader {
     });
   }
 
+  /** Ends all calls that name a visitor by this key, but for opt-outs: nothing more is asked or told. */
+  abandon(key: string, reason: Exclusion): void {
+    this.#dcs.abandon(key, reason);
+    this.#abandonByOtherKey(key, reason);
+  }
+
+  #abandonByOtherKey(key: string, reason: Exclusion): void {
+    for (const { call } of [...(this.#byOtherKey.get(key) ?? [])]) {
+      if (call !== undefined) this.#dcs.abandonCall(call, reason);
+    }
+  }
+
   /** Has the DCS opt the visitor out. Settles when that is done. */
-  optOut(key: string, visitor: Visitor): Promise<void> {
+  optOut([key, ...others]: VisitorKeys, visitor: Visitor): Promise<void> {
+    this.#abandonByOtherKey(key, 'opted-out');
+    for (const other of others) this.abandon(other, 'opted-out');
     return new Promise((resolve, reject) => {
       this.#dcs.optOut(key, visitor, {
         began: () => {},
@@ -143,6 +159,11 @@ export class AnswerLoader {
     const flights = this.#flights.get(ownKey);
     if (flights === undefined) this.#flights.set(ownKey, [flight]);
     else flights.push(flight);
+    for (const other of others) {
+      const naming = this.#byOtherKey.get(other);
+      if (naming === undefined) this.#byOtherKey.set(other, new Set([flight]));
+      else naming.add(flight);
+    }
     if (flight.call.kind === 'event') this.#events++;
     flight.isListed = true;
     return flight;
@@ -165,7 +186,12 @@ export class AnswerLoader {
 
   #unlist(flight: OwnFlight): void {
     if (!flight.isListed) return;
-    const [key] = flight.keys;
+    const [key, ...others] = flight.keys;
+    for (const other of others) {
+      const naming = this.#byOtherKey.get(other);
+      naming?.delete(flight);
+      if (naming?.size === 0) this.#byOtherKey.delete(other);
+    }
     const left = this.#flights.get(key)?.filter((each) => each !== flight) ?? [];
     if (left.length === 0) this.#flights.delete(key);
     else this.#flights.set(key, left);

@@ -129,11 +129,12 @@ export class AnswerResolver {
 
   /** Has the DCS opt the visitor out, for good. */
   async optOut(visitor: Visitor): Promise<void> {
-    for (const key of this.#keys.allKeysOf(visitor)) {
+    const keys = this.#keys.allKeysOf(visitor);
+    for (const key of keys) {
       this.#generations.withdraw(key);
       this.#cache.forget(key);
     }
-    const done = this.#outsideOfRequests(() => this.#loader.optOut(this.#keys.keyOf(visitor), visitor));
+    const done = this.#outsideOfRequests(() => this.#loader.optOut(keys, visitor));
     await done.finally(() => this.forget(visitor));
   }
 
@@ -142,7 +143,7 @@ export class AnswerResolver {
     for (const key of this.#keys.allKeysOf(visitor)) {
       this.#generations.withdraw(key);
       this.#cache.withdraw(key);
-      this.#outsideOfRequests(() => this.#dcs.abandon(key, reason));
+      this.#outsideOfRequests(() => this.#loader.abandon(key, reason));
     }
   }
 

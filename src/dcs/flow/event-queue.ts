@@ -145,9 +145,10 @@ export class EventQueue {
       return 'begin';
     }
     if (event.place === undefined) event.place = line.events.push(event);
+    // Also while it waits for room at a stand-in: its own region may be open sooner.
+    this.#setTimer(line, home, target);
     if (isOpen) return 'wait';
     line.isHeld = true;
-    this.#setTimer(line, home, target);
     return 'held';
   }
 
@@ -179,7 +180,10 @@ export class EventQueue {
         return;
       }
       line.isHeld = false;
-      if (!target.hasRoomForEvent) return;
+      if (!target.hasRoomForEvent) {
+        this.#setTimer(line, home, target);
+        return;
+      }
       this.#host.advance(first.key);
       // Another call about the visitor has the turn: the event is offered again when that is over.
       if (line.events.first === first) this.#leaveLine(first);

@@ -179,6 +179,7 @@ export class AnswerLoader {
     if (!this.#isOutdated(flight)) {
       // What was asked before the event, in another process too, is older than its answer.
       if (flight.call?.kind === 'event') this.#generations.renew(flight.keys[0]);
+      answer.validAt = this.#generations.now;
       this.#cache.set(flight.keys[0], flight.variant, answer);
     }
     flight.resolve(answer);

@@ -168,7 +168,7 @@ export class DcsCalls implements Dcs {
   }
 
   isImminent(event: Call): boolean {
-    if (event.phase === 'running') return !event.hasEnded;
+    if (event.phase === 'running') return !event.hasEnded && this.#running.get(event)?.isForLater !== true;
     if (event.phase !== 'waiting' || !this.#lane.isNext(event)) return false;
     const { gate } = this.#originFor(event);
     return gate.closedBecause === undefined && this.#history.unavailable(event.key) === undefined;

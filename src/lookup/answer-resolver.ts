@@ -132,10 +132,15 @@ export class AnswerResolver {
     const keys = this.#keys.allKeysOf(visitor);
     for (const key of keys) {
       this.#generations.withdraw(key);
-      this.#cache.forget(key);
+      this.#cache.withdraw(key);
     }
     const done = this.#outsideOfRequests(() => this.#loader.optOut(keys, visitor));
-    await done.finally(() => this.forget(visitor));
+    await done.finally(() => {
+      for (const key of keys) {
+        this.#generations.renew(key);
+        this.#cache.withdraw(key);
+      }
+    });
   }
 
   /** A visitor does not agree, or not any more: their segments are forgotten, and nothing more is asked or told. */

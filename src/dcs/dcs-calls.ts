@@ -60,10 +60,8 @@ export interface Dcs {
    * asked and told of them is not.
    */
   optOut(key: string, visitor: Visitor, observer: CallObserver): Call;
-  /** Ends all calls about a visitor with this reason, but for opt-outs: nothing more is sent. */
-  abandon(key: string, reason: Exclusion): void;
-  /** The same for a single call. */
-  abandonCall(call: Call, reason: Exclusion): void;
+  /** Ends lookups and events with this reason: none of them is sent any more. */
+  abandon(calls: Iterable<Call>, reason: Exclusion): void;
   /** Why a lookup of this visitor would fail at once, without a call. */
   unavailable(key: string, visitor: Visitor): DcsFailure | undefined;
   /** Milliseconds after which to try again to look this visitor up; 0 if it can be tried now. */
@@ -209,18 +207,15 @@ export class DcsCalls implements Dcs {
     return call;
   }
 
-  abandon(key: string, reason: Exclusion): void {
-    const why = withdrawn(reason);
-    this.#rejectWaiting(key, why);
-    for (const call of this.#lane.callsAbout(key)) if (call.kind !== 'opt-out') this.#endCurrent(call, why);
-    this.#lane.advance(key);
-  }
-
-  abandonCall(call: Call, reason: Exclusion): void {
-    const why = withdrawn(reason);
-    for (const waiting of this.#lane.takeWaiting(call.key, (each) => each === call)) this.#reject(waiting, why);
-    this.#endCurrent(call, why);
-    this.#lane.advance(call.key);
+  abandon(calls: Iterable<Call>, reason: Exclusion): void {
+    const why = WITHDRAWN[reason === 'no-consent' ? 'no-consent' : 'opted-out'];
+    const abandoned = new Set(calls);
+    const keys = new Set([...abandoned].map(({ key }) => key));
+    // All are taken out of their lanes first: the end of one may give another its turn.
+    const waiting = [...keys].flatMap((key) => this.#lane.takeWaiting(key, (call) => abandoned.has(call)));
+    for (const call of waiting) this.#reject(call, why);
+    for (const call of abandoned) this.#endCurrent(call, why);
+    for (const key of keys) this.#lane.advance(key);
   }
 
   close(): Promise<void> {
@@ -455,10 +450,6 @@ function readReply({ kind }: Call, { body, errorHeader }: HttpAnswer): DcsReply 
 function outcomeOf({ reason }: DcsFailure): CallOutcome {
   if (reason === 'rate-limited' || reason === 'closed') return 'neutral';
   return FAILURES.has(reason) ? 'failure' : 'success';
-}
-
-function withdrawn(reason: Exclusion): DcsFailure {
-  return WITHDRAWN[reason === 'no-consent' ? 'no-consent' : 'opted-out'];
 }
 
 const CLOSED: DcsFailure = { reason: 'closed', message: 'close() was called.' };

@@ -119,28 +119,29 @@ export class AnswerLoader {
     });
   }
 
-  /** Ends all calls that name a visitor by this key, but for opt-outs: nothing more is asked or told. */
-  abandon(key: string, reason: Exclusion): void {
-    this.#dcs.abandon(key, reason);
-    this.#abandonByOtherKey(key, reason);
-  }
-
-  #abandonByOtherKey(key: string, reason: Exclusion): void {
-    for (const { call } of [...(this.#byOtherKey.get(key) ?? [])]) {
-      if (call !== undefined) this.#dcs.abandonCall(call, reason);
-    }
+  /** Ends all calls that name a visitor by one of these keys, but for opt-outs: nothing more is asked or told. */
+  abandon(keys: VisitorKeys, reason: Exclusion): void {
+    this.#dcs.abandon(this.#callsNaming(keys), reason);
   }
 
   /** Has the DCS opt the visitor out. Settles when that is done. */
-  optOut([key, ...others]: VisitorKeys, visitor: Visitor): Promise<void> {
-    this.#abandonByOtherKey(key, 'opted-out');
-    for (const other of others) this.abandon(other, 'opted-out');
+  optOut(keys: VisitorKeys, visitor: Visitor): Promise<void> {
+    const [key] = keys;
+    // One about the same visitor that is under way is waited for.
+    const calls = this.#callsNaming(keys).filter((call) => call.key !== key || call.phase !== 'running');
+    this.#dcs.abandon(calls, 'opted-out');
     return new Promise((resolve, reject) => {
       this.#dcs.optOut(key, visitor, {
         began: () => {},
         ended: (result) => ('reply' in result ? resolve() : reject(errorOf(result))),
       });
     });
+  }
+
+  /** Those that are running or waiting. */
+  #callsNaming(keys: VisitorKeys): Call[] {
+    const flights = new Set(keys.flatMap((key) => [...(this.#flights.get(key) ?? []), ...(this.#byOtherKey.get(key) ?? [])]));
+    return [...flights].map(({ call }) => call as Call);
   }
 
   #start(

@@ -145,11 +145,12 @@ export class AnswerResolver {
 
   /** A visitor does not agree, or not any more: their segments are forgotten, and nothing more is asked or told. */
   withdraw(visitor: Visitor, reason: Exclusion): void {
-    for (const key of this.#keys.allKeysOf(visitor)) {
+    const keys = this.#keys.allKeysOf(visitor);
+    for (const key of keys) {
       this.#generations.withdraw(key);
       this.#cache.withdraw(key);
-      this.#outsideOfRequests(() => this.#loader.abandon(key, reason));
     }
+    this.#outsideOfRequests(() => this.#loader.abandon(keys, reason));
   }
 
   /**

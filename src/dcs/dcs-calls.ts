@@ -369,6 +369,10 @@ export class DcsCalls implements Dcs {
 
   #released(call: Call, { origin, isForLater }: Running): void {
     this.#running.delete(call);
+    if (isForLater && !call.hasEnded && this.#isOptingOut(call.key)) {
+      this.#events.ended('failed');
+      call.end({ failure: WITHDRAWN['opted-out'] });
+    }
     if (isForLater && !call.hasEnded) {
       call.phase = 'waiting';
       origin.gate.release(call.kind);
@@ -383,6 +387,10 @@ export class DcsCalls implements Dcs {
     call.phase = 'over';
     this.#lane.leave(call);
     this.#onOver();
+  }
+
+  #isOptingOut(key: string): boolean {
+    return this.#lane.callsAbout(key).some(({ kind }) => kind === 'opt-out');
   }
 
   /** What a failure means for other calls about the visitor. */

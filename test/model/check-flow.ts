@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { BrokenRule } from './broken-rule';
 import { Coverage } from './coverage';
 import { LIMITS, type Limits } from './limits';
+import { shortened } from './shortened';
 import { Site } from './site';
 import { MAX_STEPS, STEPS, type Step } from './steps';
 
@@ -51,39 +52,48 @@ export async function checkFlow({ steps: wanted, seed, path, shrinks = true }: F
   const coverage = new Coverage();
   let steps = 0;
   let histories = 0;
-  let stepsBefore: number | undefined;
   const property = fc.asyncProperty(LIMITS, STEPS, async (limits, history) => {
-    // Enough: the rest of the runs is not needed. After a failure they are what it is shrunk to.
-    if (steps >= wanted && stepsBefore === undefined) return;
+    // Enough: the rest of the runs is not needed.
+    if (steps >= wanted) return;
     histories++;
     steps += history.length;
-    try {
-      await runHistory(limits, history, coverage);
-    } catch (error) {
-      stepsBefore ??= steps;
-      throw error;
-    }
+    await runHistory(limits, history, coverage);
   });
   const details = await fc.check(property, {
     seed,
     ...(path === undefined ? {} : { path }),
     // On average half of the longest.
     numRuns: Math.ceil((wanted * 3) / MAX_STEPS) + 1,
-    endOnFailure: !shrinks,
+    endOnFailure: true,
   });
   if (!details.failed) return { steps, histories, coverage, failure: undefined };
-  const error = details.errorInstance;
   const [limits, history] = details.counterexample as [Limits, Step[]];
+  const { rule, message } = brokenBy(details.errorInstance);
+  const shortest = shrinks ? await shortened(history, async (each) => (await ruleBrokenBy(limits, each)) === rule) : history;
   const failure = {
-    rule: error instanceof BrokenRule ? error.rule : 'nothing throws',
-    message: error instanceof BrokenRule ? error.message : String((error as Error)?.stack ?? error),
-    stepsBefore: stepsBefore as number,
+    rule,
+    message,
+    stepsBefore: steps,
     seed: details.seed,
     path: details.counterexamplePath as string,
     limits,
-    history,
+    history: shortest,
   };
   return { steps, histories, coverage, failure };
+}
+
+async function ruleBrokenBy(limits: Limits, history: readonly Step[]): Promise<string | undefined> {
+  try {
+    await runHistory(limits, history);
+    return undefined;
+  } catch (error) {
+    return brokenBy(error).rule;
+  }
+}
+
+function brokenBy(error: unknown): { readonly rule: string; readonly message: string } {
+  if (error instanceof BrokenRule) return { rule: error.rule, message: error.message };
+  return { rule: 'nothing throws', message: String((error as Error)?.stack ?? error) };
 }
 
 /** For a report: what broke, and how to see it again. */

@@ -16,10 +16,14 @@ export type ExchangePhase = 'open' | 'answered' | 'closing' | 'released';
 /** What the model wants to know of the wire. */
 export interface WireListener {
   sending(exchange: FakeExchange): void;
+  /** For the first time, or again. */
+  attempting(exchange: FakeExchange): void;
   /** Its result is about to be told. */
   settling(exchange: FakeExchange, result: WireResult): void;
   settled(exchange: FakeExchange): void;
   releasing(exchange: FakeExchange): void;
+  /** A rule was broken where nobody would see it. */
+  broken(error: unknown): void;
 }
 
 export interface FakeTransportConfig {
@@ -98,6 +102,7 @@ export class FakeExchange implements Exchange {
   /** It is sent, or sent again because the server was closing the connection. */
   attempt(): void {
     this.#transport.attempts++;
+    this.#transport.listener.attempting(this);
     this.#observer.attempted();
   }
 
@@ -137,10 +142,18 @@ export class FakeExchange implements Exchange {
     this.#transport.listener.settled(this);
   }
 
+  #closed(): void {
+    try {
+      if (this.phase === 'closing') this.release();
+    } catch (error) {
+      this.#transport.listener.broken(error);
+    }
+  }
+
   #close(): void {
     if (this.phase === 'closing' || this.phase === 'released') return;
     this.phase = 'closing';
-    if (this.#transport.config.closesAtOnce) queueMicrotask(() => this.release());
+    if (this.#transport.config.closesAtOnce) queueMicrotask(() => this.#closed());
   }
 }
 

@@ -103,14 +103,18 @@ export class OriginRules {
     const nowMs = this.#nowMs();
     must(pausedForMs >= this.#pausedUntilMs - nowMs, 'a server that is rate limiting is paused as long as it asks for');
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + pausedForMs);
-    if (this.#state === 'closed' && breaker === 'open') {
-      must(this.#hasFailed, 'a breaker opens by a failure only');
-      this.#state = 'open';
-      this.#openedAtMs = nowMs;
-      this.#coverage.count('limit: breaker opened');
-    }
+    this.noticeOpening();
     must(breaker === this.#state, 'the breaker is as its calls have shown', () => `${breaker} instead of ${this.#state}`);
     this.#hasFailed = false;
+  }
+
+  /** It may have opened just now, before anything else is done. */
+  noticeOpening(): void {
+    if (this.#state !== 'closed' || this.stats.breaker !== 'open') return;
+    must(this.#hasFailed, 'a breaker opens by a failure only');
+    this.#state = 'open';
+    this.#openedAtMs = this.#nowMs();
+    this.#coverage.count('limit: breaker opened');
   }
 
   #ended(record: RecordedCall, health: Meaning['health']): void {

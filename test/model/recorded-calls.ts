@@ -31,6 +31,8 @@ export class RecordedCall {
   call: Call | undefined;
   exchange: FakeExchange | undefined;
   sends = 0;
+  /** It has waited for a connection of the origin that was the right one when it came. */
+  wasQueued = false;
   /** Turned away with HTTP 429: it may be sent once more. */
   isTurnedAway = false;
   /** Ended by something else than the wire. */
@@ -73,8 +75,8 @@ export interface CallsListener {
   /** A call is about to be made. */
   making(record: RecordedCall): void;
   ended(record: RecordedCall, result: CallResult): void;
-  /** Calls about a visitor are about to be ended, or all. */
-  givingUp(key: string | undefined): void;
+  /** Calls are about to be ended that may be running. */
+  givingUp(isMeant: (record: RecordedCall) => boolean): void;
 }
 
 export class RecordedDcs implements Dcs {
@@ -123,9 +125,10 @@ export class RecordedDcs implements Dcs {
     return this.#record('opt-out', visitor, undefined, observer, (own) => this.#dcs.optOut(key, visitor, own));
   }
 
-  abandon(key: string, reason: Exclusion): void {
-    this.#listener.givingUp(key);
-    this.#dcs.abandon(key, reason);
+  abandon(calls: Iterable<Call>, reason: Exclusion): void {
+    const abandoned = new Set(calls);
+    this.#listener.givingUp(({ call }) => call !== undefined && abandoned.has(call));
+    this.#dcs.abandon(abandoned, reason);
   }
 
   unavailable(key: string, visitor: Visitor): DcsFailure | undefined {
@@ -145,7 +148,7 @@ export class RecordedDcs implements Dcs {
   }
 
   close(): Promise<void> {
-    this.#listener.givingUp(undefined);
+    this.#listener.givingUp(({ kind }) => kind === 'lookup');
     return this.#dcs.close();
   }
 

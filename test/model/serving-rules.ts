@@ -5,7 +5,7 @@ import type { ServedAnswer } from '../../src/segments/served-answer';
 import { must } from './broken-rule';
 import type { RecordedCall } from './recorded-calls';
 import { type ModelVisitor, variantOf } from './visitors';
-import type { WireRules, WireRulesHost } from './wire-rules';
+import { canForget, type WireRules, type WireRulesHost } from './wire-rules';
 
 export interface PageRequest {
   readonly visitor: ModelVisitor;
@@ -39,7 +39,7 @@ export function checkBegun(
     return;
   }
   const { said } = about;
-  if (said !== undefined && host.nowMs() < said.untilMs && host.limits.maxVisitors > 2) {
+  if (said !== undefined && host.nowMs() < said.untilMs && !canForget(host.limits)) {
     must(
       begun.status === 'excluded' && begun.reason === said.reason,
       'what the DCS has said about a visitor stays',
@@ -64,8 +64,8 @@ function checkWaitedFor(host: WireRulesHost, { flight }: PendingAnswer): void {
   const { call } = flight as unknown as { readonly call: Call };
   const record = host.calls.of(call);
   if (record.result !== undefined) return;
-  const { home, target } = host.originsOf(record);
-  const isProbe = host.originOf(home).probe === record || host.originOf(target).probe === record;
+  const { target } = host.originsOf(record);
+  const isProbe = record.exchange !== undefined && host.originOf(record.exchange.origin).probe === record;
   must(flight.isProbe === isProbe, 'a probe holds nobody', () => String(record));
   if (call.phase === 'running') {
     must(!record.isTurnedAway, 'an event that was turned away holds nobody', () => String(record));

@@ -94,7 +94,7 @@ export class Site implements WaitingRulesHost {
         if (record.kind === 'event') this.ended['reply' in result ? 'sent' : 'failure' in result ? 'failed' : 'dropped']++;
         this.#wire.ended(record, result);
       },
-      givingUp: (key: string | undefined) => this.#wire.givingUp(key),
+      givingUp: (isMeant: Parameters<WireRules['givingUp']>[0]) => this.#wire.givingUp(isMeant),
     };
     this.calls = new RecordedDcs(dcs, listener, nowMs);
     this.#resolver = new AnswerResolver(
@@ -110,6 +110,10 @@ export class Site implements WaitingRulesHost {
 
   nowMs(): number {
     return this.clock.nowMs();
+  }
+
+  broken(error: unknown): void {
+    this.#broken ??= error;
   }
 
   originOf(name: string): OriginRules {
@@ -223,10 +227,13 @@ export class Site implements WaitingRulesHost {
       case 'opt out':
         this.#optOut(visitorOf(step.visitor));
         return;
-      case 'forget':
-        this.#renew(visitorOf(step.visitor));
-        this.#resolver.forget(visitorOf(step.visitor).visitor);
+      case 'forget': {
+        const visitor = visitorOf(step.visitor);
+        this.#renew(visitor);
+        for (const key of visitor.keys) this.facts.of(key).said = undefined;
+        this.#resolver.forget(visitor.visitor);
         return;
+      }
       case 'flood':
         for (let n = 0; n < step.count; n++) {
           const visitor = inventedVisitor(this.#invented++);
@@ -390,19 +397,9 @@ export class Site implements WaitingRulesHost {
 
   #optOut(visitor: ModelVisitor): void {
     this.#renew(visitor);
-    const saidBefore = this.facts.of(visitor.key);
-    saidBefore.said = undefined;
     for (const key of visitor.keys) this.facts.of(key).withdrawnAt = this.moments.next();
     this.calls.requestedAt = this.moments.next();
-    const done = this.#resolver.optOut(visitor.visitor).finally(() => {
-      this.#forgotten(visitor);
-    });
-    this.#mustSettle('opt-out', done);
-  }
-
-  #forgotten(visitor: ModelVisitor): void {
-    this.#renew(visitor);
-    for (const key of visitor.keys) this.facts.of(key).said = undefined;
+    this.#mustSettle('opt-out', this.#resolver.optOut(visitor.visitor).finally(() => this.#renew(visitor)));
   }
 
   /** Earlier answers are out of date. */
@@ -433,7 +430,7 @@ export class Site implements WaitingRulesHost {
   #close(): void {
     this.closedAtMs = this.nowMs();
     // Before the core's own: what it gives up then is no surprise.
-    this.clock.after(this.limits.timeoutMs, () => this.#wire.givingUpAll());
+    this.clock.after(this.limits.timeoutMs, () => this.#wire.givingUp(() => true));
     this.#mustSettle(
       'close',
       this.calls.close().then(() => {

@@ -4,7 +4,7 @@ import type { RecordedCall } from './recorded-calls';
 export class VisitorFacts {
   /** Calls are on the wire from their sending until their connection is free or closed. */
   onWire: RecordedCall | undefined;
-  /** When calls were sent, opt-outs excepted. */
+  /** When calls were sent. Opt-outs count, too, but are not held. */
   readonly sentAtMs: number[] = [];
   cooldownUntilMs = 0;
   isDenylisted = false;

@@ -36,8 +36,12 @@ export function checkWaiting(host: WaitingRulesHost): void {
     }
     must(!busy.has(record.key), 'one call about a visitor has its turn', () => String(record));
     busy.add(record.key);
-    if (phase === 'queued') queued++;
-    else must(transport.onWire.has(record.exchange as never), 'what runs is on the wire', () => String(record));
+    if (phase === 'queued') {
+      queued++;
+      record.wasQueued = true;
+      continue;
+    }
+    must(transport.onWire.has(record.exchange as never), 'what runs is on the wire', () => String(record));
   }
   checkCounts(host, stats, queued, waitingEvents.length);
   for (const record of calls.live) {

@@ -18,6 +18,7 @@ export interface WireRulesHost {
   readonly calls: RecordedDcs;
   readonly closedAtMs: number | undefined;
   nowMs(): number;
+  broken(error: unknown): void;
   originOf(name: string): OriginRules;
   /** The server of the visitor's region, and the one that would be called now. */
   originsOf(record: RecordedCall): { readonly home: string; readonly target: string };
@@ -57,7 +58,6 @@ export class WireRules implements WireListener, CallsListener {
       must(!about.isDenylisted, 'no call about a denylisted id', details);
       must(nowMs >= about.cooldownUntilMs, 'no call during the cooldown', details);
       must(nowMs >= about.budgetFreeAtMs(limits.maxCallsPerMinute), 'no more than maxCallsPerMinute', details);
-      about.sentAtMs.push(nowMs);
     }
     if (kind === 'event') {
       const last = about.lastEvent;
@@ -72,6 +72,10 @@ export class WireRules implements WireListener, CallsListener {
     record.isTurnedAway = false;
     this.#host.originOf(exchange.origin).sending(record);
     this.sentAt.set(exchange.id, { moment: moments.next(), record });
+  }
+
+  attempting(exchange: FakeExchange): void {
+    this.#host.facts.of(this.#host.calls.ofExchange(exchange).key).sentAtMs.push(this.#host.nowMs());
   }
 
   settling(exchange: FakeExchange, result: WireResult): void {
@@ -102,6 +106,10 @@ export class WireRules implements WireListener, CallsListener {
     this.#host.originOf(exchange.origin).released(record);
   }
 
+  broken(error: unknown): void {
+    this.#host.broken(error);
+  }
+
   ended(record: RecordedCall, result: CallResult): void {
     const { coverage } = this.#host;
     if ('failure' in result) coverage.count(`ended: ${record.kind} ${result.failure.reason}${record.sends === 0 ? ' unsent' : ''}`);
@@ -110,16 +118,8 @@ export class WireRules implements WireListener, CallsListener {
     if (record.kind === 'opt-out') this.#mustHaveBeenSent(record, result);
   }
 
-  givingUp(key: string | undefined): void {
-    for (const record of this.#host.calls.live) {
-      const isMeant = key === undefined ? record.kind === 'lookup' : record.key === key && record.kind !== 'opt-out';
-      if (isMeant) this.#giveUp(record);
-    }
-  }
-
-  /** At the end of what close() waits for. */
-  givingUpAll(): void {
-    for (const record of this.#host.calls.live) this.#giveUp(record);
+  givingUp(isMeant: (record: RecordedCall) => boolean): void {
+    for (const record of this.#host.calls.live) if (isMeant(record)) this.#giveUp(record);
   }
 
   #giveUp(record: RecordedCall): void {
@@ -146,9 +146,10 @@ export class WireRules implements WireListener, CallsListener {
   }
 
   #mustBeItsOrigin(exchange: FakeExchange, record: RecordedCall): void {
-    if (record.kind === 'opt-out') return;
+    if (record.kind === 'opt-out' || record.wasQueued) return;
     const { home } = this.#host.originsOf(record);
     if (exchange.origin === home) return;
+    this.#host.originOf(home).noticeOpening();
     must(
       this.#host.limits.failover && this.#host.originOf(home).isBreakerShut,
       'another origin only while the breaker of the region is open',
@@ -185,8 +186,13 @@ export class WireRules implements WireListener, CallsListener {
     must(counts.get(dropped.key) === most, 'events of the most crowded visitor are dropped', () => String(dropped));
     if (!facts.of(dropped.key).isKnown) return;
     const stranger = [...counts].find(([key, count]) => count === most && !facts.of(key).isKnown);
-    const hasForgotten = facts.of(dropped.key).renewedAt > 0;
+    const hasForgotten = facts.of(dropped.key).renewedAt > 0 || canForget(limits);
     must(stranger === undefined || hasForgotten, 'events of strangers are dropped first', () => String(dropped));
     if (most === 1) coverage.count('dropped: all have one waiting');
   }
+}
+
+/** Whether the cache is so small that answers leave it before their time. */
+export function canForget({ maxVisitors }: Limits): boolean {
+  return maxVisitors < 100;
 }

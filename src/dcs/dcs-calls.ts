@@ -187,6 +187,7 @@ export class DcsCalls implements Dcs {
       this.#reject(event, CLOSED);
       return event;
     }
+    event.isStranger = isStranger;
     this.#lane.add(event);
     if (event.phase === 'waiting') this.#events.add(event, isStranger);
     return event;

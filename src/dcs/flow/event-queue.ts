@@ -99,7 +99,7 @@ export class EventQueue {
 
   /** An event that was sent and turned away waits again, before the others of its visitor. */
   addAgain(event: Call): void {
-    const waiting = this.#waiting.get(event.key) ?? { events: new LinkedQueue<Call>(), isStranger: false };
+    const waiting = this.#waiting.get(event.key) ?? { events: new LinkedQueue<Call>(), isStranger: event.isStranger };
     this.#waiting.set(event.key, waiting);
     this.#recount(waiting, () => this.#places.set(event, waiting.events.unshift(event)));
     this.#queued++;
@@ -122,6 +122,7 @@ export class EventQueue {
     const place = this.#places.get(event);
     if (waiting === undefined || place === undefined) return;
     this.#places.delete(event);
+    event.isStranger = waiting.isStranger;
     this.#queued--;
     this.#recount(waiting, () => waiting.events.remove(place));
     if (waiting.events.size === 0) this.#waiting.delete(event.key);

@@ -356,8 +356,9 @@ export class DcsCalls implements Dcs {
       call.end({ reply });
       return;
     }
-    gate.settle(call, outcomeOf(reply));
+    // First, since the end of a probe lets the next call through.
     if (reply.reason === 'rate-limited') gate.pause(reply.retryAfterMs);
+    gate.settle(call, outcomeOf(reply));
     this.#note(call, reply);
     if (call.kind === 'event' && reply.reason === 'rate-limited' && this.#closing === undefined) {
       // Turned away unread.

@@ -129,7 +129,7 @@ export class DcsCalls implements Dcs {
     this.#events = new EventQueue(config, clock, {
       gatesFor: ({ region }) => {
         const home = this.#originOf(this.#config.regions.originOf(region));
-        return { home: home.gate, target: this.#insteadOf(home).gate };
+        return { home: home.gate, standIn: this.#standInFor(home).gate, target: this.#insteadOf(home).gate };
       },
       advance: (key) => this.#lane.advance(key),
       drop: (event) => {
@@ -267,9 +267,13 @@ export class DcsCalls implements Dcs {
    * only as long as the region's breaker lets nobody through.
    */
   #insteadOf(home: Origin): Origin {
-    if (!this.#config.failover || home.gate.closedBecause?.reason !== 'circuit-open') return home;
-    const standIn = this.#originOf(this.#config.regions.originOf(undefined));
+    const standIn = this.#standInFor(home);
     return standIn.gate.unavailable === undefined ? standIn : home;
+  }
+
+  #standInFor(home: Origin): Origin {
+    if (!this.#config.failover || home.gate.closedBecause?.reason !== 'circuit-open') return home;
+    return this.#originOf(this.#config.regions.originOf(undefined));
   }
 
   #originOf(url: URL): Origin {

@@ -60,8 +60,8 @@ export interface Dcs {
    * asked and told of them is not.
    */
   optOut(key: string, visitor: Visitor, observer: CallObserver): Call;
-  /** Ends all calls about a visitor with this reason, but for opt-outs: nothing more is sent. */
-  abandon(key: string, reason: Exclusion): void;
+  /** Ends lookups and events with this reason: none of them is sent any more. */
+  abandon(calls: Iterable<Call>, reason: Exclusion): void;
   /** Why a lookup of this visitor would fail at once, without a call. */
   unavailable(key: string, visitor: Visitor): DcsFailure | undefined;
   /** Milliseconds after which to try again to look this visitor up; 0 if it can be tried now. */
@@ -129,7 +129,7 @@ export class DcsCalls implements Dcs {
     this.#events = new EventQueue(config, clock, {
       gatesFor: ({ region }) => {
         const home = this.#originOf(this.#config.regions.originOf(region));
-        return { home: home.gate, target: this.#insteadOf(home).gate };
+        return { home: home.gate, standIn: this.#standInFor(home).gate, target: this.#insteadOf(home).gate };
       },
       advance: (key) => this.#lane.advance(key),
       drop: (event) => {
@@ -166,7 +166,7 @@ export class DcsCalls implements Dcs {
   }
 
   isImminent(event: Call): boolean {
-    if (event.phase === 'running') return !event.hasEnded;
+    if (event.phase === 'running') return !event.hasEnded && this.#running.get(event)?.isForLater !== true;
     if (event.phase !== 'waiting' || !this.#lane.isNext(event)) return false;
     const { gate } = this.#originFor(event);
     return gate.closedBecause === undefined && this.#history.unavailable(event.key) === undefined;
@@ -187,6 +187,7 @@ export class DcsCalls implements Dcs {
       this.#reject(event, CLOSED);
       return event;
     }
+    event.isStranger = isStranger;
     this.#lane.add(event);
     if (event.phase === 'waiting') this.#events.add(event, isStranger);
     return event;
@@ -207,11 +208,15 @@ export class DcsCalls implements Dcs {
     return call;
   }
 
-  abandon(key: string, reason: Exclusion): void {
+  abandon(calls: Iterable<Call>, reason: Exclusion): void {
     const why = WITHDRAWN[reason === 'no-consent' ? 'no-consent' : 'opted-out'];
-    this.#rejectWaiting(key, why);
-    for (const call of this.#lane.callsAbout(key)) if (call.kind !== 'opt-out') this.#endCurrent(call, why);
-    this.#lane.advance(key);
+    const abandoned = new Set(calls);
+    const keys = new Set([...abandoned].map(({ key }) => key));
+    // All are taken out of their lanes first: the end of one may give another its turn.
+    const waiting = [...keys].flatMap((key) => this.#lane.takeWaiting(key, (call) => abandoned.has(call)));
+    for (const call of waiting) this.#reject(call, why);
+    for (const call of abandoned) this.#endCurrent(call, why);
+    for (const key of keys) this.#lane.advance(key);
   }
 
   close(): Promise<void> {
@@ -262,9 +267,13 @@ export class DcsCalls implements Dcs {
    * only as long as the region's breaker lets nobody through.
    */
   #insteadOf(home: Origin): Origin {
-    if (!this.#config.failover || home.gate.closedBecause?.reason !== 'circuit-open') return home;
-    const standIn = this.#originOf(this.#config.regions.originOf(undefined));
+    const standIn = this.#standInFor(home);
     return standIn.gate.unavailable === undefined ? standIn : home;
+  }
+
+  #standInFor(home: Origin): Origin {
+    if (!this.#config.failover || home.gate.closedBecause?.reason !== 'circuit-open') return home;
+    return this.#originOf(this.#config.regions.originOf(undefined));
   }
 
   #originOf(url: URL): Origin {
@@ -351,8 +360,9 @@ export class DcsCalls implements Dcs {
       call.end({ reply });
       return;
     }
-    gate.settle(call, outcomeOf(reply));
+    // First, since the end of a probe lets the next call through.
     if (reply.reason === 'rate-limited') gate.pause(reply.retryAfterMs);
+    gate.settle(call, outcomeOf(reply));
     this.#note(call, reply);
     if (call.kind === 'event' && reply.reason === 'rate-limited' && this.#closing === undefined) {
       // Turned away unread.
@@ -365,6 +375,10 @@ export class DcsCalls implements Dcs {
 
   #released(call: Call, { origin, isForLater }: Running): void {
     this.#running.delete(call);
+    if (isForLater && !call.hasEnded && this.#isOptingOut(call.key)) {
+      this.#events.ended('failed');
+      call.end({ failure: WITHDRAWN['opted-out'] });
+    }
     if (isForLater && !call.hasEnded) {
       call.phase = 'waiting';
       origin.gate.release(call.kind);
@@ -379,6 +393,10 @@ export class DcsCalls implements Dcs {
     call.phase = 'over';
     this.#lane.leave(call);
     this.#onOver();
+  }
+
+  #isOptingOut(key: string): boolean {
+    return this.#lane.callsAbout(key).some(({ kind }) => kind === 'opt-out');
   }
 
   /** What a failure means for other calls about the visitor. */

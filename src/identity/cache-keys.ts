@@ -27,7 +27,8 @@ export class CacheKeys {
   /** All keys under which this visitor may be cached: a request that shows only the customer id has another key. */
   allKeysOf(visitor: Visitor): VisitorKeys {
     const key = this.keyOf(visitor);
-    return visitor.customerIds === undefined ? [key] : [key, this.#customerKey(visitor.customerIds)];
+    const customerKey = visitor.customerIds === undefined ? key : this.#customerKey(visitor.customerIds);
+    return customerKey === key ? [key] : [key, customerKey];
   }
 
   /** Empty without customer ids and consent string, as for most visitors. */

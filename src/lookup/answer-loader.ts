@@ -66,6 +66,8 @@ export class AnswerLoader {
   readonly #advice: ConfigurationAdvice;
   /** By the first of the visitor's keys, oldest first. */
   readonly #flights = new Map<string, OwnFlight[]>();
+  /** By the others, for a visitor who shows only one of those. */
+  readonly #byOtherKey = new Map<string, Set<OwnFlight>>();
   #events = 0;
 
   constructor(config: AnswerLoaderConfig, dcs: Dcs, cache: AnswerCache<CachedAnswer>, generations: Generations) {
@@ -95,8 +97,10 @@ export class AnswerLoader {
   imminentEventOf(key: string, variant: string): Flight | undefined {
     // Nearly always there is none, and every request asks.
     if (this.#events === 0) return undefined;
-    return this.#flights.get(key)?.findLast(({ call, variant: ofFlight, isAwaited }) => {
-      return call?.kind === 'event' && isAwaited && ofFlight === variant && this.#dcs.isImminent(call);
+    return this.#flights.get(key)?.findLast((flight) => {
+      const { call, isAwaited } = flight;
+      if (call?.kind !== 'event' || !isAwaited || flight.variant !== variant) return false;
+      return !this.#isOutdated(flight) && this.#dcs.isImminent(call);
     });
   }
 
@@ -117,14 +121,29 @@ export class AnswerLoader {
     });
   }
 
+  /** Ends all calls that name a visitor by one of these keys, but for opt-outs: nothing more is asked or told. */
+  abandon(keys: VisitorKeys, reason: Exclusion): void {
+    this.#dcs.abandon(this.#callsNaming(keys), reason);
+  }
+
   /** Has the DCS opt the visitor out. Settles when that is done. */
-  optOut(key: string, visitor: Visitor): Promise<void> {
+  optOut(keys: VisitorKeys, visitor: Visitor): Promise<void> {
+    const [key] = keys;
+    // One about the same visitor that is under way is waited for.
+    const calls = this.#callsNaming(keys).filter((call) => call.key !== key || call.phase !== 'running');
+    this.#dcs.abandon(calls, 'opted-out');
     return new Promise((resolve, reject) => {
       this.#dcs.optOut(key, visitor, {
         began: () => {},
         ended: (result) => ('reply' in result ? resolve() : reject(errorOf(result))),
       });
     });
+  }
+
+  /** Those that are running or waiting. */
+  #callsNaming(keys: VisitorKeys): Call[] {
+    const flights = new Set(keys.flatMap((key) => [...(this.#flights.get(key) ?? []), ...(this.#byOtherKey.get(key) ?? [])]));
+    return [...flights].map(({ call }) => call as Call);
   }
 
   #start(
@@ -143,6 +162,11 @@ export class AnswerLoader {
     const flights = this.#flights.get(ownKey);
     if (flights === undefined) this.#flights.set(ownKey, [flight]);
     else flights.push(flight);
+    for (const other of others) {
+      const naming = this.#byOtherKey.get(other);
+      if (naming === undefined) this.#byOtherKey.set(other, new Set([flight]));
+      else naming.add(flight);
+    }
     if (flight.call.kind === 'event') this.#events++;
     flight.isListed = true;
     return flight;
@@ -158,6 +182,7 @@ export class AnswerLoader {
     if (!this.#isOutdated(flight)) {
       // What was asked before the event, in another process too, is older than its answer.
       if (flight.call?.kind === 'event') this.#generations.renew(flight.keys[0]);
+      answer.validAt = this.#generations.now;
       this.#cache.set(flight.keys[0], flight.variant, answer);
     }
     flight.resolve(answer);
@@ -165,7 +190,12 @@ export class AnswerLoader {
 
   #unlist(flight: OwnFlight): void {
     if (!flight.isListed) return;
-    const [key] = flight.keys;
+    const [key, ...others] = flight.keys;
+    for (const other of others) {
+      const naming = this.#byOtherKey.get(other);
+      naming?.delete(flight);
+      if (naming?.size === 0) this.#byOtherKey.delete(other);
+    }
     const left = this.#flights.get(key)?.filter((each) => each !== flight) ?? [];
     if (left.length === 0) this.#flights.delete(key);
     else this.#flights.set(key, left);

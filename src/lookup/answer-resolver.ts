@@ -102,7 +102,7 @@ export class AnswerResolver {
   ): ServedAnswer | PendingAnswer {
     const key = this.#keys.keyOf(visitor);
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
-    const known = this.#cache.get(key, variant);
+    const known = this.#known(key, variant, visitor);
     const freshness = known === undefined ? 'expired' : this.#cache.freshness(known, nowMs);
     if (known !== undefined && visitor.region !== undefined) known.cookieRegion = visitor.region;
     // The visitor has done something: the answer to that is what the next page goes by.
@@ -129,21 +129,28 @@ export class AnswerResolver {
 
   /** Has the DCS opt the visitor out, for good. */
   async optOut(visitor: Visitor): Promise<void> {
-    for (const key of this.#keys.allKeysOf(visitor)) {
+    const keys = this.#keys.allKeysOf(visitor);
+    for (const key of keys) {
       this.#generations.withdraw(key);
-      this.#cache.forget(key);
+      this.#cache.withdraw(key);
     }
-    const done = this.#outsideOfRequests(() => this.#loader.optOut(this.#keys.keyOf(visitor), visitor));
-    await done.finally(() => this.forget(visitor));
+    const done = this.#outsideOfRequests(() => this.#loader.optOut(keys, visitor));
+    await done.finally(() => {
+      for (const key of keys) {
+        this.#generations.renew(key);
+        this.#cache.withdraw(key);
+      }
+    });
   }
 
   /** A visitor does not agree, or not any more: their segments are forgotten, and nothing more is asked or told. */
   withdraw(visitor: Visitor, reason: Exclusion): void {
-    for (const key of this.#keys.allKeysOf(visitor)) {
+    const keys = this.#keys.allKeysOf(visitor);
+    for (const key of keys) {
       this.#generations.withdraw(key);
       this.#cache.withdraw(key);
-      this.#outsideOfRequests(() => this.#dcs.abandon(key, reason));
     }
+    this.#outsideOfRequests(() => this.#loader.abandon(keys, reason));
   }
 
   /**
@@ -178,7 +185,7 @@ export class AnswerResolver {
 
   /** What to serve when it was not waited for any longer. */
   pending(known: CachedAnswer | undefined, nowMs: number): ServedAnswer {
-    return known === undefined ? STILL_PENDING : this.#known(known, nowMs, 'revalidating', undefined);
+    return known === undefined ? STILL_PENDING : this.#asGoodAsBefore(known, nowMs, 'revalidating', undefined);
   }
 
   /** What to serve when it failed: a failing refresh never takes known segments away. */
@@ -187,12 +194,19 @@ export class AnswerResolver {
     if (!('failure' in why)) return this.pending(known, nowMs);
     const { failure } = why;
     if (isExclusion(failure.reason)) return excluded(failure.reason, undefined);
-    if (known !== undefined) return this.#known(known, nowMs, failure.reason, failure);
+    if (known !== undefined) return this.#asGoodAsBefore(known, nowMs, failure.reason, failure);
     return { status: 'unknown', reason: failure.reason, answer: undefined, ageMs: undefined, failure };
   }
 
+  /** What is remembered, unless the visitor has withdrawn or was forgotten under another of their ids since. */
+  #known(key: string, variant: string, visitor: Visitor): CachedAnswer | undefined {
+    const known = this.#cache.get(key, variant);
+    if (known === undefined || known.outlivesWithdrawal || visitor.customerIds === undefined) return known;
+    return this.#generations.isOutdated(this.#keys.allKeysOf(visitor), known.validAt) ? undefined : known;
+  }
+
   /** What was to be replaced: it may be as good as before. */
-  #known(
+  #asGoodAsBefore(
     known: CachedAnswer,
     nowMs: number,
     reason: FailureReason | 'revalidating',

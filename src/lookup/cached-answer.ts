@@ -19,6 +19,8 @@ export class CachedAnswer implements Stamped, ShownAnswer {
   /** The last region that the visitor's own cookies named: where to ask when they name none. */
   cookieRegion: number | undefined;
   readonly ttlMs: number;
+  /** The moment of {@link Generations} at which it was up to date. Set when it is stored. */
+  validAt = 0;
   storedAtMs = 0;
   variant = '';
   other: this | undefined = undefined;

@@ -38,6 +38,8 @@ export class Call {
   phase: CallPhase = 'waiting';
   /** Whether it tries a server whose breaker is open. */
   isProbe = false;
+  /** Of an event: whether nothing was ever answered about its visitor, whose id may be invented. */
+  isStranger = false;
   /** Whether its observer has been told of its end, which for an aborted call comes before it is over. */
   hasEnded = false;
   /** Its place in its visitor's lane. */

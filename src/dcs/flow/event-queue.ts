@@ -25,10 +25,19 @@ export interface EventStats {
   readonly dropped: number;
 }
 
+export interface EventGates {
+  /** Of the visitor's region: by this one it waits. */
+  readonly home: OriginGate;
+  /** May be open while the other is closed. The same where none stands in. */
+  readonly standIn: OriginGate;
+  /** The one of the two by which it would go now. */
+  readonly target: OriginGate;
+}
+
 /** What an event queue leaves to others. */
 export interface EventHost {
-  /** The gate of the visitor's region, by which events wait, and the one through which it would go now. */
-  gatesFor(event: Call): { readonly home: OriginGate; readonly target: OriginGate };
+  /** By which gates an event may go. */
+  gatesFor(event: Call): EventGates;
   /** An event may be able to begin. Gives the turn in its visitor's lane, and with it {@link EventQueue.offer}s it. */
   advance(key: string): void;
   /** An event is dropped. */
@@ -99,7 +108,7 @@ export class EventQueue {
 
   /** An event that was sent and turned away waits again, before the others of its visitor. */
   addAgain(event: Call): void {
-    const waiting = this.#waiting.get(event.key) ?? { events: new LinkedQueue<Call>(), isStranger: false };
+    const waiting = this.#waiting.get(event.key) ?? { events: new LinkedQueue<Call>(), isStranger: event.isStranger };
     this.#waiting.set(event.key, waiting);
     this.#recount(waiting, () => this.#places.set(event, waiting.events.unshift(event)));
     this.#queued++;
@@ -122,6 +131,7 @@ export class EventQueue {
     const place = this.#places.get(event);
     if (waiting === undefined || place === undefined) return;
     this.#places.delete(event);
+    event.isStranger = waiting.isStranger;
     this.#queued--;
     this.#recount(waiting, () => waiting.events.remove(place));
     if (waiting.events.size === 0) this.#waiting.delete(event.key);
@@ -136,7 +146,8 @@ export class EventQueue {
 
   /** Whether an event whose visitor's turn it is may begin now. If not, its lane is advanced when that may have changed. */
   offer(event: Call): 'begin' | 'wait' | 'held' {
-    const { home, target } = this.#host.gatesFor(event);
+    const gates = this.#host.gatesFor(event);
+    const { home, target } = gates;
     const line = this.#lineOf(home);
     const isFirst = line.events.size === 0 || line.events.first === event;
     const isOpen = target.closedBecause === undefined;
@@ -145,9 +156,10 @@ export class EventQueue {
       return 'begin';
     }
     if (event.place === undefined) event.place = line.events.push(event);
+    // Also while it waits for room at a stand-in: its own region may be open sooner.
+    this.#setTimer(line, gates);
     if (isOpen) return 'wait';
     line.isHeld = true;
-    this.#setTimer(line, home, target);
     return 'held';
   }
 
@@ -160,26 +172,30 @@ export class EventQueue {
     this.#isPumping = true;
     do {
       this.#mustPumpAgain = false;
-      for (const [home, line] of this.#lines) this.#pumpLine(home, line);
+      for (const line of this.#lines.values()) this.#pumpLine(line);
     } while (this.#mustPumpAgain);
     this.#isPumping = false;
   }
 
-  #pumpLine(home: OriginGate, line: Line): void {
+  #pumpLine(line: Line): void {
     for (;;) {
       const first = line.events.first;
       if (first === undefined) break;
-      const { target } = this.#host.gatesFor(first);
+      const gates = this.#host.gatesFor(first);
+      const { target } = gates;
       if (target.closedBecause !== undefined) {
         // Lookups that wait behind these events in their visitors' lanes may overtake them now.
         const wasHeld = line.isHeld;
         line.isHeld = true;
         if (!wasHeld) for (const event of [...line.events]) this.#host.advance(event.key);
-        this.#setTimer(line, home, target);
+        this.#setTimer(line, gates);
         return;
       }
       line.isHeld = false;
-      if (!target.hasRoomForEvent) return;
+      if (!target.hasRoomForEvent) {
+        this.#setTimer(line, gates);
+        return;
+      }
       this.#host.advance(first.key);
       // Another call about the visitor has the turn: the event is offered again when that is over.
       if (line.events.first === first) this.#leaveLine(first);
@@ -207,9 +223,9 @@ export class EventQueue {
   }
 
   /** What a probe decides has no time: its end is a change. */
-  #setTimer(line: Line, home: OriginGate, target: OriginGate): void {
+  #setTimer(line: Line, { home, standIn }: EventGates): void {
     if (line.cancelTimer !== undefined) return;
-    const waits = [home.opensInMs, target.opensInMs].filter((waitMs) => waitMs > 0);
+    const waits = [home.opensInMs, standIn.opensInMs].filter((waitMs) => waitMs > 0);
     if (waits.length === 0) return;
     const fire = () => {
       line.cancelTimer = undefined;

@@ -156,6 +156,8 @@ export class OriginGate {
     }
     // An opt-out does not wait for a probe and is none.
     call.isProbe = call.kind === 'event' && this.#breaker.begin();
+    // Nothing else may begin now.
+    if (call.isProbe) this.#host.changed();
   }
 
   /** What a call that has begun says about the server. It may go on running until its socket is free or closed. */
@@ -207,7 +209,9 @@ export class OriginGate {
     this.#lookupsSinceEvent++;
     call.isProbe = this.#breaker.begin();
     this.#host.start(call);
-    if (call.isProbe) this.#turnAwayAll(CIRCUIT_OPEN);
+    if (!call.isProbe) return;
+    this.#turnAwayAll(CIRCUIT_OPEN);
+    this.#host.changed();
   }
 
   #turnAwayAll(why: DcsFailure): void {

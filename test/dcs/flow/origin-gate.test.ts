@@ -262,11 +262,11 @@ describe('the breaker of an origin', () => {
   it('stays open when the probe ends without a result, and the next call probes at once', () => {
     const { clock, gate, changed, enter, end } = opened();
     clock.advance(5_000);
-    const [probe] = enter('a') as [Call];
+    const probe = enter('a')[0] as Call;
     end(probe, 'neutral');
     expect([gate.stats().breaker, gate.closedBecause]).toEqual(['open', undefined]);
     expect(changed).toHaveBeenCalled();
-    const [next] = enter('b') as [Call];
+    const next = enter('b')[0] as Call;
     expect(next.isProbe).toBe(true);
     gate.settle(next, 'failure');
     expect([gate.stats().breaker, gate.opensInMs]).toEqual(['open', 5_000]);
@@ -324,7 +324,7 @@ describe('a pause of an origin', () => {
   it('is not taken for over because of a call that was answered during it', () => {
     const { clock, gate, enter } = setup();
     jest.spyOn(Math, 'random').mockReturnValue(1);
-    const [a] = enter('a') as [Call];
+    const a = enter('a')[0] as Call;
     gate.pause(undefined);
     gate.settle(a, 'success');
     expect(gate.opensInMs).toBe(1_000);

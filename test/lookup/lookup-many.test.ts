@@ -264,10 +264,10 @@ describe('lookupMany()', () => {
     const { client } = await createClient();
     const controller = new AbortController();
     const options = { concurrency: 1, ratePerSecond: 0.01, signal: controller.signal };
-    const results = client.lookupMany(visitors(3), options);
-    await results.next();
     const [set, clear] = [jest.spyOn(global, 'setTimeout'), jest.spyOn(global, 'clearTimeout')];
     const isForTheRate = ([, ms]: unknown[]) => (ms as number) > 90_000;
+    const results = client.lookupMany(visitors(3), options);
+    await results.next();
     const next = results.next();
     while (!set.mock.calls.some(isForTheRate)) await new Promise(setImmediate);
     controller.abort(new Error('enough'));

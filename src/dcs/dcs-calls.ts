@@ -365,6 +365,11 @@ export class DcsCalls implements Dcs {
 
   #released(call: Call, { origin, isForLater }: Running): void {
     this.#running.delete(call);
+    if (isForLater && !call.hasEnded && this.#lane.callsAbout(call.key).some(({ kind }) => kind === 'opt-out')) {
+      // Opted out meanwhile: nothing more is told of that visitor.
+      this.#events.ended('failed');
+      call.end({ failure: WITHDRAWN['opted-out'] });
+    }
     if (isForLater && !call.hasEnded) {
       call.phase = 'waiting';
       origin.gate.release(call.kind);

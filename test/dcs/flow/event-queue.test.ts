@@ -140,6 +140,23 @@ describe('when too many events wait', () => {
     expect(dropped.map(({ key }) => key)).toEqual(['b']);
   });
 
+  it('an event that has to wait again can leave again', () => {
+    const { queue } = setup();
+    const again = newCall('event', 'a');
+    queue.addAgain(again);
+    queue.left(again);
+    expect(queue.stats().queued).toBe(0);
+  });
+
+  it('a visitor of whom no event waits any more is judged anew', () => {
+    const { queue, dropped, add } = setup({ maxQueuedEvents: 2 });
+    queue.left(add('a', { isStranger: true }));
+    add('a');
+    add('b', { isStranger: true });
+    add('c', { isStranger: true });
+    expect(dropped.map(({ key }) => key)).toEqual(['b']);
+  });
+
   it('those who have left are not counted, and leave once', () => {
     const { queue, dropped, add } = setup({ maxQueuedEvents: 2 });
     const [a] = [add('a'), add('a')];
@@ -269,6 +286,14 @@ describe('events that are held back by their server', () => {
     home.closeFor(400);
     clock.advance(100);
     expect([begun, clock.nextInMs]).toEqual([[], 400]);
+  });
+
+  it('are not offered again before something opens', () => {
+    const { home, queue, advanced, add } = setup();
+    home.closeFor(300);
+    for (const key of ['a', 'b']) add(key);
+    queue.pump();
+    expect(advanced).toEqual([]);
   });
 
   it('have no timer where a probe decides', () => {

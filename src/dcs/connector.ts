@@ -25,7 +25,7 @@ export class Connector {
   /** Opens a connection and calls back once. The function that it returns cancels that, and leaves nothing behind. */
   open(options: buildConnector.Options, callback: Callback): () => void {
     let isOver = false;
-    let cancelRace: () => void = () => {};
+    let cancelRace: () => string | undefined = () => undefined;
     let cancelTls: () => void = () => {};
     const end: Callback = (...result: Parameters<Callback>) => {
       if (isOver) return;
@@ -63,14 +63,18 @@ export class Connector {
       if (isOver) return;
       isOver = true;
       cancelLookup();
-      cancelRace();
+      const latest = cancelRace();
+      if (latest !== undefined) preferAddress(options.hostname, latest);
       cancelTls();
     };
   }
 }
 
-/** Connects to the first of several addresses that answers. None is given up before another one has. */
-function race(hosts: readonly string[], port: number, staggerMs: number, done: Callback): () => void {
+/**
+ * Connects to the first of several addresses that answers. None is given up before another one has. The function that it
+ * returns cancels that, and returns the address that had the least time to answer: it is the one to begin with next time.
+ */
+function race(hosts: readonly string[], port: number, staggerMs: number, done: Callback): () => string | undefined {
   const open = new Set<Socket>();
   let started = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -102,5 +106,9 @@ function race(hosts: readonly string[], port: number, staggerMs: number, done: C
     if (started < hosts.length) timer = setTimeout(startNext, staggerMs);
   };
   startNext();
-  return () => stop();
+  return () => {
+    const latest = open.size > 0 ? hosts[started - 1] : undefined;
+    stop();
+    return latest;
+  };
 }

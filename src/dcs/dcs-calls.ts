@@ -375,6 +375,7 @@ export class DcsCalls implements Dcs {
 
   #released(call: Call, { origin, isForLater }: Running): void {
     this.#running.delete(call);
+    // Opted out meanwhile: nothing more is told of that visitor.
     if (isForLater && !call.hasEnded && this.#isOptingOut(call.key)) {
       this.#events.ended('failed');
       call.end({ failure: WITHDRAWN['opted-out'] });

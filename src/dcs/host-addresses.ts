@@ -24,7 +24,8 @@ const MAX_HOSTS = 100;
 const known = new LRUCache<string, Known>({ max: MAX_HOSTS });
 /** Those whose lookup is running or waits for that of another host, in their order. */
 const waiting = new Map<string, Set<Callback>>();
-let isLookingUp = false;
+/** The host whose lookup is running. */
+let lookedUp: string | undefined;
 
 /**
  * The addresses of a host, IPv4 first: the DCS sees IPv4 clients only (Audience Manager docs). Calls back at once where they
@@ -40,16 +41,21 @@ export function addressesOf(hostname: string, callback: Callback): () => void {
   }
   const found = known.get(host);
   const ageMs = found === undefined ? Number.POSITIVE_INFINITY : performance.now() - found.foundAtMs;
-  if (ageMs > FRESH_MS && !waiting.has(host)) waiting.set(host, new Set());
+  const isUsable = found !== undefined && ageMs <= USABLE_MS;
+  // What nobody waits for does not queue: with a silent name server, that would keep the process from ending.
+  if (!waiting.has(host) && (!isUsable || (ageMs > FRESH_MS && lookedUp === undefined))) waiting.set(host, new Set());
   const callbacks = waiting.get(host);
-  if (found !== undefined && ageMs <= USABLE_MS) {
+  if (isUsable) {
     lookUpNext();
     callback(undefined, found.addresses);
     return () => {};
   }
   callbacks?.add(callback);
   lookUpNext();
-  return () => callbacks?.delete(callback);
+  return () => {
+    callbacks?.delete(callback);
+    if (callbacks?.size === 0 && lookedUp !== host && waiting.get(host) === callbacks) waiting.delete(host);
+  };
 }
 
 /** An address has answered: the next connection begins with it. */
@@ -66,18 +72,17 @@ export function forgetAddresses(hostname: string): void {
 }
 
 function lookUpNext(): void {
-  if (isLookingUp) return;
-  for (const [host, callbacks] of waiting) {
-    isLookingUp = true;
-    dns.lookup(host, { all: true, order: 'ipv4first' }, (error, addresses) => {
-      isLookingUp = false;
-      waiting.delete(host);
-      const isFound = error === null && addresses.length > 0;
-      if (isFound) known.set(host, { addresses, foundAtMs: performance.now() });
-      for (const callback of callbacks)
-        callback(isFound ? undefined : (error ?? new Error('no address')), addresses ?? []);
-      lookUpNext();
-    });
-    return;
-  }
+  const [next] = waiting;
+  if (next === undefined || lookedUp !== undefined) return;
+  const [host, callbacks] = next;
+  lookedUp = host;
+  dns.lookup(host, { all: true, order: 'ipv4first' }, (error, addresses) => {
+    lookedUp = undefined;
+    waiting.delete(host);
+    const isFound = error === null && addresses.length > 0;
+    if (isFound) known.set(host, { addresses, foundAtMs: performance.now() });
+    for (const callback of callbacks)
+      callback(isFound ? undefined : (error ?? new Error('no address')), addresses ?? []);
+    lookUpNext();
+  });
 }

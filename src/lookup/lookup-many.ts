@@ -153,7 +153,7 @@ class LookupPool<Name extends string> {
     const present = this.#lookups.get(key);
     if (present !== undefined) {
       if (present.answer === undefined) present.waiting.push(done);
-      else done(present.answer);
+      else done(present.answer());
       return () => {};
     }
     const lookup: SharedLookup<Name> = { waiting: [done], answer: undefined };
@@ -189,18 +189,19 @@ class LookupPool<Name extends string> {
     const { failure } = served;
     if (served.status !== 'unknown' || failure === undefined) {
       this.#outageSinceMs.delete(visitor.region);
-      this.#report(lookup, { segments: new VisitorSegments<Name>(this.#instance, visitor, served), error: undefined });
+      const segments = new VisitorSegments<Name>(this.#instance, visitor, served);
+      this.#report(lookup, () => ({ segments, error: undefined }));
     } else if (this.#isTemporary(failure, visitor)) {
       const waitMs = Math.min(Math.ceil(this.#resolver.retryInMs(visitor)), MAX_SLEEP_MS);
       this.#after(waitMs, () => this.#atRate(() => this.#lookUp(visitor, lookup)));
     } else {
-      this.#report(lookup, { segments: undefined, error: DcsError.from(failure) });
+      this.#report(lookup, () => ({ segments: undefined, error: DcsError.from(failure) }));
     }
   }
 
-  #report(lookup: SharedLookup<Name>, answer: Answer<Name>): void {
+  #report(lookup: SharedLookup<Name>, answer: () => Answer<Name>): void {
     lookup.answer = answer;
-    for (const done of lookup.waiting) done(answer);
+    for (const done of lookup.waiting) done(answer());
     this.#freed++;
     if (this.#freed === 1) setImmediate(() => this.#release());
   }
@@ -261,5 +262,6 @@ class LookupPool<Name extends string> {
 /** The lookup of one visitor, for each occurrence of the visitor in the window. */
 interface SharedLookup<Name extends string> {
   readonly waiting: ((answer: Answer<Name>) => void)[];
-  answer: Answer<Name> | undefined;
+  /** Makes one for each of them: an error belongs to one. `undefined` while the lookup is in progress. */
+  answer: (() => Answer<Name>) | undefined;
 }

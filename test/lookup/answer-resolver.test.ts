@@ -1,10 +1,46 @@
+import type { Visitor } from '../../src/identity/visitor';
+import { AnswerResolver, type PendingAnswer } from '../../src/lookup/answer-resolver';
+import type { ServedAnswer } from '../../src/segments/served-answer';
 import { ANSWER, dcsServer, http } from '../dcs/dcs-server';
 import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE } from '../helpers/site';
+import { type FakeCall, fakeDcs } from './fake-dcs';
 
 afterEach(async () => {
   jest.restoreAllMocks();
   await closeSites();
 });
+
+/** A resolver whose calls the test begins and ends. */
+function resolverOf() {
+  const { dcs, calls } = fakeDcs();
+  const clock = { nowMs: 0 };
+  const cache = {
+    maxVisitors: 100,
+    ttlMs: 60_000,
+    emptyTtlMs: 15_000,
+    staleWhileRevalidateMs: 600_000,
+    staleIfErrorMs: 3_600_000,
+    keySecret: undefined,
+  };
+  const config = { destinations: new Map(), dcs: { segmentIds: 'sid' }, cache };
+  const resolver = new AnswerResolver(config, dcs, () => clock.nowMs);
+  const begin = (visitor: Visitor = { ecid: ECID }, tcString?: string) =>
+    resolver.begin(visitor, tcString, true, clock.nowMs);
+  const pending = (visitor?: Visitor) => (begin(visitor) as PendingAnswer).flight;
+  const served = (visitor?: Visitor) => {
+    const { status, reason } = begin(visitor) as ServedAnswer;
+    return [status, reason];
+  };
+  /** The call that was made last. */
+  const last = () => calls.at(-1) as FakeCall;
+  /** Has the visitor asked about and answered. */
+  const learn = (segment: number, visitor?: Visitor) => {
+    pending(visitor);
+    last().begin();
+    last().answer(segment);
+  };
+  return { resolver, dcs, calls, clock, begin, pending, served, last, learn };
+}
 
 /** A site whose visitor has been seen once and is in golfFans. */
 async function seenOnce(options: Parameters<typeof createSite>[0] = {}) {
@@ -259,3 +295,128 @@ async function idle(aam: Awaited<ReturnType<typeof createSite>>['aam']): Promise
   while (aam.stats().inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
   await new Promise((resolve) => setImmediate(resolve));
 }
+
+describe('an answer that is still to come', () => {
+  it('is shared by those who ask the same, also when no other call could be made', () => {
+    const { dcs, calls, pending, served } = resolverOf();
+    const flight = pending();
+    dcs.unavailable.mockReturnValue({ reason: 'circuit-open', message: '' });
+    expect([pending(), calls.length]).toEqual([flight, 1]);
+    expect(served({ ecid: ECID.replace('2', '3') })).toEqual(['unknown', 'circuit-open']);
+  });
+
+  it('is not shared by those who ask something else', () => {
+    const { calls, begin, pending } = resolverOf();
+    pending();
+    begin({ ecid: ECID }, 'consent');
+    begin({ uuid: ECID });
+    expect(calls).toHaveLength(3);
+  });
+
+  it('is waited for where the visitor has sent an event, even when what is known is fresh', () => {
+    const { resolver, dcs, last, learn, pending, served } = resolverOf();
+    learn(7);
+    void resolver.sendEvent({ ecid: ECID }, undefined, '&c_a=b').catch(() => {});
+    const flight = pending();
+    expect(flight).toHaveProperty('promise');
+    dcs.isImminent.mockReturnValue(false);
+    expect(served()).toEqual(['cached', undefined]);
+    dcs.isImminent.mockReturnValue(true);
+    last().begin();
+    last().answer(8);
+    expect(served()).toEqual(['cached', undefined]);
+  });
+
+  it('is what was known, and still fresh, when the event fails or is late', () => {
+    const { resolver, learn, begin } = resolverOf();
+    learn(7);
+    void resolver.sendEvent({ ecid: ECID }, undefined, '&c_a=b').catch(() => {});
+    const { fallback } = begin() as PendingAnswer;
+    const failure = { reason: 'timeout', message: '' } as const;
+    expect(resolver.failed({ failure }, fallback, 0)).toMatchObject({ status: 'cached', reason: undefined });
+    expect(resolver.pending(fallback, 0)).toMatchObject({ status: 'cached' });
+    expect(resolver.failed({ isDropped: true }, undefined, 0)).toMatchObject({ status: 'unknown', reason: 'pending' });
+  });
+
+  it('is not waited for by a prefetch, which asks nobody', () => {
+    const { resolver, calls, clock, learn } = resolverOf();
+    const prefetch = () => {
+      const { status, reason } = resolver.begin({ ecid: ECID }, undefined, false, clock.nowMs) as ServedAnswer;
+      return [status, reason];
+    };
+    expect(prefetch()).toEqual(['excluded', 'skipped']);
+    learn(7);
+    expect(prefetch()).toEqual(['cached', undefined]);
+    clock.nowMs = 60_000;
+    expect([prefetch(), calls.length]).toEqual([['stale', 'skipped'], 1]);
+  });
+});
+
+describe('what is out of date', () => {
+  it.each(['forget', 'withdraw'] as const)('is not joined, served or remembered after %s()', async (what) => {
+    const { resolver, calls, pending, served, last } = resolverOf();
+    const before = pending();
+    last().begin();
+    if (what === 'forget') resolver.forget({ ecid: ECID });
+    else resolver.withdraw({ ecid: ECID }, 'no-consent');
+    const after = pending();
+    expect([after === before, calls.length]).toEqual([false, 2]);
+    calls[0]?.answer(7);
+    expect(pending()).toBe(after);
+    expect((await before.promise).ids).toContain('7');
+    last().begin();
+    last().answer(8);
+    expect(served()).toEqual(['cached', undefined]);
+    expect((await after.promise).ids).toContain('8');
+  });
+
+  it('by a withdrawal is what earlier requests want, by every id that the visitor shows', () => {
+    const { resolver, dcs } = resolverOf();
+    const customerIds = [{ id: 'c1', dataSourceId: 1 }] as const;
+    const before = resolver.moment;
+    resolver.forget({ ecid: ECID, customerIds });
+    expect(resolver.hasWithdrawnSince(before, { ecid: ECID })).toBe(false);
+    resolver.withdraw({ ecid: ECID, customerIds }, 'no-consent');
+    expect(resolver.hasWithdrawnSince(before, { ecid: ECID })).toBe(true);
+    expect(resolver.hasWithdrawnSince(before, { customerIds })).toBe(true);
+    expect(resolver.hasWithdrawnSince(resolver.moment, { ecid: ECID, customerIds })).toBe(false);
+    expect(dcs.abandon.mock.calls).toEqual([
+      [ECID, 'no-consent'],
+      [expect.stringContaining('c1'), 'no-consent'],
+    ]);
+  });
+
+  it('by a withdrawal are segments, and never what the DCS has said about the visitor', () => {
+    const { resolver, calls, pending, served, last, learn } = resolverOf();
+    pending();
+    last().fail({ reason: 'opted-out', dcsCode: 171 });
+    resolver.withdraw({ ecid: ECID }, 'no-consent');
+    expect([served(), calls.length]).toEqual([['excluded', 'opted-out'], 1]);
+    const other = { uuid: ECID };
+    learn(7, other);
+    resolver.withdraw(other, 'no-consent');
+    expect([pending(other), calls.length]).toEqual([expect.anything(), 3]);
+  });
+
+  it('by an opt-out is everything, before it is answered and after', async () => {
+    const { resolver, calls, pending, last, learn } = resolverOf();
+    learn(7);
+    const before = resolver.moment;
+    const done = resolver.optOut({ ecid: ECID });
+    expect(resolver.hasWithdrawnSince(before, { ecid: ECID })).toBe(true);
+    const optOut = last();
+    const meanwhile = pending();
+    last().begin();
+    optOut.answer();
+    await done;
+    expect(pending()).not.toBe(meanwhile);
+    expect(calls.map(({ kind }) => kind)).toEqual(['lookup', 'opt-out', 'lookup', 'lookup']);
+  });
+
+  it('by an opt-out that failed is everything as well', async () => {
+    const { resolver, last } = resolverOf();
+    const done = resolver.optOut({ ecid: ECID });
+    last().fail({ reason: 'timeout' });
+    await expect(done).rejects.toMatchObject({ code: 'ERR_AAM_DCS_TIMEOUT' });
+  });
+});

@@ -235,6 +235,76 @@ describe('lookupMany()', () => {
     expect(results).toEqual(['fresh', 'fresh']);
   });
 
+  it('ends with ERR_AAM_CLOSED after close(), however endless the source', async () => {
+    const { client } = await createClient();
+    let read = 0;
+    let isClosed = false;
+    async function* endless() {
+      try {
+        for (;;) yield { ecid: ecidOf(read++) };
+      } finally {
+        isClosed = true;
+      }
+    }
+    const results = client.lookupMany(endless(), { concurrency: 2 });
+    await results.next();
+    await client.close();
+    const rest: unknown[] = [];
+    const reading = (async () => {
+      for await (const { error } of results) rest.push(error);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_AAM_CLOSED' });
+    // Nothing but what had been read by then.
+    expect(rest.length).toBeLessThanOrEqual(2 * 8);
+    expect([rest.every((error) => error === undefined), isClosed]).toEqual([true, true]);
+    await expect(results.next()).resolves.toEqual({ done: true, value: undefined });
+  });
+
+  it('gives each visitor an error of its own, with the stack of its own lookup', async () => {
+    const { client, simulator } = await createClient();
+    simulator.fault({ kind: 'status', status: 503 });
+    const [first, second] = await all(client.lookupMany(visitors(2)));
+    const [one, two] = [first?.error as Error, second?.error as Error];
+    expect([one.message, one === two]).toEqual([two.message, false]);
+    Object.assign(one, { stack: 'changed' });
+    expect(two.stack).toContain('AamError: The DCS answered with HTTP 503.\n    at ');
+  });
+
+  it('gives each occurrence of a visitor an error of its own', async () => {
+    const { client, simulator } = await createClient();
+    simulator.fault({ kind: 'status', status: 503 });
+    const given = [{ ecid: ECID }, { ecid: ECID }, { ecid: ecidOf(1) }, { ecid: ECID }];
+    const results = await all(client.lookupMany(given, { concurrency: 1 }));
+    const errors = results.map(({ error }) => error);
+    expect(errors.map((error) => error?.code)).toEqual(Array(4).fill('ERR_AAM_DCS_STATUS'));
+    expect(new Set(errors).size).toBe(4);
+    expect(simulator.requests).toHaveLength(2);
+  });
+
+  it('keeps its signal free of listeners after the end, one at most before', async () => {
+    const { client } = await createClient();
+    const controller = new AbortController();
+    const listen = jest.spyOn(controller.signal, 'addEventListener');
+    for (let n = 0; n < 3; n++) await all(client.lookupMany(visitors(2), { signal: controller.signal }));
+    expect(listen.mock.calls.length).toBeLessThanOrEqual(1);
+    controller.abort();
+  });
+
+  it('leaves no timer behind when it ends while it waits for the rate', async () => {
+    const { client } = await createClient();
+    const controller = new AbortController();
+    const options = { concurrency: 1, ratePerSecond: 0.01, signal: controller.signal };
+    const [set, clear] = [jest.spyOn(global, 'setTimeout'), jest.spyOn(global, 'clearTimeout')];
+    const isForTheRate = ([, ms]: unknown[]) => (ms as number) > 90_000;
+    const results = client.lookupMany(visitors(3), options);
+    await results.next();
+    const next = results.next();
+    while (!set.mock.calls.some(isForTheRate)) await new Promise(setImmediate);
+    controller.abort(new Error('enough'));
+    await expect(next).rejects.toThrow('enough');
+    expect(clear).toHaveBeenCalledWith(set.mock.results[set.mock.calls.findIndex(isForTheRate)]?.value);
+  });
+
   it.each([{ concurrency: 0 }, { ratePerSecond: 0 }, { signal: 1 }, { concurency: 1 }])(
     'rejects the options %j',
     async (options) => {

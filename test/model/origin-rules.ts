@@ -70,7 +70,9 @@ export class OriginRules {
       return;
     }
     must(this.probe === undefined, 'one probe at a time', () => `${record} beside ${this.probe}`);
-    must(this.#nowMs() >= this.#probesAtMs, 'an open breaker lets nothing through before its time', () => String(record));
+    must(this.#nowMs() >= this.#probesAtMs, 'an open breaker lets nothing through before its time', () =>
+      String(record),
+    );
     must(breaker === 'half-open', 'a call to a server whose breaker is open is a probe', () => `${breaker}, ${record}`);
     this.#state = 'half-open';
     this.probe = record;
@@ -104,7 +106,11 @@ export class OriginRules {
     must(pausedForMs >= this.#pausedUntilMs - nowMs, 'a server that is rate limiting is paused as long as it asks for');
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + pausedForMs);
     this.noticeOpening();
-    must(breaker === this.#state, 'the breaker is as its calls have shown', () => `${breaker} instead of ${this.#state}`);
+    must(
+      breaker === this.#state,
+      'the breaker is as its calls have shown',
+      () => `${breaker} instead of ${this.#state}`,
+    );
     this.#hasFailed = false;
   }
 

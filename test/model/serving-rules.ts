@@ -101,7 +101,11 @@ export function checkServed(host: WireRulesHost, wire: WireRules, request: PageR
   const { moment, record } = source as NonNullable<typeof source>;
   const details = () => `${record}, sent at ${moment}, to a request of ${request.begunAt}`;
   must(record.key === request.visitor.key, 'an answer is about the visitor', details);
-  must(record.variant === variantOf(request.visitor.visitor, request.tcString), 'an answer is to the question', details);
+  must(
+    record.variant === variantOf(request.visitor.visitor, request.tcString),
+    'an answer is to the question',
+    details,
+  );
   must(moment >= request.rememberedFrom, 'nothing older than what is known is served', details);
   for (const renewedAt of host.facts.renewals(record.keys)) {
     must(

@@ -91,7 +91,8 @@ export class Site implements WaitingRulesHost {
         this.#wire.making(record);
       },
       ended: (...[record, result]: Parameters<WireRules['ended']>) => {
-        if (record.kind === 'event') this.ended['reply' in result ? 'sent' : 'failure' in result ? 'failed' : 'dropped']++;
+        if (record.kind === 'event')
+          this.ended['reply' in result ? 'sent' : 'failure' in result ? 'failed' : 'dropped']++;
         this.#wire.ended(record, result);
       },
       givingUp: (isMeant: Parameters<WireRules['givingUp']>[0]) => this.#wire.givingUp(isMeant),
@@ -128,7 +129,8 @@ export class Site implements WaitingRulesHost {
 
   originsOf(record: RecordedCall): { readonly home: string; readonly target: string } {
     const home = this.#regions.originOf(record.region).origin;
-    if (!this.limits.failover || home === DEFAULT_ORIGIN || !this.originOf(home).isBreakerShut) return { home, target: home };
+    if (!this.limits.failover || home === DEFAULT_ORIGIN || !this.originOf(home).isBreakerShut)
+      return { home, target: home };
     const standIn = this.originOf(DEFAULT_ORIGIN);
     const { connections, maxQueuedCalls } = this.limits;
     const isFull = standIn.running >= connections && standIn.stats.queued >= maxQueuedCalls;
@@ -167,7 +169,8 @@ export class Site implements WaitingRulesHost {
     }
     const { inFlight, origins, events } = this.calls.stats();
     must(inFlight === 0 && events.queued === 0, 'nothing is left in stats()');
-    for (const { running, queued } of Object.values(origins)) must(running + queued === 0, 'nothing is left in stats()');
+    for (const { running, queued } of Object.values(origins))
+      must(running + queued === 0, 'nothing is left in stats()');
     must(this.#unsettled === 0, 'every promise settles', () => `${this.#unsettled} did not`);
   }
 
@@ -349,7 +352,15 @@ export class Site implements WaitingRulesHost {
     checkServed(this, this.#wire, request, served);
     const { resolverMoment, tcString } = request;
     const visitor = this.#located(request);
-    const segments = new VisitorSegments(this.#instance, visitor, served, undefined, undefined, tcString, resolverMoment);
+    const segments = new VisitorSegments(
+      this.#instance,
+      visitor,
+      served,
+      undefined,
+      undefined,
+      tcString,
+      resolverMoment,
+    );
     this.#recent.push(Object.assign(request, { segments }));
     if (this.#recent.length > MAX_RECENT) this.#recent.shift();
   }
@@ -399,7 +410,10 @@ export class Site implements WaitingRulesHost {
     this.#renew(visitor);
     for (const key of visitor.keys) this.facts.of(key).withdrawnAt = this.moments.next();
     this.calls.requestedAt = this.moments.next();
-    this.#mustSettle('opt-out', this.#resolver.optOut(visitor.visitor).finally(() => this.#renew(visitor)));
+    this.#mustSettle(
+      'opt-out',
+      this.#resolver.optOut(visitor.visitor).finally(() => this.#renew(visitor)),
+    );
   }
 
   /** Earlier answers are out of date. */

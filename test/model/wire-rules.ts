@@ -61,7 +61,11 @@ export class WireRules implements WireListener, CallsListener {
     }
     if (kind === 'event') {
       const last = about.lastEvent;
-      must(last === undefined || last === record || last.n < record.n, 'events in order', () => `${record} after ${last}`);
+      must(
+        last === undefined || last === record || last.n < record.n,
+        'events in order',
+        () => `${record} after ${last}`,
+      );
       about.lastEvent = record;
       if (record.isTurnedAway) coverage.count('event: sent again after a 429');
     }
@@ -87,7 +91,9 @@ export class WireRules implements WireListener, CallsListener {
     coverage.count(`${record.kind}: ${outcome}`);
     const about = facts.of(record.key);
     const nowMs = this.#host.nowMs();
-    const cooldownMs = { none: 0, failure: limits.failureCooldownMs, 'no-data': limits.noDataCooldownMs }[meaning.cooldown];
+    const cooldownMs = { none: 0, failure: limits.failureCooldownMs, 'no-data': limits.noDataCooldownMs }[
+      meaning.cooldown
+    ];
     about.cooldownUntilMs = Math.max(about.cooldownUntilMs, nowMs + cooldownMs);
     if (record.kind === 'event' && outcome.startsWith('429')) record.isTurnedAway = true;
     if (meaning.is === 'answer') about.isKnown = true;
@@ -112,7 +118,8 @@ export class WireRules implements WireListener, CallsListener {
 
   ended(record: RecordedCall, result: CallResult): void {
     const { coverage } = this.#host;
-    if ('failure' in result) coverage.count(`ended: ${record.kind} ${result.failure.reason}${record.sends === 0 ? ' unsent' : ''}`);
+    if ('failure' in result)
+      coverage.count(`ended: ${record.kind} ${result.failure.reason}${record.sends === 0 ? ' unsent' : ''}`);
     else if ('isDropped' in result) this.#mustBeFair(record);
     else coverage.count(`ended: ${record.kind} answered`);
     if (record.kind === 'opt-out') this.#mustHaveBeenSent(record, result);

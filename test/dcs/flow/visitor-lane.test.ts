@@ -1,242 +1,249 @@
-import { VisitorLane } from '../../../src/dcs/flow/visitor-lane';
-import { DcsError } from '../../../src/dcs/protocol/dcs-error';
-import type { DcsReply } from '../../../src/dcs/protocol/reply';
-import { replyTo } from '../outcome';
+import type { Call } from '../../../src/dcs/flow/call';
+import { CallHistory, type CallHistoryConfig } from '../../../src/dcs/flow/call-history';
+import { LocalVisitorLane } from '../../../src/dcs/flow/visitor-lane';
+import { FakeClock } from './fake-clock';
+import { newCall } from './new-call';
 
-const COOLDOWN_MS = 1_000;
-const NO_DATA_INTERVAL_MS = 15_000;
-
-/** A lane with its own clock, and calls that the test settles. */
-function laneWithClock() {
-  const clock = { nowMs: 5_000 };
-  const lane = new VisitorLane({
-    failureCooldownMs: COOLDOWN_MS,
-    noDataIntervalMs: NO_DATA_INTERVAL_MS,
-    nowMs: () => clock.nowMs,
-  });
-  const calls: { answer: (reply?: DcsReply) => void; fail: (error: DcsError) => void }[] = [];
-  const call = () =>
-    new Promise<DcsReply>((resolve, reject) => {
-      calls.push({ answer: (reply = replyTo({})) => resolve(reply), fail: reject });
-    });
-  /** Makes one call that fails. */
-  const fail = async (key: string, error: DcsError) => {
-    const lookup = lane.lookup(key, '', () => Promise.reject(error));
-    await expect(lookup).rejects.toBe(error);
+/** A lane, with a host that begins and rejects calls, and answers all events alike. */
+function setup(config: Partial<CallHistoryConfig> = {}) {
+  const clock = new FakeClock();
+  const history = new CallHistory(
+    { failureCooldownMs: 1_000, noDataCooldownMs: 15_000, maxCallsPerMinute: 1_000, ...config },
+    () => clock.nowMs(),
+  );
+  const begun: Call[] = [];
+  const rejected: [Call, string][] = [];
+  const host = {
+    offer: jest.fn((_event: Call): 'begin' | 'wait' | 'held' => 'begin'),
+    begin: (call: Call) => {
+      begun.push(call);
+    },
+    reject: (call: Call, { reason }: { reason: string }) => {
+      rejected.push([call, reason]);
+    },
   };
-  return { lane, clock, calls, call, fail };
+  const lane = new LocalVisitorLane(clock, history, {
+    offer: (event) => host.offer(event),
+    begin: (call) => host.begin(call),
+    reject: (call, why) => host.reject(call, why),
+  });
+  const add = (kind: Call['kind'], key = 'a') => {
+    const call = newCall(kind, key);
+    lane.add(call);
+    return call;
+  };
+  return { clock, history, lane, host, begun, rejected, add };
 }
 
-const failure = (reason: DcsError['reason'] = 'network') => new DcsError(reason, `failed: ${reason}`);
-const noData = () => new DcsError('dcs-error', 'no data', { noData: true });
-
-describe('VisitorLane', () => {
-  it('shares one call among all lookups of a visitor', async () => {
-    const { lane, calls, call } = laneWithClock();
-    const lookups = Array.from({ length: 100 }, () => lane.lookup('a', '', call));
-    expect([calls.length, lane.size]).toEqual([1, 1]);
-    const reply = replyTo({ segments: [1] });
-    calls[0]?.answer(reply);
-    for (const answered of await Promise.all(lookups)) expect(answered).toBe(reply);
-    expect(lane.size).toBe(0);
+describe('the lane of a visitor', () => {
+  it('has one call at a time, in the order in which they came', () => {
+    const { lane, begun, add } = setup();
+    const calls = [add('lookup'), add('event'), add('lookup'), add('event')];
+    expect([begun, lane.size, lane.callsAbout('a')]).toEqual([[calls[0]], 4, calls]);
+    for (const call of calls) lane.leave(call);
+    expect(begun).toEqual(calls);
+    expect([lane.size, lane.keys(), lane.callsAbout('a')]).toEqual([0, [], []]);
   });
 
-  it('rejects all lookups that share a failed call', async () => {
-    const { lane, calls, call } = laneWithClock();
-    const lookups = Array.from({ length: 100 }, () => lane.lookup('a', '', call));
-    const error = failure();
-    calls[0]?.fail(error);
-    for (const settled of await Promise.allSettled(lookups))
-      expect(settled).toEqual({ status: 'rejected', reason: error });
-    expect([calls.length, lane.size]).toEqual([1, 0]);
+  it('does not hold up other visitors', () => {
+    const { lane, begun, add } = setup();
+    const calls = [add('lookup', 'a'), add('lookup', 'b'), add('event', 'c')];
+    expect([begun, lane.size, lane.keys()]).toEqual([calls, 3, ['a', 'b', 'c']]);
   });
 
-  it('makes calls about different visitors in parallel, independent of each other’s failures', async () => {
-    const { lane, calls, call } = laneWithClock();
-    const lookups = ['a', 'b', 'c'].map((key) => lane.lookup(key, '', call));
-    expect([calls.length, lane.size]).toEqual([3, 3]);
-    calls[1]?.fail(failure());
-    await expect(lookups[1]).rejects.toMatchObject({ reason: 'network' });
-    expect([lane.unavailableReason('a'), lane.unavailableReason('c'), lane.size]).toEqual([undefined, undefined, 2]);
-    calls[0]?.answer();
-    calls[2]?.answer();
-    await Promise.all([lookups[0], lookups[2]]);
+  it('does not end a turn because of a call that does not have it', () => {
+    const { lane, begun, add } = setup();
+    const [first, second] = [add('lookup'), add('lookup')];
+    lane.leave(second);
+    lane.leaveForLater(second);
+    expect([begun, lane.size]).toEqual([[first], 2]);
+    lane.leave(first);
+    lane.leave(first);
+    expect([begun, lane.size]).toEqual([[first, second], 1]);
   });
 
-  it('makes the next call immediately after a success', async () => {
-    const { lane, calls, call } = laneWithClock();
-    for (let count = 1; count <= 3; count++) {
-      const lookup = lane.lookup('a', '', call);
-      expect(calls).toHaveLength(count);
-      calls[count - 1]?.answer();
-      await lookup;
-    }
+  it('lets opt-outs go first, whatever the history of the visitor and the servers say', () => {
+    const { lane, history, host, begun, add } = setup();
+    host.offer.mockReturnValue('held');
+    const running = add('lookup');
+    add('event');
+    const optOuts = [add('opt-out'), add('opt-out')];
+    history.failed('a', { reason: 'timeout', message: '' });
+    expect(lane.callsAbout('a')[1]).toBe(optOuts[0]);
+    lane.leave(running);
+    lane.leave(optOuts[0] as Call);
+    expect(begun).toEqual([running, ...optOuts]);
   });
 
-  it.each(['timeout', 'network', 'http-status', 'bad-reply', 'rate-limited', 'dcs-error'] as const)(
-    'makes no call during the cooldown after %s, counted from its end',
-    async (reason) => {
-      const { lane, clock, calls, call } = laneWithClock();
-      const lookup = lane.lookup('a', '', call);
-      clock.nowMs += 800;
-      calls[0]?.fail(failure(reason));
-      await expect(lookup).rejects.toMatchObject({ reason });
-
-      clock.nowMs += COOLDOWN_MS - 1;
-      expect(lane.unavailableReason('a')).toMatchObject({ reason });
-      await expect(lane.lookup('a', '', call)).rejects.toMatchObject({ reason });
-      expect(calls).toHaveLength(1);
-
-      clock.nowMs += 1;
-      expect(lane.unavailableReason('a')).toBeUndefined();
-      void lane.lookup('a', '', call);
-      expect(calls).toHaveLength(2);
-    },
-  );
-
-  it('does not extend the cooldown by rejected lookups', async () => {
-    const { lane, clock, fail, call } = laneWithClock();
-    await fail('a', failure());
-    for (let step = 0; step < 10; step++) {
-      await expect(lane.lookup('a', '', call)).rejects.toMatchObject({ reason: 'network' });
-      clock.nowMs += COOLDOWN_MS / 10;
-    }
-    expect(lane.unavailableReason('a')).toBeUndefined();
+  it('passes over an event that its server holds back, and over those behind it, for a lookup', () => {
+    const { lane, host, begun, add } = setup();
+    host.offer.mockReturnValue('held');
+    const [first, second] = [add('event'), add('event')];
+    const [lookup, later] = [add('lookup'), add('lookup')];
+    expect(begun).toEqual([lookup]);
+    // Each time only the first was asked about.
+    expect(new Set(host.offer.mock.calls.flat())).toEqual(new Set([first]));
+    lane.leave(lookup);
+    lane.leave(later);
+    host.offer.mockReturnValue('begin');
+    lane.advance('a');
+    lane.leave(first);
+    expect(begun).toEqual([lookup, later, first, second]);
   });
 
-  it('has a longer cooldown after an answer without data', async () => {
-    const { lane, clock, fail } = laneWithClock();
-    await fail('a', noData());
-    clock.nowMs += NO_DATA_INTERVAL_MS - 1;
-    expect(lane.unavailableReason('a')).toMatchObject({ reason: 'dcs-error', noData: true });
-    clock.nowMs += 1;
-    expect(lane.unavailableReason('a')).toBeUndefined();
+  it('keeps the order behind an event that waits for room', () => {
+    const { lane, host, begun, add } = setup();
+    host.offer.mockReturnValue('wait');
+    const [event, lookup] = [add('event'), add('lookup')];
+    lane.advance('a');
+    expect([begun, lane.size]).toEqual([[], 2]);
+    host.offer.mockReturnValue('begin');
+    lane.advance('a');
+    expect(begun).toEqual([event]);
+    lane.leave(event);
+    expect(begun).toEqual([event, lookup]);
   });
 
-  it('applies the cooldown of the last failure', async () => {
-    const { lane, clock, fail } = laneWithClock();
-    await fail('a', noData());
-    clock.nowMs += NO_DATA_INTERVAL_MS;
-    await fail('a', failure('timeout'));
-    expect(lane.unavailableReason('a')).toMatchObject({ reason: 'timeout' });
-    clock.nowMs += COOLDOWN_MS;
-    expect(lane.unavailableReason('a')).toBeUndefined();
+  it('gives an event that has to go again its next turn before all that wait', () => {
+    const { lane, host, begun, add } = setup();
+    const [event, other, lookup] = [add('event'), add('event'), add('lookup')];
+    host.offer.mockReturnValue('held');
+    lane.leaveForLater(event);
+    expect([begun, lane.size, lane.callsAbout('a')]).toEqual([[event, lookup], 3, [lookup, event, other]]);
+    host.offer.mockReturnValue('begin');
+    lane.leave(lookup);
+    lane.leave(event);
+    lane.leave(other);
+    expect(begun).toEqual([event, lookup, event, other]);
+    expect(lane.keys()).toEqual([]);
   });
 
-  it.each(['opted-out', 'invalid-id', 'refused', 'closed'] as const)(
-    'has no cooldown after %s, which is an answer',
-    async (reason) => {
-      const { lane, fail } = laneWithClock();
-      await fail('a', failure(reason));
-      expect(lane.unavailableReason('a')).toBeUndefined();
-    },
-  );
-
-  it('rejects lookups of a denylisted visitor for good, with a new error each', async () => {
-    const { lane, clock, fail, calls, call } = laneWithClock();
-    await fail('a', new DcsError('denylisted', 'The DCS answered with error 307.', { dcsCode: 307 }));
-    clock.nowMs = Number.MAX_SAFE_INTEGER;
-    const rejection = { reason: 'denylisted', code: 'ERR_AAM_DCS_REJECTED', dcsCode: 307 };
-    await expect(lane.lookup('a', '', call)).rejects.toMatchObject(rejection);
-    expect(lane.unavailableReason('a')).toMatchObject(rejection);
-    expect(lane.unavailableReason('a')).not.toBe(lane.unavailableReason('a'));
-    expect(lane.unavailableReason('b')).toBeUndefined();
-    expect(calls).toHaveLength(0);
+  it('gives up those who are taken, and nobody a turn for that before it is told to', () => {
+    const { lane, host, begun, add } = setup();
+    host.offer.mockReturnValue('wait');
+    const [event, lookup, second] = [add('event'), add('lookup'), add('event')];
+    const taken = lane.takeWaiting('a', ({ kind }) => kind === 'event');
+    expect([taken, begun, lane.size]).toEqual([[event, second], [], 1]);
+    lane.advance('a');
+    expect(begun).toEqual([lookup]);
+    const optOut = add('opt-out');
+    expect(lane.takeWaiting('a', () => true)).toEqual([optOut]);
+    expect([lane.takeWaiting('a', () => true), lane.takeWaiting('nobody', () => true), lane.size]).toEqual([[], [], 1]);
+    lane.leave(lookup);
+    expect(lane.keys()).toEqual([]);
   });
 
-  it('remembers a bounded number of failures, the latest ones', async () => {
-    const { lane, fail } = laneWithClock();
-    const error = failure();
-    for (let index = 0; index <= 10_000; index++)
-      await lane.lookup(`${index}`, '', () => Promise.reject(error)).catch(() => {});
-    expect([lane.unavailableReason('0'), lane.unavailableReason('1'), lane.unavailableReason('10000')]).toEqual([
-      undefined,
-      error,
-      error,
-    ]);
-    await fail('another', error);
-    expect(lane.size).toBe(0);
+  it('knows who has the turn or is next', () => {
+    const { lane, host, add } = setup();
+    const [first, second, third] = [add('lookup'), add('event'), add('lookup')];
+    expect([first, second, third].map((call) => lane.isNext(call))).toEqual([true, true, false]);
+    add('opt-out');
+    expect(lane.isNext(second)).toBe(false);
+    host.offer.mockReturnValue('held');
+    expect(lane.isNext(newCall('lookup', 'nobody'))).toBe(false);
   });
 
-  it('remembers a bounded number of denylisted visitors, which failures do not displace', async () => {
-    const { lane } = laneWithClock();
-    const error = new DcsError('denylisted', 'The DCS answered with error 306.', { dcsCode: 306 });
-    const deny = (key: string) => lane.lookup(key, '', () => Promise.reject(error)).catch(() => {});
-    for (let index = 0; index <= 100_000; index++) await deny(`${index}`);
-    expect(lane.unavailableReason('0')).toBeUndefined();
-    for (const key of ['1', '100000'])
-      expect(lane.unavailableReason(key)).toMatchObject({ reason: 'denylisted', dcsCode: 306 });
-    for (let index = 0; index <= 10_000; index++)
-      await lane.lookup(`f${index}`, '', () => Promise.reject(failure())).catch(() => {});
-    expect(lane.unavailableReason('2')).toMatchObject({ reason: 'denylisted' });
-  });
-});
-
-describe('different lookups of one visitor', () => {
-  it('are made one after the other, whatever the outcome of the one before', async () => {
-    const { lane, calls, call } = laneWithClock();
-    const first = lane.lookup('a', '', call);
-    const second = lane.lookup('a', 'in', call);
-    const third = lane.lookup('a', 'out', call);
-    expect(lane.lookup('a', 'in', call)).toBe(second);
-    expect([calls.length, lane.size]).toEqual([1, 3]);
-    calls[0]?.answer(replyTo({ segments: [1] }));
-    await first;
-    await new Promise(setImmediate);
-    expect([calls.length, lane.size]).toEqual([2, 2]);
-    calls[1]?.fail(failure('closed'));
-    await expect(second).rejects.toMatchObject({ reason: 'closed' });
-    await new Promise(setImmediate);
-    calls[2]?.answer(replyTo({ segments: [3] }));
-    expect((await third).segments).toEqual(['3']);
-    expect(lane.size).toBe(0);
-  });
-
-  it('are not made after a failed one: the cooldown applies to all', async () => {
-    const { lane, calls, call } = laneWithClock();
-    const lookups = ['', 'in'].map((variant) => lane.lookup('a', variant, call));
-    calls[0]?.fail(failure());
-    for (const lookup of lookups) await expect(lookup).rejects.toMatchObject({ reason: 'network' });
-    expect(calls).toHaveLength(1);
-  });
-
-  it.each(['opted-out', 'invalid-id', 'refused'] as const)('are all settled by %s', async (reason) => {
-    const { lane, calls, call } = laneWithClock();
-    const lookups = ['', 'in', 'out'].map((variant) => lane.lookup('a', variant, call));
-    calls[0]?.fail(failure(reason));
-    for (const lookup of lookups) await expect(lookup).rejects.toMatchObject({ reason });
-    expect([calls.length, lane.size]).toEqual([1, 0]);
-  });
-
-  it('are limited to eight', async () => {
-    const { lane, calls, call } = laneWithClock();
-    const lookups = Array.from({ length: 8 }, (_, n) => lane.lookup('a', String(n), call));
-    await expect(lane.lookup('a', '8', call)).rejects.toMatchObject({ reason: 'overloaded' });
-    void lane.lookup('b', '', call);
-    expect(calls).toHaveLength(2);
-    lane.abandonAll(failure('closed'));
-    calls[0]?.fail(failure('closed'));
-    for (const lookup of lookups) await expect(lookup).rejects.toMatchObject({ reason: 'closed' });
-  });
-});
-
-describe('abandon()', () => {
-  it('aborts this visitor’s calls in flight and queued, and no others, and admits a new one', async () => {
-    const { lane, call } = laneWithClock();
-    const reason = failure('no-consent');
-    const signals: AbortSignal[] = [];
-    const endless = ({ signal }: AbortController) => {
-      signals.push(signal);
-      return new Promise<DcsReply>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  it('serves all that wait when each ends as soon as it begins', () => {
+    const { lane, host, begun, add } = setup();
+    const first = add('lookup');
+    const later = Array.from({ length: 50 }, () => add('event'));
+    host.begin = (call) => {
+      begun.push(call);
+      lane.leave(call);
     };
-    const aborted = ['', 'in'].map((variant) => lane.lookup('a', variant, endless));
-    void lane.lookup('b', '', endless);
-    lane.abandon('a', reason);
-    const after = jest.fn(call);
-    void lane.lookup('a', '', after);
-    for (const lookup of aborted) await expect(lookup).rejects.toBe(reason);
-    expect(signals.map((signal) => signal.aborted)).toEqual([true, false]);
-    await new Promise(setImmediate);
-    expect(after).toHaveBeenCalledTimes(1);
+    lane.leave(first);
+    expect([begun, lane.size, lane.keys()]).toEqual([[first, ...later], 0, []]);
+  });
+
+  it('takes a call that is added by one that ends', () => {
+    const { lane, host, begun, add } = setup();
+    let added: Call | undefined;
+    host.begin = (call) => {
+      begun.push(call);
+      if (begun.length > 1) return;
+      added = add('lookup');
+      lane.leave(call);
+    };
+    const first = add('lookup');
+    expect(begun).toEqual([first, added]);
+    expect([lane.size, lane.callsAbout('a')]).toEqual([1, [added]]);
+  });
+});
+
+describe('a visitor about whom no call may be made for now', () => {
+  const FAILURE = { reason: 'timeout', message: '' } as const;
+
+  it('has lookups rejected, and events wait for the moment from which calls may be made again', () => {
+    const { clock, lane, history, begun, rejected, add } = setup();
+    const running = add('lookup');
+    const [lookup, event, second] = [add('lookup'), add('event'), add('event')];
+    history.failed('a', FAILURE);
+    lane.leave(running);
+    expect([rejected, lane.size]).toEqual([[[lookup, 'timeout']], 2]);
+    const late = add('lookup');
+    expect(rejected[1]).toEqual([late, 'timeout']);
+    expect([clock.pending, clock.keepingAlive]).toEqual([1, 0]);
+    clock.advance(999);
+    expect(begun).toEqual([running]);
+    clock.advance(1);
+    expect([begun, clock.pending]).toEqual([[running, event], 0]);
+    lane.leave(event);
+    expect(begun).toEqual([running, event, second]);
+  });
+
+  it('is woken up again when the pause was made longer meanwhile', () => {
+    const { clock, history, begun, add } = setup();
+    history.failed('a', FAILURE);
+    const event = add('event');
+    clock.advance(500);
+    history.failed('a', FAILURE);
+    clock.advance(500);
+    expect([begun, clock.nextInMs]).toEqual([[], 500]);
+    clock.advance(500);
+    expect(begun).toEqual([event]);
+  });
+
+  it('is not woken up for events that were taken or overtaken by an opt-out', () => {
+    const { clock, lane, history, begun, add } = setup();
+    history.failed('a', FAILURE);
+    add('event');
+    lane.takeWaiting('a', () => true);
+    lane.advance('a');
+    expect([clock.pending, lane.keys()]).toEqual([0, []]);
+    history.failed('a', FAILURE);
+    const event = add('event');
+    const optOut = add('opt-out');
+    expect([begun, clock.pending]).toEqual([[optOut], 0]);
+    lane.leave(optOut);
+    expect(clock.pending).toBe(1);
+    clock.advance(1_000);
+    expect(begun).toEqual([optOut, event]);
+  });
+
+  it('has everything but opt-outs rejected when that is for ever', () => {
+    const { clock, lane, history, begun, rejected, add } = setup();
+    history.denylist('a', 307);
+    const [event, lookup, optOut] = [add('event'), add('lookup'), add('opt-out')];
+    expect(rejected).toEqual([
+      [event, 'denylisted'],
+      [lookup, 'denylisted'],
+    ]);
+    expect([begun, lane.size, clock.pending]).toEqual([[optOut], 1, 0]);
+    lane.leave(optOut);
+    expect(lane.keys()).toEqual([]);
+  });
+
+  it('loses no call and rejects none twice, whatever those who are rejected do', () => {
+    const { lane, history, host, rejected, add } = setup();
+    const running = add('lookup');
+    for (let n = 0; n < 3; n++) add('lookup');
+    host.reject = (call, { reason }) => {
+      rejected.push([call, reason]);
+      if (rejected.length === 1) for (const each of lane.takeWaiting('a', () => true)) rejected.push([each, 'taken']);
+    };
+    history.failed('a', FAILURE);
+    lane.leave(running);
+    expect(rejected.map(([, reason]) => reason)).toEqual(['timeout', 'taken', 'taken']);
+    expect([new Set(rejected.map(([call]) => call)).size, lane.size, lane.keys()]).toEqual([3, 0, []]);
   });
 });

@@ -365,6 +365,11 @@ export class DcsCalls implements Dcs {
 
   #released(call: Call, { origin, isForLater }: Running): void {
     this.#running.delete(call);
+    if (isForLater && !call.hasEnded && this.#isOptingOut(call.key)) {
+      origin.gate.release(call.kind);
+      this.#reject(call, WITHDRAWN['opted-out']);
+      return;
+    }
     if (isForLater && !call.hasEnded) {
       call.phase = 'waiting';
       origin.gate.release(call.kind);
@@ -379,6 +384,11 @@ export class DcsCalls implements Dcs {
     call.phase = 'over';
     this.#lane.leave(call);
     this.#onOver();
+  }
+
+  /** Then an event that was turned away is not sent again, as none is that waits. */
+  #isOptingOut(key: string): boolean {
+    return this.#lane.callsAbout(key).some(({ kind }) => kind === 'opt-out');
   }
 
   /** What a failure means for other calls about the visitor. */

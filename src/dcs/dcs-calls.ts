@@ -70,8 +70,8 @@ export interface Dcs {
   isImminent(event: Call): boolean;
   stats(): DcsStats;
   /**
-   * Ends lookups with `closed` and frees sockets and timers. Opt-outs and events have as long as one call may take. Can be
-   * called twice.
+   * Ends lookups with `closed` and frees sockets and timers. Events have as long as one call may take; an opt-out that has
+   * to wait for one has as long again. Can be called twice.
    */
   close(): Promise<void>;
 }
@@ -221,6 +221,9 @@ export class DcsCalls implements Dcs {
 
   async #close(): Promise<void> {
     this.#endAll(({ kind }) => kind === 'lookup');
+    await this.#settledWithin(this.#config.timeoutMs);
+    // An opt-out may have waited for an event all that time.
+    this.#endAll(({ kind }) => kind === 'event');
     await this.#settledWithin(this.#config.timeoutMs);
     this.#endAll(() => true);
     await this.#transport.destroy(CLOSED);

@@ -22,6 +22,8 @@ interface Page {
 export interface FlowSite extends Omit<Site, 'view'> {
   /** The nth visitor's view of a page. @param region `null` for none in the cookie */
   view(n: number, headers?: Record<string, string>, region?: number | null): Promise<Page>;
+  /** The nth visitor's request to a route of the test. */
+  get(n: number, path: string): Promise<unknown>;
   /** The nth visitor does something: tells Adobe this. Resolves with the page, which does not wait for that. */
   tell(n: number, what: string, headers?: Record<string, string>, region?: number | null): Promise<Page>;
   /** How all events ended so far, by what was told; waits for all of them. */
@@ -72,6 +74,7 @@ export async function createFlowSite(options?: Parameters<typeof createSite>[0])
   };
   return {
     ...site,
+    get: (n, path) => page(path, n, {}, 9),
     view: (n, headers = {}, region = 9) => page('/', n, headers, region),
     tell: (n, what, headers = {}, region = 9) => page(`/tell/${what}`, n, headers, region),
     ends: async () => {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
-import { cookieOf, createSite, type Site } from '../../helpers/site';
+import { advanceableClock, cookieOf, createSite, type Site } from '../../helpers/site';
 
 /** The id of the nth visitor. */
 export const ecidOf = (n: number) => `5${String(n).padStart(37, '0')}`;
@@ -12,6 +12,27 @@ export const REFUSING = { 'sec-gpc': '1' };
 
 /** How an event ended: the status of the segments, or the code of the error. */
 export type EventEnd = string;
+
+/** Lets time pass for the middleware, its timers included, until jest.restoreAllMocks() and jest.useRealTimers(). */
+export function passableTime(): { pass(ms: number): void } {
+  const clock = advanceableClock();
+  const others = [
+    'Date',
+    'hrtime',
+    'nextTick',
+    'performance',
+    'queueMicrotask',
+    'setImmediate',
+    'setInterval',
+  ] as const;
+  jest.useFakeTimers({ advanceTimers: true, doNotFake: [...others, 'clearImmediate', 'clearInterval'] });
+  return {
+    pass(ms) {
+      clock.advance(ms);
+      jest.advanceTimersByTime(ms);
+    },
+  };
+}
 
 interface Page {
   readonly status: string;

@@ -93,7 +93,7 @@ describe('dcs.maxCallsPerMinute', () => {
     expect(simulator.overlaps).toEqual([]);
   });
 
-  it('holds for forget(), for new sets of customer ids, and for events, which wait and are told in order', async () => {
+  it('holds for forget() and for events, which wait and are told in order', async () => {
     const time = passableTime();
     const { aam, simulator, view, tell, ends, told, settled } = await createFlowSite({
       dcs: { maxCallsPerMinute: perMinute },
@@ -114,6 +114,24 @@ describe('dcs.maxCallsPerMinute', () => {
     await settled();
     expect(told(1)).toEqual(['what-0', 'what-1', 'what-2', 'what-3', 'what-4']);
     expect(await view(1)).toMatchObject({ names: ['golfFans'] });
+  });
+
+  it('holds for ever new customer ids of one visitor, many at a time, one after the other at the DCS', async () => {
+    const { simulator, aam, settled } = await createFlowSite({ dcs: { maxCallsPerMinute: perMinute } });
+    const codes: Record<string, number> = {};
+    for (let round = 0; round < 10; round++) {
+      const lookups = upTo(6).map((n) => {
+        const customerIds = [{ integrationCode: 'crm', id: `${round}-${n}` }];
+        return aam.lookup({ ecid: ecidOf(1), region: 9, customerIds }).then(
+          () => 'ok',
+          ({ code }) => code,
+        );
+      });
+      for (const code of await Promise.all(lookups)) codes[code] = (codes[code] ?? 0) + 1;
+    }
+    await settled();
+    expect(codes).toEqual({ ok: perMinute, ERR_AAM_DCS_RATE_LIMITED: 60 - perMinute });
+    expect([simulator.requests.length, simulator.overlaps]).toEqual([perMinute, []]);
   });
 
   it('does not count what is not sent, and serves old answers as stale', async () => {

@@ -24,7 +24,8 @@ const MAX_HOSTS = 100;
 const known = new LRUCache<string, Known>({ max: MAX_HOSTS });
 /** Those whose lookup is running or waits for that of another host, in their order. */
 const waiting = new Map<string, Set<Callback>>();
-let isLookingUp = false;
+/** The host whose lookup is running. */
+let current: string | undefined;
 
 /**
  * The addresses of a host, IPv4 first: the DCS sees IPv4 clients only (Audience Manager docs). Calls back at once where they
@@ -40,16 +41,22 @@ export function addressesOf(hostname: string, callback: Callback): () => void {
   }
   const found = known.get(host);
   const ageMs = found === undefined ? Number.POSITIVE_INFINITY : performance.now() - found.foundAtMs;
-  if (ageMs > FRESH_MS && !waiting.has(host)) waiting.set(host, new Set());
-  const callbacks = waiting.get(host);
   if (found !== undefined && ageMs <= USABLE_MS) {
+    // Nobody waits for that: it is not queued behind another host's, but left to the next caller.
+    if (ageMs > FRESH_MS && current === undefined) waiting.set(host, new Set());
     lookUpNext();
     callback(undefined, found.addresses);
     return () => {};
   }
-  callbacks?.add(callback);
+  const callbacks = waiting.get(host) ?? new Set<Callback>();
+  waiting.set(host, callbacks);
+  callbacks.add(callback);
   lookUpNext();
-  return () => callbacks?.delete(callback);
+  return () => {
+    callbacks.delete(callback);
+    // Nobody is left to ask for.
+    if (callbacks.size === 0 && current !== host && waiting.get(host) === callbacks) waiting.delete(host);
+  };
 }
 
 /** An address has answered: the next connection begins with it. */
@@ -66,11 +73,11 @@ export function forgetAddresses(hostname: string): void {
 }
 
 function lookUpNext(): void {
-  if (isLookingUp) return;
+  if (current !== undefined) return;
   for (const [host, callbacks] of waiting) {
-    isLookingUp = true;
+    current = host;
     dns.lookup(host, { all: true, order: 'ipv4first' }, (error, addresses) => {
-      isLookingUp = false;
+      current = undefined;
       waiting.delete(host);
       const isFound = error === null && addresses.length > 0;
       if (isFound) known.set(host, { addresses, foundAtMs: performance.now() });

@@ -169,7 +169,9 @@ export class DcsCalls implements Dcs {
     if (event.phase === 'running') return !event.hasEnded;
     if (event.phase !== 'waiting' || !this.#lane.isNext(event)) return false;
     const { gate } = this.#originFor(event);
-    return gate.closedBecause === undefined && this.#history.unavailable(event.key) === undefined;
+    // Nobody is held for a probe.
+    if (gate.closedBecause !== undefined || gate.wouldProbe) return false;
+    return this.#history.unavailable(event.key) === undefined;
   }
 
   lookup(key: string, question: Question, observer: CallObserver): Call {

@@ -78,6 +78,27 @@ describe('the visitor whose call probes', () => {
   });
 });
 
+describe('an event that will probe when its visitor’s refresh has ended', () => {
+  it('holds no page while it waits, nor while it probes', async () => {
+    const { aam, simulator, clock, view, tell } = await siteToProbe();
+    await view(1, {}, 6);
+    // The answer is stale now, and the refresh in the healthy region slow.
+    clock.advance(61_000);
+    const slow = simulator.fault({ kind: 'latency', latencyMs: 300 }, { region: 6 });
+    const hanging = simulator.fault({ kind: 'hang' }, { region: 9 });
+    expect(await view(1, {}, 6)).toMatchObject({ status: 'stale', reason: 'revalidating' });
+    await simulator.received(3);
+    await tell(1, 'what');
+    expect(aam.stats().events.queued).toBe(1);
+    expect(await view(1, {}, 6)).toMatchObject({ status: 'stale', reason: 'revalidating' });
+    await simulator.received(4);
+    expect(await view(1, {}, 6)).toMatchObject({ status: 'cached' });
+    expect([slow.used, hanging.used]).toEqual([1, 1]);
+    // close() must not wait for the event.
+    await view(1, REFUSING);
+  });
+});
+
 describe('a second tab of a visitor whose call is on its way', () => {
   it('joins it when the breaker has opened meanwhile', async () => {
     const { simulator, view, breaker } = await siteToProbe();

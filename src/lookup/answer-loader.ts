@@ -95,8 +95,10 @@ export class AnswerLoader {
   imminentEventOf(key: string, variant: string): Flight | undefined {
     // Nearly always there is none, and every request asks.
     if (this.#events === 0) return undefined;
-    return this.#flights.get(key)?.findLast(({ call, variant: ofFlight, isAwaited }) => {
-      return call?.kind === 'event' && isAwaited && ofFlight === variant && this.#dcs.isImminent(call);
+    return this.#flights.get(key)?.findLast((flight) => {
+      const { call, isAwaited } = flight;
+      const isMeant = call?.kind === 'event' && isAwaited && flight.variant === variant && !this.#isOutdated(flight);
+      return isMeant && this.#dcs.isImminent(call);
     });
   }
 

@@ -35,7 +35,7 @@ describe('what was asked before forget()', () => {
     expect([simulator.requests.length, simulator.overlaps]).toEqual([2, []]);
   });
 
-  it('is not remembered either when it is an event’s answer, nor when forget() comes again and again', async () => {
+  it('is not served and not remembered either when it is an event’s answer, nor when forget() comes again and again', async () => {
     const { aam, simulator, view, tell, ends } = await createFlowSite();
     await view(1);
     for (const what of ['a', 'b', 'c']) {
@@ -47,8 +47,9 @@ describe('what was asked before forget()', () => {
       simulator.visitor(ecidOf(1)).out(GOLF);
       aam.forget(visitorOf(1));
       aam.forget(visitorOf(1));
-      expect((await ends())[what]).toBe('fresh');
       expect(await view(1)).toMatchObject({ status: 'fresh', names: [] });
+      expect((await ends())[what]).toBe('fresh');
+      expect(await view(1)).toMatchObject({ status: 'cached', names: [] });
     }
   });
 

@@ -106,9 +106,10 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
       return;
     }
     const dice = random();
-    if (dice < 0.12) return act(oneOf(telling), random() < 0.5 ? '/tell' : '/page');
-    if (dice < 0.22) return waver(oneOf(wavering), '/tell');
-    if (dice < 0.3) return waver(oneOf(restless), '/page');
+    if (dice < 0.06) return tellOften(oneOf(telling));
+    if (dice < 0.12) return act(oneOf(telling), '/page');
+    if (dice < 0.22) return waver(oneOf(wavering));
+    if (dice < 0.3) return waver(oneOf(restless), false);
     if (dice < 0.32) return optOut(optingOut(optingOutNext++));
     await act(draw(), '/page', {});
   };
@@ -117,15 +118,22 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
     const { statusCode, body } = await pool.request(request);
     return tally.page(visitor, statusCode, await body.text());
   };
+  /** Faster than they can be sent. */
+  const tellOften = async (visitor: ChaosVisitor) => {
+    for (let left = 1 + Math.floor(random() * 4); left > 0; left--) await act(visitor, '/tell');
+  };
   /** Agrees or refuses, whatever the same visitor is doing in other tabs. */
-  const waver = async (visitor: ChaosVisitor, path: '/tell' | '/page') => {
-    if (random() < 0.3) {
+  const waver = async (visitor: ChaosVisitor, tells = true) => {
+    const dice = random();
+    if (dice < 0.3) {
       const page = await act({ ...visitor, truth: undefined }, '/page', { 'x-marked': '1', 'sec-gpc': '1' });
       if (page !== undefined)
         tally.refusals.push({ visitor: visitor.ecid, seq: page.seq, answeredAt: performance.now() });
-      return;
+    } else if (tells && dice < 0.5) {
+      await tellOften(visitor);
+    } else {
+      await act(visitor, '/page');
     }
-    await act(visitor, random() < 0.5 ? path : '/page');
   };
   const optOut = async (ecid: string) => {
     const ask = async (what: string): Promise<DeskAnswer> => {

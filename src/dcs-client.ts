@@ -59,7 +59,10 @@ export interface DcsClient<Name extends string = string> {
   optOut(visitor: VisitorId, confirmation: { readonly irreversible: true }): Promise<void>;
   /** Counts since construction and current state, without identifiers. */
   stats(): DcsClientStats;
-  /** Aborts lookups and frees sockets and timers. Queued events are sent first, for up to `dcs.timeoutMs`. Idempotent. */
+  /**
+   * Aborts lookups and frees sockets and timers. Queued events are sent first, for up to `dcs.timeoutMs`; an opt-out that waits
+   * for one of them has as long again. Idempotent.
+   */
   close(): Promise<void>;
 }
 

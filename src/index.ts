@@ -13,6 +13,7 @@ export type { AuthState, CustomerId } from './identity/customer-ids';
 export type { Visitor, VisitorId } from './identity/visitor';
 export type { LookupManyOptions, LookupResult } from './lookup/lookup-many';
 export type { LookupOptions } from './lookup/lookup-visitor';
+export type { SendEventOptions } from './lookup/send-event';
 export { type AamSegments, type AamStats, aamSegments } from './middleware';
 export type {
   AamSegmentsOptions,

@@ -13,7 +13,7 @@ import type { NoAnswer } from './lookup/answer-loader';
 import { AnswerResolver, type PendingAnswer } from './lookup/answer-resolver';
 import { LookupSignals } from './lookup/lookup-signals';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
-import { sendEventOf } from './lookup/send-event';
+import { type SendEventOptions, sendEventOf } from './lookup/send-event';
 import { type AamSegmentsOptions, resolveOptions } from './options/aam-segments-options';
 import { BotDetector } from './request/bots';
 import { CookieFinder } from './request/cookie-header';
@@ -50,13 +50,13 @@ export interface AamSegments<Name extends string = string> {
   lookup(visitor: VisitorId, options?: LookupOptions): Promise<VisitorSegments<Name>>;
   /**
    * Sends an event with these signals for the visitor of a request, and resolves with the visitor's segments after it. They
-   * replace the cached ones, and the visitor's next page waits for them. Events of one visitor are sent in order, and never
+   * replace the cached ones, and the visitor's next page waits for them, unless `refresh` is `false`. Events of one visitor are sent in order, and never
    * during a lookup. The consent of the request applies: without a visitor or without consent nothing is sent, and the
    * promise resolves with the request's own segments, whose `status` and `reason` tell why. Need not be awaited: failures
    * are counted in {@link AamStats.events}, and mistakes in the call are warned about once.
    * @throws {AamError} by rejection: `ERR_AAM_INVALID_SIGNAL`, `ERR_AAM_EVENT_TOO_LARGE` (over 32 000 bytes),
    * `ERR_AAM_EVENT_DROPPED` (the queue was full), the `ERR_AAM_DCS_*` code of a failed call, `ERR_AAM_CLOSED`,
-   * `ERR_AAM_MIDDLEWARE_MISSING`
+   * `ERR_AAM_MIDDLEWARE_MISSING`, `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`
    *
    * @example
    * app.post('/cart', (req, res) => {
@@ -64,7 +64,7 @@ export interface AamSegments<Name extends string = string> {
    *   res.redirect('/cart');
    * });
    */
-  sendEvent(req: IncomingMessage, signals: Signals): Promise<VisitorSegments<Name>>;
+  sendEvent(req: IncomingMessage, signals: Signals, options?: SendEventOptions): Promise<VisitorSegments<Name>>;
   /** Removes a visitor from the cache. The answer of a call in flight is not cached either. */
   forget(visitor: VisitorId): void;
   /** Counts since construction and current state, without identifiers. */
@@ -227,8 +227,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   return Object.assign(aamSegmentsMiddleware, {
     lookup: (visitor: VisitorId, lookupOptions: LookupOptions = {}) =>
       lookupVisitor<Name>(resolver, instance, visitor, lookupOptions),
-    sendEvent: (req: IncomingMessage, eventSignals: Signals) => {
-      const sent = sendEventOf<Name>(resolver, instance, req, eventSignals);
+    sendEvent: (req: IncomingMessage, eventSignals: Signals, eventOptions: SendEventOptions = {}) => {
+      const sent = sendEventOf<Name>(resolver, instance, req, eventSignals, eventOptions);
       // The promise need not be awaited, so its rejection must not be an unhandled one.
       sent.catch(warnOfSiteError);
       return sent;
@@ -252,6 +252,8 @@ const SITE_ERRORS: readonly AamErrorCode[] = [
   'ERR_AAM_INVALID_SIGNAL',
   'ERR_AAM_EVENT_TOO_LARGE',
   'ERR_AAM_MIDDLEWARE_MISSING',
+  'ERR_AAM_INVALID_OPTION',
+  'ERR_AAM_UNKNOWN_OPTION',
 ];
 const warnedCodes = new Set<AamErrorCode>();
 

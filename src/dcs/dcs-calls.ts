@@ -70,8 +70,8 @@ export interface Dcs {
   isImminent(event: Call): boolean;
   stats(): DcsStats;
   /**
-   * Ends lookups with `closed` and frees sockets and timers. Opt-outs and events have as long as one call may take. Can be
-   * called twice.
+   * Ends lookups with `closed` and frees sockets and timers. Events have as long as one call may take; an opt-out that has
+   * to wait for one has as long again. Can be called twice.
    */
   close(): Promise<void>;
 }
@@ -169,7 +169,9 @@ export class DcsCalls implements Dcs {
     if (event.phase === 'running') return !event.hasEnded && this.#running.get(event)?.isForLater !== true;
     if (event.phase !== 'waiting' || !this.#lane.isNext(event)) return false;
     const { gate } = this.#originFor(event);
-    return gate.closedBecause === undefined && this.#history.unavailable(event.key) === undefined;
+    // Nobody is held for a probe.
+    if (gate.closedBecause !== undefined || gate.wouldProbe) return false;
+    return this.#history.unavailable(event.key) === undefined;
   }
 
   lookup(key: string, question: Question, observer: CallObserver): Call {
@@ -226,6 +228,9 @@ export class DcsCalls implements Dcs {
 
   async #close(): Promise<void> {
     this.#endAll(({ kind }) => kind === 'lookup');
+    await this.#settledWithin(this.#config.timeoutMs);
+    // An opt-out may have waited for an event all that time.
+    this.#endAll(({ kind }) => kind === 'event');
     await this.#settledWithin(this.#config.timeoutMs);
     this.#endAll(() => true);
     await this.#transport.destroy(CLOSED);

@@ -1,10 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import { encodedSignals, type Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
+import { flag, group } from '../option-checks';
 import { isPrefetch } from '../request/prefetch';
 import { notAsked } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { AnswerResolver } from './answer-resolver';
+
+/** Options of `sendEvent()`. */
+export interface SendEventOptions {
+  /** Whether the visitor's next page waits for the answer. `false`: it goes by what is known. @default true */
+  readonly refresh?: boolean | undefined;
+}
 
 /** Sends an event for the visitor of a request: what `aam.sendEvent()` does. */
 export async function sendEventOf<Name extends string>(
@@ -12,7 +19,10 @@ export async function sendEventOf<Name extends string>(
   instance: Instance,
   req: IncomingMessage,
   signals: Signals,
+  options: SendEventOptions,
 ): Promise<VisitorSegments<Name>> {
+  const { refresh } = group<SendEventOptions>('options', options, { refresh: true });
+  const isAwaited = flag('options.refresh', refresh, true);
   const encoded = encodedSignals(signals);
   const { aamSegments } = req as { aamSegments?: VisitorSegments<Name> };
   const segments = VisitorSegments.servedBy(aamSegments, instance) as VisitorSegments<Name> | undefined;
@@ -29,6 +39,6 @@ export async function sendEventOf<Name extends string>(
   if (resolver.hasWithdrawnSince(requestedAt, visitor)) {
     return VisitorSegments.renewed(segments, notAsked('excluded', 'no-consent'));
   }
-  const served = await resolver.sendEvent(visitor, tcString, encoded);
+  const served = await resolver.sendEvent(visitor, tcString, encoded, isAwaited);
   return VisitorSegments.renewed(segments, served);
 }

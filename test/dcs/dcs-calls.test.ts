@@ -1,5 +1,5 @@
 import { DcsCalls, type DcsCallsConfig } from '../../src/dcs/dcs-calls';
-import type { CallResult } from '../../src/dcs/flow/call';
+import type { Call, CallResult } from '../../src/dcs/flow/call';
 import type { DcsFailure } from '../../src/dcs/protocol/dcs-error';
 import { Regions } from '../../src/dcs/protocol/regions';
 import { about, ECID } from './client-of';
@@ -34,11 +34,13 @@ function setup(config: Partial<DcsCallsConfig> = {}) {
     transport,
     clock,
   );
+  const all: Call[] = [];
   const made = (make: (ended: (result: CallResult) => void) => ReturnType<typeof dcs.lookup>) => {
     const results: string[] = [];
     const call = make((result) => {
       results.push('reply' in result ? 'answered' : 'failure' in result ? result.failure.reason : 'dropped');
     });
+    all.push(call);
     return { call, results };
   };
   const began = () => {};
@@ -52,6 +54,11 @@ function setup(config: Partial<DcsCallsConfig> = {}) {
     sendEvent: (key: string, isStranger = false) =>
       made((ended) =>
         dcs.sendEvent(key, { ...about({ ecid: ECID }), signals: '&c_a=b' }, isStranger, { began, ended }),
+      ),
+    abandon: (key: string, reason: 'no-consent' | 'opted-out') =>
+      dcs.abandon(
+        all.filter((call) => call.key === key),
+        reason,
       ),
     optOut: (key: string) => made((ended) => dcs.optOut(key, { ecid: ECID }, { began, ended })),
     paths: () => transport.sent.map(({ outgoing }) => outgoing.request.path),
@@ -181,11 +188,11 @@ describe('an opt-out', () => {
 
 describe('visitors who withdraw consent', () => {
   it('while they wait for a connection leave it to those behind them', () => {
-    const { dcs, sent, lookup } = setup();
+    const { dcs, sent, lookup, abandon } = setup();
     for (let n = 0; n < 4; n++) lookup(`running${n}`);
     const withdrawn = Array.from({ length: 6 }, (_, n) => lookup(`withdrawn${n}`));
     const behind = Array.from({ length: 4 }, (_, n) => lookup(`behind${n}`));
-    for (let n = 0; n < 6; n++) dcs.abandon(`withdrawn${n}`, 'no-consent');
+    for (let n = 0; n < 6; n++) abandon(`withdrawn${n}`, 'no-consent');
     expect(withdrawn.map(({ results }) => results)).toEqual(Array(6).fill(['no-consent']));
     expect(dcs.stats().inFlight).toBe(8);
     for (const each of sent.slice(0, 4)) each.answer();
@@ -196,9 +203,9 @@ describe('visitors who withdraw consent', () => {
   });
 
   it('keep the connection of a call in flight until its socket has closed', () => {
-    const { dcs, sent, lookup } = setup({ connections: 1 });
+    const { sent, lookup, abandon } = setup({ connections: 1 });
     const { results } = lookup('a');
-    dcs.abandon('a', 'no-consent');
+    abandon('a', 'no-consent');
     expect([results, sent[0]?.isAborted]).toEqual([['no-consent'], true]);
     const again = lookup('a');
     lookup('b');
@@ -211,13 +218,13 @@ describe('visitors who withdraw consent', () => {
   });
 
   it('during the probe of a broken server leave its breaker open, and the next call probes', () => {
-    const { dcs, clock, sent, lookup } = setup();
+    const { dcs, clock, sent, lookup, abandon } = setup();
     for (const key of ['x', 'y']) lookup(key);
     for (const each of sent.slice()) each.answer(TIMEOUT);
     clock.advance(5_000);
     const probe = lookup('a');
     expect(probe.call.isProbe).toBe(true);
-    dcs.abandon('a', 'opted-out');
+    abandon('a', 'opted-out');
     const [origin] = Object.values(dcs.stats().origins);
     expect([probe.results, origin?.breaker]).toEqual([['opted-out'], 'open']);
     expect(lookup('b').call.isProbe).toBe(true);
@@ -226,10 +233,10 @@ describe('visitors who withdraw consent', () => {
 
 describe('calls about one visitor', () => {
   it('are bounded within a minute, whoever makes them', () => {
-    const { dcs, clock, sent, lookup } = setup({ maxCallsPerMinute: 20 });
+    const { clock, sent, lookup, abandon } = setup({ maxCallsPerMinute: 20 });
     for (let n = 0; n < 101; n++) {
       lookup('a');
-      dcs.abandon('a', 'no-consent');
+      abandon('a', 'no-consent');
       for (const each of sent) if (each.isAborted) each.release();
       clock.advance(2);
     }

@@ -239,14 +239,14 @@ describe('an event', () => {
 describe('an opt-out', () => {
   it('settles when it has been answered', async () => {
     const { loader, calls } = setup();
-    const done = loader.optOut('a', { ecid: ECID });
+    const done = loader.optOut(['a'], { ecid: ECID });
     calls[0]?.answer();
     expect(await done).toBeUndefined();
   });
 
   it('rejects with an error of its own when it failed', async () => {
     const { loader, calls } = setup();
-    const done = [loader.optOut('a', { ecid: ECID }), loader.optOut('a', { ecid: ECID })];
+    const done = [loader.optOut(['a'], { ecid: ECID }), loader.optOut(['a'], { ecid: ECID })];
     for (const call of calls) call.fail({ reason: 'timeout', message: 'late' });
     const [first, second] = await Promise.all(done.map((each) => each.catch((error: Error) => error)));
     expect(first).toMatchObject({ code: 'ERR_AAM_DCS_TIMEOUT', message: 'late' });

@@ -50,6 +50,36 @@ describe('sendEvent()', () => {
     expect(simulator.requests).toHaveLength(3);
   });
 
+  it('lets the next page go by what is known with { refresh: false }, and remembers the answer all the same', async () => {
+    const { app, aam, simulator, view } = await createSite();
+    await view();
+    simulator.visitor(ECID).in(GOLF);
+    let sent: Promise<unknown> = Promise.resolve();
+    app.get('/scroll', (req, res) => {
+      sent = aam.sendEvent(req, { p_depth: 80 }, { refresh: false });
+      res.end();
+    });
+    simulator.fault({ kind: 'latency', latencyMs: 200 }, { calls: 1 });
+    await request(app).get('/scroll').set('Cookie', cookieOf(ECID));
+    expect(await view()).toMatchObject({ status: 'cached', names: [] });
+    await sent;
+    expect(await view()).toMatchObject({ status: 'cached', names: ['golfFans'] });
+  });
+
+  it.each([
+    ['an unknown option', { refesh: false }, 'ERR_AAM_UNKNOWN_OPTION'],
+    ['a refresh that is no boolean', { refresh: 'no' }, 'ERR_AAM_INVALID_OPTION'],
+    ['options that are no object', null, 'ERR_AAM_INVALID_OPTION'],
+  ])('rejects %s', async (_name, options, code) => {
+    jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const { app, aam, simulator } = await createSite();
+    app.get('/buy', async (req, res) => {
+      await aam.sendEvent(req, { c_n: 1 }, options as never).catch((error) => res.json({ code: error.code }));
+    });
+    expect((await request(app).get('/buy').set('Cookie', cookieOf(ECID))).body).toEqual({ code });
+    expect(simulator.requests).toHaveLength(1);
+  });
+
   it('never overlaps with another call about the visitor, and keeps the order of events', async () => {
     const { app, aam, simulator } = await createSite({
       cache: { ttlMs: 0, staleWhileRevalidateMs: 0 },

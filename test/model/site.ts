@@ -368,7 +368,7 @@ export class Site implements WaitingRulesHost {
   #event({ segments, cameAt }: ServedRequest): void {
     this.calls.requestedAt = cameAt;
     const req = { headers: {}, aamSegments: segments } as never;
-    this.#mustSettle('event', sendEventOf(this.#resolver, this.#instance, req, { c_n: ++this.#signals }));
+    this.#mustSettle('event', sendEventOf(this.#resolver, this.#instance, req, { c_n: ++this.#signals }, {}));
   }
 
   #tell({ visitor }: ModelVisitor, region: number | undefined, isAwaited: boolean): void {

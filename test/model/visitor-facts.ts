@@ -41,8 +41,8 @@ export class AllFacts {
   readonly #byKey = new Map<string, VisitorFacts>();
 
   of(key: string): VisitorFacts {
-    let facts = this.#byKey.get(key);
-    if (facts === undefined) this.#byKey.set(key, (facts = new VisitorFacts()));
+    const facts = this.#byKey.get(key) ?? new VisitorFacts();
+    this.#byKey.set(key, facts);
     return facts;
   }
 

@@ -7,10 +7,14 @@ export interface ChaosVisitor {
   readonly cookie: string;
   /** Segment ids, joined; `undefined` if no segments may be served. */
   readonly truth: string | undefined;
+  readonly ecid: string;
 }
 
-export const KNOWN = 400;
+const KNOWN = 400;
 const OPTED_OUT = 20;
+/** Their numbers begin at these. */
+const FIRST_MARKED = 200_000;
+const FIRST_OPTING_OUT = 3_000_000;
 
 const ecidOf = (n: number) => `7${String(n).padStart(37, '0')}`;
 const regionOf = (n: number) => {
@@ -23,8 +27,23 @@ export function knownVisitors(simulator: DcsSimulator): ChaosVisitor[] {
   return Array.from({ length: KNOWN }, (_, n) => {
     const ids = n % 10 === 0 ? [] : [984_000 + (n % 7), 985_000 + n, 986_000 + (n % 13)];
     simulator.visitor(ecidOf(n)).in(...ids);
-    return { cookie: cookieOf(ecidOf(n), regionOf(n)), truth: sorted(ids.map(String)) };
+    return { cookie: cookieOf(ecidOf(n), regionOf(n)), truth: sorted(ids.map(String)), ecid: ecidOf(n) };
   });
+}
+
+/** Visitors with segments who do things and refuse; calls about them show which request has set them off. */
+export function markedVisitors(simulator: DcsSimulator, count: number, group: number): ChaosVisitor[] {
+  return Array.from({ length: count }, (_, m) => {
+    const n = FIRST_MARKED + 1_000 * group + m;
+    simulator.visitor(ecidOf(n)).in(984_263, 987_000 + m);
+    const truth = sorted(['984263', String(987_000 + m)]);
+    return { cookie: cookieOf(ecidOf(n), regionOf(n)), truth, ecid: ecidOf(n) };
+  });
+}
+
+/** The nth visitor whom the desk opts out: an opt-out is final. */
+export function optingOut(n: number): string {
+  return ecidOf(FIRST_OPTING_OUT + n);
 }
 
 /** Visitors with segments who opted out: no call may be made about them. */
@@ -32,7 +51,7 @@ export function optedOutVisitors(simulator: DcsSimulator): ChaosVisitor[] {
   return Array.from({ length: OPTED_OUT }, (_, m) => {
     const n = 100_000 + m;
     simulator.visitor(ecidOf(n)).in(984_263);
-    return { cookie: cookieOf(ecidOf(n), regionOf(n), 'global'), truth: undefined };
+    return { cookie: cookieOf(ecidOf(n), regionOf(n), 'global'), truth: undefined, ecid: ecidOf(n) };
   });
 }
 
@@ -42,10 +61,11 @@ export function isOptedOut(ecid: string | undefined): boolean {
 
 /** The nth visitor with a new id, in no segment. */
 export function strangerOf(n: number): ChaosVisitor {
-  return { cookie: cookieOf(ecidOf(1_000_000 + n), regionOf(n)), truth: '' };
+  const ecid = ecidOf(1_000_000 + n);
+  return { cookie: cookieOf(ecid, regionOf(n)), truth: '', ecid };
 }
 
-export const ANONYMOUS: ChaosVisitor = { cookie: 'theme=dark', truth: undefined };
+export const ANONYMOUS: ChaosVisitor = { cookie: 'theme=dark', truth: undefined, ecid: '' };
 
 export function sorted(ids: readonly string[]): string {
   return [...ids].sort().join();

@@ -15,5 +15,5 @@ describe('a site whose DCS fails in every way', () => {
     expect(['fresh', 'cached', 'stale', 'unknown', 'anonymous', 'excluded'].filter((status) => !met(status))).toEqual(
       [],
     );
-  }, 60_000);
+  }, 120_000);
 });

@@ -6,7 +6,7 @@ const seconds = Number(process.argv[2] ?? 180);
 if (!(seconds >= 5)) throw new RangeError(`seconds must be a number of at least 5, got ${process.argv[2]}`);
 
 function printed(report: ChaosReport): void {
-  const { requests, faults, statuses, heldMs, idleExtraMs } = report;
+  const { requests, faults, statuses, heldMs, idleExtraMs, refusals, optOuts, failedOptOuts, end } = report;
   const row = (values: readonly number[], offsetMs: number) => {
     const at = (percent: number) => Number((percentile(values, percent) + offsetMs).toFixed(1));
     return { views: values.length, 'p50 ms': at(50), 'p99 ms': at(99), 'p99.9 ms': at(99.9), 'slowest ms': at(100) };
@@ -15,6 +15,8 @@ function printed(report: ChaosReport): void {
   console.table(faults);
   console.log('Pages by status');
   console.table(statuses);
+  console.log(`${refusals.length} refusals, ${optOuts.length} opt-outs. Opt-outs that failed, and all events`);
+  console.table({ ...failedOptOuts, ...end?.stats.events });
   console.log(`Time in the middleware (maxWaitMs: ${MAX_WAIT_MS}), and on a route that only waits for as long`);
   console.table({ page: row(heldMs, 0), idle: row(idleExtraMs, MAX_WAIT_MS) });
 }

@@ -88,6 +88,11 @@ export class OriginGate {
     return this.#clock.nowMs() < this.#pausedUntilMs ? PAUSED : undefined;
   }
 
+  /** Whether a call that begins now is a probe. */
+  get wouldProbe(): boolean {
+    return this.#breaker.state === 'open' && this.#breaker.admits;
+  }
+
   /** Why a lookup would fail at once. */
   get unavailable(): DcsFailure | undefined {
     return this.closedBecause ?? (this.#isFull ? OVERLOADED : undefined);

@@ -1,6 +1,5 @@
 import type { Call } from '../../../src/dcs/flow/call';
-import { EventQueue } from '../../../src/dcs/flow/event-queue';
-import type { OriginGate } from '../../../src/dcs/flow/origin-gate';
+import { type EventGates, EventQueue } from '../../../src/dcs/flow/event-queue';
 import { FakeClock } from './fake-clock';
 import { newCall } from './new-call';
 
@@ -45,7 +44,8 @@ function setup({ maxQueuedEvents = 1_000 } = {}) {
   const queue: EventQueue = new EventQueue({ maxQueuedEvents }, clock, {
     gatesFor: ({ region }) => {
       const gate = gates.get(region) as Gate;
-      return { home: gate, target: instead.get(gate) ?? gate } as unknown as { home: OriginGate; target: OriginGate };
+      const standIn = instead.get(gate) ?? gate;
+      return { home: gate, standIn, target: standIn } as unknown as EventGates;
     },
     advance: (key) => {
       advanced.push(key);

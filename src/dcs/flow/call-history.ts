@@ -22,16 +22,17 @@ interface Cooldown {
 
 interface Calls {
   /** When the calls of the last minute were sent, oldest first. */
-  sentAtMs: number[];
-  cooldown: Cooldown | undefined;
+  readonly sentAtMs: readonly number[];
+  readonly cooldown: Cooldown | undefined;
 }
 
-/** Of most visitors there is one call, which went well: a number is all that it takes. */
-type Recent = number | Calls;
-
 const MINUTE_MS = 60_000;
-/** The least recently called are dropped first: an id that is called often never is. */
-const MAX_VISITORS = 100_000;
+/**
+ * Of each kind the least recently called are dropped first. Most visitors are called about once, and not again within a
+ * minute; they must not push out those who are called about often, however many they are.
+ */
+const MAX_CALLED_ONCE = 20_000;
+const MAX_CALLED_OFTEN = 20_000;
 /** More than one, so that what is over goes faster than it comes. */
 const DROPPED_AT_A_TIME = 2;
 const MAX_DENYLISTED = 100_000;
@@ -39,7 +40,10 @@ const MAX_DENYLISTED = 100_000;
 export class CallHistory {
   readonly #config: CallHistoryConfig;
   readonly #nowMs: () => number;
-  readonly #recent = new LRUCache<string, Recent>({ max: MAX_VISITORS });
+  /** When the only call was sent that matters. A number is all that it takes. */
+  readonly #once = new LRUCache<string, number>({ max: MAX_CALLED_ONCE });
+  /** Of visitors with more calls, or one that failed. */
+  readonly #often = new LRUCache<string, Calls>({ max: MAX_CALLED_OFTEN });
   /** The code of the DCS by visitor. */
   readonly #denylisted = new LRUCache<string, number>({ max: MAX_DENYLISTED });
 
@@ -52,10 +56,8 @@ export class CallHistory {
   unavailable(key: string): DcsFailure | undefined {
     const code = this.#denylisted.get(key);
     if (code !== undefined) return denylisted(code);
-    const recent = this.#recent.peek(key);
-    if (recent === undefined) return undefined;
     const nowMs = this.#nowMs();
-    const { sentAtMs, cooldown } = callsOf(recent);
+    const { sentAtMs, cooldown } = this.#callsOf(key);
     if (cooldown !== undefined && nowMs < cooldown.untilMs) return cooldown.failure;
     return this.#budgetFreeAtMs(sentAtMs, nowMs) > nowMs ? TOO_MANY_CALLS : undefined;
   }
@@ -63,41 +65,52 @@ export class CallHistory {
   /** Milliseconds until a call may be made about this visitor; 0 if one may now; `Infinity` for a denylisted one. */
   retryInMs(key: string): number {
     if (this.#denylisted.has(key)) return Number.POSITIVE_INFINITY;
-    const recent = this.#recent.peek(key);
-    if (recent === undefined) return 0;
     const nowMs = this.#nowMs();
-    const { sentAtMs, cooldown } = callsOf(recent);
+    const { sentAtMs, cooldown } = this.#callsOf(key);
     return Math.max(0, (cooldown?.untilMs ?? 0) - nowMs, this.#budgetFreeAtMs(sentAtMs, nowMs) - nowMs);
   }
 
   /** A call about this visitor is sent now. */
   sent(key: string): void {
     const nowMs = this.#nowMs();
-    this.#dropOld(nowMs);
-    const recent = this.#recent.get(key);
-    if (recent === undefined) {
-      this.#recent.set(key, nowMs);
+    dropOld(this.#once, (sentAtMs) => sentAtMs + MINUTE_MS <= nowMs);
+    dropOld(this.#often, ({ sentAtMs, cooldown }) => {
+      return (sentAtMs.at(-1) ?? 0) + MINUTE_MS <= nowMs && (cooldown?.untilMs ?? 0) <= nowMs;
+    });
+    const { sentAtMs, cooldown } = this.#callsOf(key);
+    const recent = sentAtMs.filter((atMs) => atMs + MINUTE_MS > nowMs);
+    if (recent.length === 0 && cooldown === undefined) {
+      // Rounded up: whole numbers take no memory of their own, and a minute must not become shorter.
+      this.#once.set(key, Math.ceil(nowMs));
       return;
     }
-    const { sentAtMs, cooldown } = callsOf(recent);
-    this.#recent.set(key, { sentAtMs: [...sentAtMs.filter((atMs) => atMs + MINUTE_MS > nowMs), nowMs], cooldown });
+    this.#once.delete(key);
+    this.#often.set(key, { sentAtMs: [...recent, nowMs], cooldown });
   }
 
   /** A call about this visitor has failed, or was answered without data. */
   failed(key: string, failure: DcsFailure): void {
     const { failureCooldownMs, noDataCooldownMs } = this.#config;
     const untilMs = this.#nowMs() + (failure.noData ? noDataCooldownMs : failureCooldownMs);
-    const recent = this.#recent.get(key) ?? NO_CALLS;
     // Plain data: an error keeps its stack, and with it ten times the memory.
     const { reason, message, dcsCode, noData } = failure;
-    const cooldown = { failure: { reason, message, dcsCode, noData }, untilMs };
-    this.#recent.set(key, { sentAtMs: callsOf(recent).sentAtMs, cooldown });
+    const { sentAtMs } = this.#callsOf(key);
+    this.#once.delete(key);
+    this.#often.set(key, { sentAtMs, cooldown: { failure: { reason, message, dcsCode, noData }, untilMs } });
   }
 
   /** The DCS takes no more calls about this visitor, ever. */
   denylist(key: string, code: number): void {
     this.#denylisted.set(key, code);
-    this.#recent.delete(key);
+    this.#once.delete(key);
+    this.#often.delete(key);
+  }
+
+  #callsOf(key: string): Calls {
+    const often = this.#often.peek(key);
+    if (often !== undefined) return often;
+    const once = this.#once.peek(key);
+    return once === undefined ? NO_CALLS : { sentAtMs: [once], cooldown: undefined };
   }
 
   #budgetFreeAtMs(sentAtMs: readonly number[], nowMs: number): number {
@@ -105,22 +118,16 @@ export class CallHistory {
     if (sentAtMs.length < maxCallsPerMinute) return nowMs;
     return (sentAtMs[sentAtMs.length - maxCallsPerMinute] as number) + MINUTE_MS;
   }
-
-  /** Visitors who do not return would stay until others push them out. */
-  #dropOld(nowMs: number): void {
-    for (let n = 0; n < DROPPED_AT_A_TIME; n++) {
-      const { value: oldest } = this.#recent.rkeys().next();
-      const recent = oldest === undefined ? undefined : this.#recent.peek(oldest);
-      if (oldest === undefined || recent === undefined) return;
-      const { sentAtMs, cooldown } = callsOf(recent);
-      if (Math.max((sentAtMs.at(-1) ?? 0) + MINUTE_MS, cooldown?.untilMs ?? 0) > nowMs) return;
-      this.#recent.delete(oldest);
-    }
-  }
 }
 
-function callsOf(recent: Recent): Calls {
-  return typeof recent === 'number' ? { sentAtMs: [recent], cooldown: undefined } : recent;
+/** Visitors who do not return would stay until others push them out. */
+function dropOld<V extends number | object>(visitors: LRUCache<string, V>, isOver: (value: V) => boolean): void {
+  for (let n = 0; n < DROPPED_AT_A_TIME; n++) {
+    const { value: oldest } = visitors.rkeys().next();
+    const value = oldest === undefined ? undefined : visitors.peek(oldest);
+    if (oldest === undefined || value === undefined || !isOver(value)) return;
+    visitors.delete(oldest);
+  }
 }
 
 const NO_CALLS: Calls = { sentAtMs: [], cooldown: undefined };

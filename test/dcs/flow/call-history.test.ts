@@ -92,14 +92,25 @@ describe('CallHistory', () => {
     expect([history.unavailable('b'), history.retryInMs('b')]).toEqual([undefined, 0]);
   });
 
-  it('remembers 100 000 visitors, those who were called last', () => {
+  it('remembers 20 000 visitors who were called often, those who were called last', () => {
     const { history } = setup(1);
     history.sent('often');
-    for (let n = 1; n < 100_000; n++) history.failed(String(n), TIMEOUT);
+    for (let n = 1; n < 20_000; n++) history.failed(String(n), TIMEOUT);
     history.sent('often');
     history.failed('another', TIMEOUT);
-    const known = ['often', '1', '2', '99999', 'another'].map((key) => history.unavailable(key)?.reason);
+    const known = ['often', '1', '2', '19999', 'another'].map((key) => history.unavailable(key)?.reason);
     expect(known).toEqual(['rate-limited', undefined, 'timeout', 'timeout', 'timeout']);
+  });
+
+  it('does not lose sight of a visitor who is called often in a flood of those who are called once', () => {
+    const { history } = setup(2);
+    for (let n = 0; n < 2; n++) history.sent('often');
+    for (let n = 0; n < 30_000; n++) history.sent(`once ${n}`);
+    expect(history.unavailable('often')?.reason).toBe('rate-limited');
+    // Of those the last 20 000 are remembered: a second call makes them visitors who are called often.
+    for (const n of [9_999, 10_000, 29_999]) history.sent(`once ${n}`);
+    const known = [9_999, 10_000, 29_999].map((n) => history.unavailable(`once ${n}`)?.reason);
+    expect(known).toEqual([undefined, 'rate-limited', 'rate-limited']);
   });
 
   it('remembers 100 000 denylisted visitors, whom nobody else pushes out', () => {
@@ -116,14 +127,13 @@ describe('CallHistory', () => {
     for (let n = 0; n < 100; n++) history.sent(`old ${n}`);
     const store = stores.mock.contexts[0] as LRUCache<string, object>;
     stores.mockRestore();
-    history.failed('old 0', NO_DATA);
     expect(store.size).toBe(100);
     clock.advance(59_999);
     history.sent('early');
     expect(store.size).toBe(101);
     clock.advance(1);
     for (let n = 0; n < 60; n++) history.sent(`new ${n}`);
-    // A visitor who was called once a minute ago has none any more, and a cooldown may be longer than that.
+    // All but those of the last minute.
     expect(store.size).toBe(61);
   });
 

@@ -108,7 +108,7 @@ describe('CallHistory', () => {
     for (let n = 0; n < 30_000; n++) history.sent(`once ${n}`);
     expect(history.unavailable('often')?.reason).toBe('rate-limited');
     // Of those the last 20 000 are remembered: a second call makes them visitors who are called often.
-    for (const n of [9_999, 10_000, 29_999]) history.sent(`once ${n}`);
+    for (const n of [29_999, 10_000, 9_999]) history.sent(`once ${n}`);
     const known = [9_999, 10_000, 29_999].map((n) => history.unavailable(`once ${n}`)?.reason);
     expect(known).toEqual([undefined, 'rate-limited', 'rate-limited']);
   });

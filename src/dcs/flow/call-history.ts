@@ -88,7 +88,8 @@ export class CallHistory {
     const { reason, message, dcsCode, noData } = failure;
     const cooldown = { failure: { reason, message, dcsCode, noData }, untilMs };
     if (recent === undefined) this.#recent.set(key, { sentAtMs: [], cooldown });
-    else recent.cooldown = cooldown;
+    // An opt-out does not wait for a cooldown, and must not shorten it when it fails.
+    else if ((recent.cooldown?.untilMs ?? 0) < untilMs) recent.cooldown = cooldown;
   }
 
   /** The DCS takes no more calls about this visitor, ever. */

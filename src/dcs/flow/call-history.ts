@@ -13,6 +13,8 @@ export interface CallHistoryConfig {
   readonly noDataCooldownMs: number;
   /** Calls about one visitor within any minute. */
   readonly maxCallsPerMinute: number;
+  /** Visitors whose calls are remembered. @default 100 000 */
+  readonly maxCalledVisitors?: number | undefined;
 }
 
 interface Cooldown {
@@ -31,18 +33,20 @@ const MINUTE_MS = 60_000;
 const MAX_VISITORS = 100_000;
 /** More than one, so that what is over goes faster than it comes. */
 const DROPPED_AT_A_TIME = 2;
-const MAX_DENYLISTED = 100_000;
 
 export class CallHistory {
   readonly #config: CallHistoryConfig;
   readonly #nowMs: () => number;
-  readonly #recent = new LRUCache<string, Recent>({ max: MAX_VISITORS });
+  readonly #recent: LRUCache<string, Recent>;
   /** The code of the DCS by visitor. */
-  readonly #denylisted = new LRUCache<string, number>({ max: MAX_DENYLISTED });
+  readonly #denylisted: LRUCache<string, number>;
 
   constructor(config: CallHistoryConfig, nowMs: () => number) {
     this.#config = config;
     this.#nowMs = nowMs;
+    const { maxCalledVisitors: max = MAX_VISITORS } = config;
+    this.#recent = new LRUCache({ max });
+    this.#denylisted = new LRUCache({ max });
   }
 
   /** Why no call may be made about this visitor now; `undefined` if one may. */

@@ -103,6 +103,7 @@ export function checkServed(host: WireRulesHost, wire: WireRules, request: PageR
   must(record.key === request.visitor.key, 'an answer is about the visitor', details);
   must(record.variant === variantOf(request.visitor.visitor, request.tcString), 'an answer is to the question', details);
   must(moment >= request.rememberedFrom, 'nothing older than what is known is served', details);
+  if (record.isBetween) return;
   for (const renewedAt of host.facts.renewals(record.keys)) {
     must(
       moment >= renewedAt || request.begunAt < renewedAt,

@@ -48,7 +48,7 @@ export const LIMITS: fc.Arbitrary<Limits> = fc.record({
   staleWhileRevalidateMs: fc.constantFrom(0, 1_000, 600_000),
   staleIfErrorMs: fc.constantFrom(0, 5_000, 3_600_000),
   maxWaitMs: fc.constantFrom(0, 50, 150),
-  maxVisitors: fc.constantFrom(2, 10_000),
+  maxVisitors: fc.constantFrom(2, 2_000),
   closesAtOnce: fc.boolean(),
   random: fc.constantFrom(0, 0.4, 0.99),
 });

@@ -81,8 +81,11 @@ export class OriginRules {
 
   settling(record: RecordedCall, { health }: Meaning, result: WireResult): void {
     if ('reason' in result && result.reason === 'rate-limited') {
-      const askedMs = Math.min(result.retryAfterMs ?? SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS);
-      this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#nowMs() + askedMs);
+      const nowMs = this.#nowMs();
+      // Calls that ran together are all told so: that is one reason to pause.
+      const shortestMs = nowMs < this.#pausedUntilMs ? 0 : SHORTEST_PAUSE_MS;
+      const askedMs = Math.min(result.retryAfterMs ?? shortestMs, LONGEST_PAUSE_MS);
+      this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + askedMs);
       this.#coverage.count('limit: paused');
     }
     this.#ended(record, health);

@@ -33,6 +33,8 @@ export class RecordedCall {
   sends = 0;
   /** It has waited for a connection of the origin that was the right one when it came. */
   wasQueued = false;
+  /** Sent while an opt-out ended: whether its answer is up to date is a matter of microtasks. */
+  isBetween = false;
   /** Turned away with HTTP 429: it may be sent once more. */
   isTurnedAway = false;
   /** Ended by something else than the wire. */

@@ -107,6 +107,7 @@ export function checkServed(host: WireRulesHost, wire: WireRules, request: PageR
     details,
   );
   must(moment >= request.rememberedFrom, 'nothing older than what is known is served', details);
+  if (record.isBetween) return;
   for (const renewedAt of host.facts.renewals(record.keys)) {
     must(
       moment >= renewedAt || request.begunAt < renewedAt,

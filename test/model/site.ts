@@ -34,6 +34,8 @@ const UNKNOWN_REGION = 5;
 /** Requests whose events may come late. */
 const MAX_RECENT = 8;
 const MAX_ROUNDS = 5_000;
+/** Room for all who come. The default takes longer to set up than a history to run. */
+const MAX_CALLED_VISITORS = 3_000;
 
 interface HeldRequest extends PageRequest {
   readonly untilMs: number;
@@ -54,6 +56,7 @@ export class Site implements WaitingRulesHost {
   readonly calls: RecordedDcs;
   readonly ended = { sent: 0, failed: 0, dropped: 0 };
   closedAtMs: number | undefined;
+  isTimeUp = false;
   readonly #wire: WireRules;
   readonly #resolver: AnswerResolver;
   readonly #instance: Instance = {
@@ -80,7 +83,7 @@ export class Site implements WaitingRulesHost {
     this.#regions = new Regions(new Map(origins), new URL(DEFAULT_ORIGIN));
     this.transport = new FakeTransport(limits, this.clock, this.#wire);
     const dcs = new DcsCalls(
-      { ...limits, orgId: 'org', regions: this.#regions, segmentIds: 'sid' },
+      { ...limits, orgId: 'org', maxCalledVisitors: MAX_CALLED_VISITORS, regions: this.#regions, segmentIds: 'sid' },
       this.transport,
       this.clock,
     );
@@ -146,6 +149,7 @@ export class Site implements WaitingRulesHost {
 
   /** All servers are well and time runs on: everything is done. */
   async finish(): Promise<void> {
+    this.transport.isNextBroken = false;
     while (this.#asked.length > 0) this.#decide(0, 'agrees');
     await this.#getAllDone('when the DCS is well, everything is done');
     if (this.closedAtMs === undefined) {
@@ -410,10 +414,18 @@ export class Site implements WaitingRulesHost {
     this.#renew(visitor);
     for (const key of visitor.keys) this.facts.of(key).withdrawnAt = this.moments.next();
     this.calls.requestedAt = this.moments.next();
+<<<<<<< HEAD
     this.#mustSettle(
       'opt-out',
       this.#resolver.optOut(visitor.visitor).finally(() => this.#renew(visitor)),
     );
+=======
+    const ended = () => {
+      this.#renew(visitor);
+      for (const key of visitor.keys) this.facts.of(key).isOptOutEnding = false;
+    };
+    this.#mustSettle('opt-out', this.#resolver.optOut(visitor.visitor).finally(ended));
+>>>>>>> model
   }
 
   /** Earlier answers are out of date. */
@@ -444,7 +456,10 @@ export class Site implements WaitingRulesHost {
   #close(): void {
     this.closedAtMs = this.nowMs();
     // Before the core's own: what it gives up then is no surprise.
-    this.clock.after(this.limits.timeoutMs, () => this.#wire.givingUp(() => true));
+    this.clock.after(this.limits.timeoutMs, () => {
+      this.isTimeUp = true;
+      this.#wire.givingUp(() => true);
+    });
     this.#mustSettle(
       'close',
       this.calls.close().then(() => {

@@ -12,6 +12,8 @@ export class VisitorFacts {
   readonly renewals: number[] = [];
   /** The last moment from before which requests must not ask or tell anything. */
   withdrawnAt = 0;
+  /** It has been answered, and its promise is about to settle. */
+  isOptOutEnding = false;
   lastEvent: RecordedCall | undefined;
   /** Whether the DCS has ever answered about this visitor. */
   isKnown = false;

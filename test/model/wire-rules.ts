@@ -17,6 +17,8 @@ export interface WireRulesHost {
   readonly facts: AllFacts;
   readonly calls: RecordedDcs;
   readonly closedAtMs: number | undefined;
+  /** Whether what close() waits for has had its time. */
+  readonly isTimeUp: boolean;
   nowMs(): number;
   broken(error: unknown): void;
   originOf(name: string): OriginRules;
@@ -39,7 +41,7 @@ export class WireRules implements WireListener, CallsListener {
   }
 
   sending(exchange: FakeExchange): void {
-    const { calls, facts, coverage, moments, closedAtMs, limits } = this.#host;
+    const { calls, facts, coverage, moments, closedAtMs, isTimeUp, limits } = this.#host;
     const record = calls.ofExchange(exchange);
     const { key, kind, keys } = record;
     const about = facts.of(key);
@@ -51,7 +53,7 @@ export class WireRules implements WireListener, CallsListener {
     if (closedAtMs !== undefined) {
       must(kind !== 'lookup', 'no lookup after close()', details);
       must(record.madeAtMs <= closedAtMs, 'after close() only what came before is sent', details);
-      must(nowMs <= closedAtMs + limits.timeoutMs, 'nothing is sent later than a deadline after close()', details);
+      must(!isTimeUp, 'nothing is sent later than a deadline after close()', details);
     }
     if (kind !== 'opt-out') {
       must(facts.withdrawnAt(keys) <= record.requestedAt, 'nothing is asked or told after a refusal', details);
@@ -71,6 +73,7 @@ export class WireRules implements WireListener, CallsListener {
     }
     this.#mustBeItsOrigin(exchange, record);
     about.onWire = record;
+    record.isBetween = keys.some((each) => facts.of(each).isOptOutEnding);
     record.exchange = exchange;
     record.sends++;
     record.isTurnedAway = false;
@@ -96,7 +99,7 @@ export class WireRules implements WireListener, CallsListener {
     ];
     about.cooldownUntilMs = Math.max(about.cooldownUntilMs, nowMs + cooldownMs);
     if (record.kind === 'event' && outcome.startsWith('429')) record.isTurnedAway = true;
-    if (meaning.is === 'answer') about.isKnown = true;
+    if (meaning.is !== 'failure') about.isKnown = true;
     if (meaning.reason === 'denylisted') about.isDenylisted = true;
     this.#remember(record, exchange, meaning);
     this.#host.originOf(exchange.origin).settling(record, meaning, result);
@@ -122,7 +125,9 @@ export class WireRules implements WireListener, CallsListener {
       coverage.count(`ended: ${record.kind} ${result.failure.reason}${record.sends === 0 ? ' unsent' : ''}`);
     else if ('isDropped' in result) this.#mustBeFair(record);
     else coverage.count(`ended: ${record.kind} answered`);
-    if (record.kind === 'opt-out') this.#mustHaveBeenSent(record, result);
+    if (record.kind !== 'opt-out') return;
+    for (const key of record.keys) this.#host.facts.of(key).isOptOutEnding = true;
+    this.#mustHaveBeenSent(record, result);
   }
 
   givingUp(isMeant: (record: RecordedCall) => boolean): void {
@@ -139,9 +144,14 @@ export class WireRules implements WireListener, CallsListener {
   #remember(record: RecordedCall, exchange: FakeExchange, meaning: ReturnType<typeof meaningOf>): void {
     if (record.kind === 'opt-out' || meaning.is === 'failure') return;
     const { facts } = this.#host;
+    const about = facts.of(record.key);
+    if (record.isBetween) {
+      about.said = undefined;
+      about.rememberedFrom.clear();
+      return;
+    }
     const sentAt = this.sentAt.get(exchange.id)?.moment as number;
     if (facts.renewedAt(record.keys) > sentAt) return;
-    const about = facts.of(record.key);
     const { reason, holdsForMs = 0 } = meaning;
     if (reason === undefined) {
       about.said = undefined;
@@ -166,12 +176,11 @@ export class WireRules implements WireListener, CallsListener {
   }
 
   #mustHaveBeenSent(record: RecordedCall, result: CallResult): void {
-    const { closedAtMs, limits } = this.#host;
+    const { closedAtMs, isTimeUp } = this.#host;
     if (record.sends > 0) return;
     const isClosed = 'failure' in result && result.failure.reason === 'closed' && closedAtMs !== undefined;
     must(isClosed, 'an opt-out is always sent', () => `${record}: ${JSON.stringify(result)}`);
     const cameBefore = record.call !== undefined;
-    const isTimeUp = this.#host.nowMs() >= (closedAtMs as number) + limits.timeoutMs;
     must(!cameBefore || isTimeUp, 'close() waits for opt-outs', () => String(record));
   }
 
@@ -193,7 +202,7 @@ export class WireRules implements WireListener, CallsListener {
     must(counts.get(dropped.key) === most, 'events of the most crowded visitor are dropped', () => String(dropped));
     if (!facts.of(dropped.key).isKnown) return;
     const stranger = [...counts].find(([key, count]) => count === most && !facts.of(key).isKnown);
-    const hasForgotten = facts.of(dropped.key).renewedAt > 0 || canForget(limits);
+    const hasForgotten = facts.renewedAt(dropped.keys) > 0 || canForget(limits);
     must(stranger === undefined || hasForgotten, 'events of strangers are dropped first', () => String(dropped));
     if (most === 1) coverage.count('dropped: all have one waiting');
   }
@@ -201,5 +210,5 @@ export class WireRules implements WireListener, CallsListener {
 
 /** Whether the cache is so small that answers leave it before their time. */
 export function canForget({ maxVisitors }: Limits): boolean {
-  return maxVisitors < 100;
+  return maxVisitors < 1_000;
 }

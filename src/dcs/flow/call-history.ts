@@ -13,6 +13,8 @@ export interface CallHistoryConfig {
   readonly noDataCooldownMs: number;
   /** Calls about one visitor within any minute. */
   readonly maxCallsPerMinute: number;
+  /** Visitors of each kind whose calls are remembered. @default 20 000, and 100 000 denylisted ones */
+  readonly maxCalledVisitors?: number | undefined;
 }
 
 interface Cooldown {
@@ -31,8 +33,7 @@ const MINUTE_MS = 60_000;
  * Of each kind the least recently called are dropped first. Most visitors are called about once, and not again within a
  * minute; they must not push out those who are called about often, however many they are.
  */
-const MAX_CALLED_ONCE = 20_000;
-const MAX_CALLED_OFTEN = 20_000;
+const MAX_CALLED = 20_000;
 /** More than one, so that what is over goes faster than it comes. */
 const DROPPED_AT_A_TIME = 2;
 const MAX_DENYLISTED = 100_000;
@@ -41,15 +42,19 @@ export class CallHistory {
   readonly #config: CallHistoryConfig;
   readonly #nowMs: () => number;
   /** When the only call was sent that matters. A number is all that it takes. */
-  readonly #once = new LRUCache<string, number>({ max: MAX_CALLED_ONCE });
+  readonly #once: LRUCache<string, number>;
   /** Of visitors with more calls, or one that failed. */
-  readonly #often = new LRUCache<string, Calls>({ max: MAX_CALLED_OFTEN });
+  readonly #often: LRUCache<string, Calls>;
   /** The code of the DCS by visitor. */
-  readonly #denylisted = new LRUCache<string, number>({ max: MAX_DENYLISTED });
+  readonly #denylisted: LRUCache<string, number>;
 
   constructor(config: CallHistoryConfig, nowMs: () => number) {
     this.#config = config;
     this.#nowMs = nowMs;
+    const { maxCalledVisitors } = config;
+    this.#once = new LRUCache({ max: maxCalledVisitors ?? MAX_CALLED });
+    this.#often = new LRUCache({ max: maxCalledVisitors ?? MAX_CALLED });
+    this.#denylisted = new LRUCache({ max: maxCalledVisitors ?? MAX_DENYLISTED });
   }
 
   /** Why no call may be made about this visitor now; `undefined` if one may. */
@@ -94,7 +99,9 @@ export class CallHistory {
     const untilMs = this.#nowMs() + (failure.noData ? noDataCooldownMs : failureCooldownMs);
     // Plain data: an error keeps its stack, and with it ten times the memory.
     const { reason, message, dcsCode, noData } = failure;
-    const { sentAtMs } = this.#callsOf(key);
+    const { sentAtMs, cooldown } = this.#callsOf(key);
+    // An opt-out does not wait for a cooldown, and must not shorten it when it fails.
+    if (cooldown !== undefined && cooldown.untilMs >= untilMs) return;
     this.#once.delete(key);
     this.#often.set(key, { sentAtMs, cooldown: { failure: { reason, message, dcsCode, noData }, untilMs } });
   }

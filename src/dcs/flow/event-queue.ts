@@ -62,6 +62,7 @@ interface Line {
   readonly events: LinkedQueue<Call>;
   /** Whether the last look found the gates closed. */
   isHeld: boolean;
+  timerAtMs: number;
   cancelTimer: (() => void) | undefined;
 }
 
@@ -206,7 +207,7 @@ export class EventQueue {
   #lineOf(home: OriginGate): Line {
     const present = this.#lines.get(home);
     if (present !== undefined) return present;
-    const line: Line = { events: new LinkedQueue(), isHeld: false, cancelTimer: undefined };
+    const line: Line = { events: new LinkedQueue(), isHeld: false, timerAtMs: 0, cancelTimer: undefined };
     this.#lines.set(home, line);
     return line;
   }
@@ -224,14 +225,18 @@ export class EventQueue {
 
   /** What a probe decides has no time: its end is a change. */
   #setTimer(line: Line, { home, standIn }: EventGates): void {
-    if (line.cancelTimer !== undefined) return;
     const waits = [home.opensInMs, standIn.opensInMs].filter((waitMs) => waitMs > 0);
     if (waits.length === 0) return;
+    const waitMs = Math.min(...waits);
+    const atMs = this.#clock.nowMs() + waitMs;
+    if (line.cancelTimer !== undefined && line.timerAtMs <= atMs) return;
+    this.#cancelTimer(line);
     const fire = () => {
       line.cancelTimer = undefined;
       this.pump();
     };
-    line.cancelTimer = this.#clock.after(Math.min(...waits), fire, false);
+    line.timerAtMs = atMs;
+    line.cancelTimer = this.#clock.after(waitMs, fire, false);
   }
 
   #cancelTimer(line: Line): void {

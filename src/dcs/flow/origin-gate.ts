@@ -161,8 +161,7 @@ export class OriginGate {
     }
     // An opt-out does not wait for a probe and is none.
     call.isProbe = call.kind === 'event' && this.#breaker.begin();
-    // Nothing else may begin now.
-    if (call.isProbe) this.#host.changed();
+    if (call.isProbe) this.#closeForProbe();
   }
 
   /** What a call that has begun says about the server. It may go on running until its socket is free or closed. */
@@ -214,7 +213,11 @@ export class OriginGate {
     this.#lookupsSinceEvent++;
     call.isProbe = this.#breaker.begin();
     this.#host.start(call);
-    if (!call.isProbe) return;
+    if (call.isProbe) this.#closeForProbe();
+  }
+
+  /** Nothing else may begin until it has ended. */
+  #closeForProbe(): void {
     this.#turnAwayAll(CIRCUIT_OPEN);
     this.#host.changed();
   }

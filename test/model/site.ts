@@ -414,18 +414,11 @@ export class Site implements WaitingRulesHost {
     this.#renew(visitor);
     for (const key of visitor.keys) this.facts.of(key).withdrawnAt = this.moments.next();
     this.calls.requestedAt = this.moments.next();
-<<<<<<< HEAD
-    this.#mustSettle(
-      'opt-out',
-      this.#resolver.optOut(visitor.visitor).finally(() => this.#renew(visitor)),
-    );
-=======
     const ended = () => {
       this.#renew(visitor);
       for (const key of visitor.keys) this.facts.of(key).isOptOutEnding = false;
     };
     this.#mustSettle('opt-out', this.#resolver.optOut(visitor.visitor).finally(ended));
->>>>>>> model
   }
 
   /** Earlier answers are out of date. */

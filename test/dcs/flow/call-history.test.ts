@@ -42,7 +42,9 @@ describe('CallHistory', () => {
           } else {
             const [failure, ms] = each.what === 'timeout' ? [TIMEOUT, COOLDOWN_MS] : [NO_DATA, NO_DATA_COOLDOWN_MS];
             history.failed(nameOf(each.key), failure);
-            failed[each.key] = { reason: failure.reason, untilMs: clock.nowMs() + ms };
+            // A longer one stays.
+            const cooldown = { reason: failure.reason, untilMs: clock.nowMs() + ms };
+            if (cooldown.untilMs > (failed[each.key]?.untilMs ?? 0)) failed[each.key] = cooldown;
           }
           for (const key of ['a', 'b']) {
             const why = (nowMs: number) => {

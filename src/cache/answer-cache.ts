@@ -47,7 +47,7 @@ export class AnswerCache<V extends Stamped> {
 
   constructor(config: AnswerCacheConfig) {
     this.#config = config;
-    this.#store = new ScanResistantLru(config.maxVisitors);
+    this.#store = new ScanResistantLru(config.maxVisitors, config.nowMs);
   }
 
   /** Number of visitors in the cache. */

@@ -7,17 +7,27 @@ import { detachedString } from './detached-string';
 
 /** Share of the store reserved for newcomers, so that they can become regulars. */
 const NEWCOMERS_SHARE = 1 / 20;
+/** The requests of one page come within this time: only after it, a visitor has come back. */
+const SAME_VISIT_MS = 5_000;
+
+interface Newcomer<V> {
+  value: V;
+  readonly firstSeenMs: number;
+}
 
 export class ScanResistantLru<V extends object> {
   readonly #maxVisitors: number;
   readonly #minNewcomers: number;
-  /** Visitors seen once. They may fill the room that regulars leave. */
-  readonly #newcomers: LRUCache<string, V>;
-  /** Visitors seen more than once. */
+  readonly #nowMs: () => number;
+  /** Visitors who have not come back yet. They may fill the room that regulars leave. */
+  readonly #newcomers: LRUCache<string, Newcomer<V>>;
+  /** Visitors who have come back. */
   readonly #regulars: LRUCache<string, V>;
 
-  constructor(maxVisitors: number) {
+  /** @param nowMs a monotonic clock */
+  constructor(maxVisitors: number, nowMs: () => number) {
     this.#maxVisitors = maxVisitors;
+    this.#nowMs = nowMs;
     this.#minNewcomers = Math.max(1, Math.floor(maxVisitors * NEWCOMERS_SHARE));
     // One more than fits, since eviction comes after insertion.
     this.#newcomers = new LRUCache({ max: maxVisitors + 1 });
@@ -28,26 +38,30 @@ export class ScanResistantLru<V extends object> {
     return this.#newcomers.size + this.#regulars.size;
   }
 
-  /** A hit makes a newcomer a regular. */
+  /** A hit makes a newcomer a regular, unless it is part of the first visit. */
   get(key: string): V | undefined {
     const regular = this.#regulars.get(key);
     if (regular !== undefined) return regular;
     const newcomer = this.#newcomers.get(key);
     if (newcomer === undefined) return undefined;
+    const { value, firstSeenMs } = newcomer;
+    if (this.#nowMs() - firstSeenMs < SAME_VISIT_MS) return value;
     this.#newcomers.delete(key);
-    this.#regulars.set(detachedString(key), newcomer);
-    return newcomer;
+    this.#regulars.set(detachedString(key), value);
+    return value;
   }
 
   /** Like {@link get}, without counting as a visit. */
   peek(key: string): V | undefined {
-    return this.#regulars.peek(key) ?? this.#newcomers.peek(key);
+    return this.#regulars.peek(key) ?? this.#newcomers.peek(key)?.value;
   }
 
   /** @param key a {@link detachedString detached} string */
   set(key: string, value: V): void {
-    const store = this.#regulars.has(key) ? this.#regulars : this.#newcomers;
-    store.set(key, value);
+    const newcomer = this.#newcomers.get(key);
+    if (newcomer !== undefined) newcomer.value = value;
+    else if (this.#regulars.has(key)) this.#regulars.set(key, value);
+    else this.#newcomers.set(key, { value, firstSeenMs: this.#nowMs() });
     if (this.size > this.#maxVisitors) this.#evictOne();
   }
 

@@ -4,9 +4,16 @@ import fc from 'fast-check';
 import { detachedString } from '../../src/cache/detached-string';
 import { ScanResistantLru } from '../../src/cache/scan-resistant-lru';
 
-/** A store, and `view`, which looks a visitor up and stores them on a miss. `regulars` have been viewed twice. */
+/**
+ * A store, and `view`, which looks a visitor up and stores them on a miss. Between any two views so much time passes that
+ * they are not of one visit. `regulars` have been viewed twice.
+ */
 function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
-  const store = new ScanResistantLru<{ key: string }>(maxVisitors);
+  let nowMs = 0;
+  const store = new ScanResistantLru<{ key: string }>(maxVisitors, () => {
+    nowMs += 5_000;
+    return nowMs;
+  });
   const view = (key: string): boolean => {
     const isHit = store.get(key) !== undefined;
     if (!isHit) store.set(key, { key });
@@ -34,6 +41,20 @@ describe('ScanResistantLru', () => {
     expect([view('a'), view('a')]).toEqual([false, true]);
     for (const key of named('flood', 1_000)) view(key);
     expect(store.get('a')).toEqual({ key: 'a' });
+  });
+
+  it('does not take the second request of one page for a second visit', () => {
+    let nowMs = 0;
+    const store = new ScanResistantLru<object>(10, () => nowMs);
+    for (const key of ['same-visit', 'back']) store.set(key, {});
+    nowMs = 4_999;
+    for (const key of ['same-visit', 'back']) store.get(key);
+    // Nor a refresh for a first one.
+    store.set('back', {});
+    nowMs = 5_000;
+    store.get('back');
+    for (const key of named('flood', 100)) store.set(key, {});
+    expect([store.get('same-visit'), store.get('back')]).toEqual([undefined, {}]);
   });
 
   it('evicts newcomers before regulars, the oldest first', () => {

@@ -1,28 +1,34 @@
+interface Waiting {
+  readonly callbacks: Set<(reason: unknown) => void>;
+  readonly listener: () => void;
+}
+
 /** By signal, everybody who wants to know. */
-const callbacks = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
+const waitingFor = new WeakMap<AbortSignal, Waiting>();
 
 /**
- * Calls back when a caller's signal aborts. However many of our promises wait for one signal, it has one listener of ours:
- * Node takes more than ten for a leak.
+ * Calls back when a caller's signal aborts. However many of our promises wait for one signal, it has one listener of ours,
+ * and none while nobody waits: Node takes more than ten for a leak.
  * @returns a function that takes the callback back
  */
 export function onAbort(signal: AbortSignal, callback: (reason: unknown) => void): () => void {
-  const present = callbacks.get(signal) ?? listenTo(signal);
-  present.add(callback);
+  const { callbacks, listener } = waitingFor.get(signal) ?? listenTo(signal);
+  callbacks.add(callback);
   return () => {
-    present.delete(callback);
+    callbacks.delete(callback);
+    if (callbacks.size > 0 || waitingFor.get(signal)?.callbacks !== callbacks) return;
+    signal.removeEventListener('abort', listener);
+    waitingFor.delete(signal);
   };
 }
 
-function listenTo(signal: AbortSignal): Set<(reason: unknown) => void> {
-  const waiting = new Set<(reason: unknown) => void>();
-  callbacks.set(signal, waiting);
-  signal.addEventListener(
-    'abort',
-    () => {
-      for (const callback of waiting) callback(signal.reason);
-    },
-    { once: true },
-  );
+function listenTo(signal: AbortSignal): Waiting {
+  const callbacks = new Set<(reason: unknown) => void>();
+  const listener = () => {
+    for (const callback of callbacks) callback(signal.reason);
+  };
+  const waiting = { callbacks, listener };
+  waitingFor.set(signal, waiting);
+  signal.addEventListener('abort', listener, { once: true });
   return waiting;
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { onAbort } from '../../src/lookup/abort-signal';
 
 describe('onAbort()', () => {
@@ -36,5 +37,25 @@ describe('onAbort()', () => {
     controller.abort();
     expect(callbacks.every(({ mock }) => mock.calls.length === 1)).toBe(true);
     expect(others).not.toHaveBeenCalled();
+  });
+
+  it('leaves no listener when all have taken their callbacks back, and begins anew after that', () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    for (let round = 0; round < 20; round++) {
+      const takeBack = [1, 2, 3].map(() => onAbort(signal, jest.fn()));
+      expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+      for (const each of takeBack) each();
+      expect(getEventListeners(signal, 'abort')).toEqual([]);
+      // Once more, after others have begun to wait.
+      const later = onAbort(signal, jest.fn());
+      for (const each of takeBack) each();
+      expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+      later();
+    }
+    const called = jest.fn();
+    onAbort(signal, called);
+    controller.abort();
+    expect(called).toHaveBeenCalledTimes(1);
   });
 });

@@ -48,9 +48,9 @@ describe('the deadline of a call', () => {
     const before = Array.from({ length: 30 }, (_, index) => client.lookup(`${index}`, about({ ecid: OTHER_ECID })));
     const others = Promise.allSettled(before);
     expect(await reasonAtDeadline(client.lookup('a', about({ ecid: ECID })), 200)).toBe('overloaded');
-    // Only the one that was sent says something about the server.
-    const reasons = (await others).map((settled) => (settled as PromiseRejectedResult).reason.reason);
-    expect(reasons).toEqual(['timeout', ...Array(29).fill('overloaded')]);
+    // Only what was sent says something about the server. The next in line may get the connection in its last millisecond.
+    const [first, , ...reasons] = (await others).map((settled) => (settled as PromiseRejectedResult).reason.reason);
+    expect([first, ...reasons]).toEqual(['timeout', ...Array(28).fill('overloaded')]);
     await server.deserted();
   });
 

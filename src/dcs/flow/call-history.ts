@@ -29,7 +29,7 @@ interface Recent {
 const MINUTE_MS = 60_000;
 /** The least recently called are dropped first: an id that is called often never is. */
 const MAX_VISITORS = 100_000;
-/** More than one, so that what is over goes faster than it comes. */
+/** More than one per call, so that expired entries are dropped faster than new ones are added. */
 const DROPPED_AT_A_TIME = 2;
 const MAX_DENYLISTED = 100_000;
 
@@ -111,7 +111,7 @@ export class CallHistory {
     if (old > 0) recent.sentAtMs = sentAtMs.slice(old);
   }
 
-  /** Visitors who do not return would stay until others push them out. */
+  /** Drops entries that have expired: a visitor who does not return would stay until 100 000 others have come. */
   #dropOld(nowMs: number): void {
     for (let n = 0; n < DROPPED_AT_A_TIME; n++) {
       const { value: oldest } = this.#recent.rkeys().next();

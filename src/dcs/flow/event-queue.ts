@@ -206,7 +206,7 @@ export class EventQueue {
     }
   }
 
-  /** What a probe decides has no time: its end is a change. */
+  /** Where a probe decides, there is nothing to wait for by the clock: its end is announced as a change of its gate. */
   #setTimer(line: Line, home: OriginGate, target: OriginGate): void {
     if (line.cancelTimer !== undefined) return;
     const waits = [home.opensInMs, target.opensInMs].filter((waitMs) => waitMs > 0);

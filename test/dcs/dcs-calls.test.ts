@@ -67,13 +67,15 @@ const EVENT = expect.stringContaining('c_a=b');
 
 describe('events', () => {
   it('of 1 400 visitors at once are sent or dropped, and nothing is left', () => {
-    const { dcs, clock, sendEvent, answerAll } = setup({ connections: 64 });
+    const { dcs, clock, transport, sendEvent, answerAll } = setup({ connections: 64 });
     const events = Array.from({ length: 1_400 }, (_, n) => sendEvent(`v${n}`));
     expect(dcs.stats().events.queued).toBe(1_000);
     answerAll();
     const { sent, dropped, queued, failed } = dcs.stats().events;
     expect([sent + dropped, queued, failed, dcs.stats().inFlight]).toEqual([1_400, 0, 0, 0]);
     expect(sent).toBeGreaterThanOrEqual(1_000);
+    // What was dropped was not sent.
+    expect(transport.sent).toHaveLength(sent);
     expect(events.every(({ results }) => results.length === 1)).toBe(true);
     expect(clock.pending).toBe(0);
   });

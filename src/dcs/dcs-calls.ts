@@ -349,7 +349,7 @@ export class DcsCalls implements Dcs {
       },
     );
     running.exchange = exchange;
-    // Ended by what it has set off itself.
+    // What its observer or the transport did meanwhile has ended it, and it had no exchange to abort yet.
     if (call.hasEnded && call.phase === 'running' && this.#running.has(call)) exchange.abort();
   }
 

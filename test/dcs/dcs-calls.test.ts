@@ -74,13 +74,15 @@ const EVENT = expect.stringContaining('c_a=b');
 
 describe('events', () => {
   it('of 1 400 visitors at once are sent or dropped, and nothing is left', () => {
-    const { dcs, clock, sendEvent, answerAll } = setup({ connections: 64 });
+    const { dcs, clock, transport, sendEvent, answerAll } = setup({ connections: 64 });
     const events = Array.from({ length: 1_400 }, (_, n) => sendEvent(`v${n}`));
     expect(dcs.stats().events.queued).toBe(1_000);
     answerAll();
     const { sent, dropped, queued, failed } = dcs.stats().events;
     expect([sent + dropped, queued, failed, dcs.stats().inFlight]).toEqual([1_400, 0, 0, 0]);
     expect(sent).toBeGreaterThanOrEqual(1_000);
+    // What was dropped was not sent.
+    expect(transport.sent).toHaveLength(sent);
     expect(events.every(({ results }) => results.length === 1)).toBe(true);
     expect(clock.pending).toBe(0);
   });
@@ -91,6 +93,32 @@ describe('events', () => {
     expect(transport.running.size).toBe(2);
     for (let n = 0; n < 10; n++) lookup(`l${n}`);
     expect(transport.running.size).toBe(4);
+  });
+
+  it('that are dropped make way for the lookup behind them', () => {
+    const { sent, lookup, sendEvent } = setup({ maxQueuedEvents: 1 });
+    for (const key of ['x', 'y']) sendEvent(key);
+    const event = sendEvent('a');
+    const { results } = lookup('a');
+    expect([sent.length, results]).toEqual([2, []]);
+    sendEvent('b');
+    expect([event.results, event.call.phase]).toEqual([['dropped'], 'over']);
+    sent[2]?.answer();
+    expect(results).toEqual(['answered']);
+  });
+
+  it('are imminent while they are sent, or next and not held back', () => {
+    const { dcs, clock, sent, sendEvent, abandon } = setup();
+    const [first, second, third] = [sendEvent('a'), sendEvent('a'), sendEvent('a')];
+    const imminent = () => [first, second, third].map(({ call }) => dcs.isImminent(call));
+    expect(imminent()).toEqual([true, true, false]);
+    sent[0]?.answer(TIMEOUT);
+    // No call may be made about the visitor for now.
+    expect(imminent()).toEqual([false, false, false]);
+    clock.advance(1_000);
+    expect(imminent()).toEqual([false, true, true]);
+    abandon('a', 'no-consent');
+    expect(imminent()).toEqual([false, false, false]);
   });
 
   it('that the server turned away are held back with their order, and lookups overtake them', () => {
@@ -230,6 +258,28 @@ describe('visitors who withdraw consent', () => {
     const [origin] = Object.values(dcs.stats().origins);
     expect([probe.results, origin?.breaker]).toEqual([['opted-out'], 'open']);
     expect(lookup('b').call.isProbe).toBe(true);
+  });
+});
+
+describe('a lookup that would fail at once', () => {
+  it('is told from one that can be tried, for the visitor and the origin, and when to try again', async () => {
+    const { dcs, sent, lookup } = setup();
+    const why = (key: string) => [dcs.unavailable(key, {})?.reason, dcs.retryInMs(key, {})];
+    expect(why('a')).toEqual([undefined, 0]);
+    lookup('a');
+    sent[0]?.answer(TIMEOUT);
+    expect([why('a'), why('b')]).toEqual([
+      ['timeout', 1_000],
+      [undefined, 0],
+    ]);
+    lookup('b');
+    sent[1]?.answer(TIMEOUT);
+    expect([why('a'), why('c')]).toEqual([
+      ['timeout', 5_000],
+      ['circuit-open', 5_000],
+    ]);
+    await dcs.close();
+    expect(why('c')[0]).toBe('closed');
   });
 });
 

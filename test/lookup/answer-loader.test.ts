@@ -3,6 +3,7 @@ import { AnswerLoader } from '../../src/lookup/answer-loader';
 import type { CachedAnswer } from '../../src/lookup/cached-answer';
 import { Generations } from '../../src/lookup/generations';
 import { about, ECID } from '../dcs/client-of';
+import { replyTo } from '../dcs/outcome';
 import { type FakeCall, fakeDcs } from './fake-dcs';
 
 const QUESTION = about({ ecid: ECID, region: 6 });
@@ -236,6 +237,33 @@ describe('an event', () => {
   });
 });
 
+describe('several calls about a visitor', () => {
+  it('are joined until each of them has ended', () => {
+    const { loader, lookup, sendEvent } = setup();
+    const { call } = lookup();
+    const { flight, call: event } = sendEvent();
+    call.answer(7);
+    expect([loader.lookupOf('a', ''), loader.imminentEventOf('a', '')]).toEqual([undefined, flight]);
+    event.answer(7);
+    expect(loader.imminentEventOf('a', '')).toBeUndefined();
+  });
+
+  it('are not forgotten when another one ends before it returns', async () => {
+    const { dcs, loader, sendEvent } = setup();
+    const { flight } = sendEvent();
+    const real = dcs.sendEvent;
+    dcs.sendEvent = (...args) => {
+      const call = real(...args);
+      call.fail({ reason: 'closed' });
+      return call;
+    };
+    await expect(loader.sendEvent(['a'], QUESTION, true).promise).rejects.toMatchObject({
+      failure: { reason: 'closed' },
+    });
+    expect(loader.imminentEventOf('a', '')).toBe(flight);
+  });
+});
+
 describe('an opt-out', () => {
   it('settles when it has been answered', async () => {
     const { loader, calls } = setup();
@@ -260,6 +288,8 @@ describe('advice', () => {
     const { loader, lookup } = setup();
     lookup().call.fail({ reason: 'dcs-error', dcsCode: 2 });
     expect(loader.advice).toEqual([expect.stringContaining('orgId')]);
+    lookup().call.end({ reply: replyTo({ stuff: [{ cn: 'x', cv: 'y' }] }, '313') });
+    expect(loader.advice).toContainEqual(expect.stringContaining('consent management platform'));
     jest.restoreAllMocks();
   });
 });

@@ -127,6 +127,27 @@ describe('OrderedWindow', () => {
     await expect(setup(sourceOf({ next })).window.next()).rejects.toThrow('no such file');
   });
 
+  it('does not read on after the source has failed', async () => {
+    const next = jest.fn(async () => Promise.reject(new Error('unreadable')));
+    const { window } = setup(sourceOf({ next }));
+    for (let n = 0; n < 3; n++) await expect(window.next()).rejects.toThrow('unreadable');
+    await turns();
+    expect(next).toHaveBeenCalledTimes(1);
+  });
+
+  it('does not start what a pending read brings after it was made to fail', async () => {
+    let bring: (result: IteratorResult<number>) => void = () => {};
+    const next = jest.fn(() => new Promise<IteratorResult<number>>((resolve) => (bring = resolve)));
+    const { window, started } = setup(sourceOf({ next }));
+    const waiting = expect(window.next()).rejects.toThrow('enough');
+    await turns();
+    window.fail(new Error('enough'));
+    await waiting;
+    bring({ done: false, value: 1 });
+    await turns();
+    expect([started(), next.mock.calls.length]).toEqual([[], 1]);
+  });
+
   it('can be made to fail while it waits, before the results that are there', async () => {
     const reported: string[] = [];
     const { window, finish, started } = setup([1, 2, 3, 4], 2, (result) => reported.push(result));

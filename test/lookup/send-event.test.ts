@@ -198,13 +198,13 @@ describe('sendEvent()', () => {
 
   it('is queued while the breaker is open, and sent when it closes', async () => {
     const clock = advanceableClock();
-    const breaker = { minCalls: 1, probeAfterMs: 60 };
+    const breaker = { minCalls: 1, probeAfterMs: 400 };
     const { app, aam, simulator, view } = await shop({ dcs: { breaker, failover: false, failureCooldownMs: 0 } });
     simulator.fault({ kind: 'status', status: 503 }, { calls: 1 });
     await view(cookieOf(OTHER_ECID));
     await request(app).get('/buy').set('Cookie', cookieOf(ECID));
     expect([aam.stats().events.queued, simulator.requests.length]).toEqual([1, 1]);
-    clock.advance(60);
+    clock.advance(400);
     await simulator.received(2);
     expect(simulator.requests[1]?.params).toMatchObject({ d_mid: ECID, c_product: 'irons' });
   });

@@ -34,7 +34,7 @@ const MINUTE_MS = 60_000;
  * minute; they must not push out those who are called about often, however many they are.
  */
 const MAX_CALLED = 20_000;
-/** More than one, so that what is over goes faster than it comes. */
+/** More than one per call, so that expired entries are dropped faster than new ones are added. */
 const DROPPED_AT_A_TIME = 2;
 const MAX_DENYLISTED = 100_000;
 

@@ -223,7 +223,7 @@ export class EventQueue {
     }
   }
 
-  /** What a probe decides has no time: its end is a change. */
+  /** Where a probe decides, there is nothing to wait for by the clock: its end is announced as a change of its gate. */
   #setTimer(line: Line, { home, standIn }: EventGates): void {
     const waits = [home.opensInMs, standIn.opensInMs].filter((waitMs) => waitMs > 0);
     if (waits.length === 0) return;

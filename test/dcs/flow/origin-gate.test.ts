@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import type { Call } from '../../../src/dcs/flow/call';
 import { OriginGate, type OriginGateConfig } from '../../../src/dcs/flow/origin-gate';
@@ -97,6 +99,25 @@ describe('the connections of an origin', () => {
     expect([keys(), clock.pending]).toEqual([['a', 'b', 'd'], 0]);
     gate.leave(d as Call);
     expect(gate.stats()).toMatchObject({ running: 2, queued: 0 });
+  });
+
+  it('hold on to no lookup that has left', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const { gate, enter, started, turnedAway, end } = setup();
+    const left = (() => {
+      const [a, , c, d] = enter('a', 'b', 'c', 'd') as Call[];
+      gate.leave(d as Call);
+      end(a as Call);
+      end(c as Call);
+      started.length = 0;
+      turnedAway.length = 0;
+      return [c, d].map((call) => new WeakRef(call as Call));
+    })();
+    await new Promise(setImmediate);
+    collectGarbage();
+    expect(left.map((call) => call.deref())).toEqual([undefined, undefined]);
+    expect(gate.stats()).toMatchObject({ running: 1, queued: 0 });
   });
 
   it('are never waited for while one is free, nor exceeded by lookups, whoever comes, ends and leaves', () => {

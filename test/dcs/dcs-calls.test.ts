@@ -57,7 +57,7 @@ function setup(config: Partial<DcsCallsConfig> = {}) {
       ),
     abandon: (key: string, reason: 'no-consent' | 'opted-out') =>
       dcs.abandon(
-        all.filter((call) => call.key === key),
+        all.filter((call) => call.key === key && call.kind !== 'opt-out'),
         reason,
       ),
     optOut: (key: string) => made((ended) => dcs.optOut(key, { ecid: ECID }, { began, ended })),
@@ -202,6 +202,20 @@ describe('an opt-out', () => {
     for (const make of [lookup, sendEvent, optOut]) expect(make('c').results).toEqual(['closed']);
   });
 
+  it('and the events in flight are both waited for by close(), with what waits for its turn', async () => {
+    const { dcs, clock, sent, sendEvent, optOut } = setup();
+    const [event, second, done] = [sendEvent('a'), sendEvent('a'), optOut('b')];
+    const closed = dcs.close();
+    expect(clock.keepingAlive).toBe(1);
+    sent[0]?.answer();
+    sent[1]?.answer();
+    expect(clock.keepingAlive).toBe(1);
+    sent[2]?.answer();
+    await closed;
+    expect([event.results, second.results, done.results]).toEqual(Array(3).fill(['answered']));
+    expect([clock.pending, dcs.stats().inFlight]).toEqual([0, 0]);
+  });
+
   it('is ended by close() when it has had the time of one call and that of one before it', async () => {
     const { dcs, clock, sent, optOut } = setup();
     const done = optOut('a');
@@ -217,6 +231,17 @@ describe('an opt-out', () => {
 });
 
 describe('visitors who withdraw consent', () => {
+  it('are neither asked about nor told of any more, but for their opt-out', () => {
+    const { dcs, paths, sent, lookup, sendEvent, optOut, abandon } = setup();
+    const [asked, done, told] = [lookup('a'), optOut('a'), sendEvent('a')];
+    abandon('a', 'no-consent');
+    expect([asked.results, told.results, sent[0]?.isAborted]).toEqual([['no-consent'], ['no-consent'], true]);
+    sent[0]?.release();
+    sent[1]?.answer();
+    expect([paths(), done.results]).toEqual([[expect.anything(), OPT_OUT], ['answered']]);
+    expect(dcs.stats()).toMatchObject({ inFlight: 0, events: { queued: 0, failed: 1 } });
+  });
+
   it('while they wait for a connection leave it to those behind them', () => {
     const { dcs, sent, lookup, abandon } = setup();
     for (let n = 0; n < 4; n++) lookup(`running${n}`);

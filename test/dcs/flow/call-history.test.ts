@@ -134,9 +134,24 @@ describe('CallHistory', () => {
     history.sent('early');
     expect(store.size).toBe(101);
     clock.advance(1);
-    for (let n = 0; n < 60; n++) history.sent(`new ${n}`);
+    history.sent('new');
+    // One came and two went.
+    expect(store.size).toBe(100);
+    for (let n = 1; n < 60; n++) history.sent(`new ${n}`);
     // All but those of the last minute.
     expect(store.size).toBe(61);
+  });
+
+  it('keeps of a visitor no more calls than those of the last minute', () => {
+    const stores = jest.spyOn(LRUCache.prototype, 'set');
+    const { history, clock } = setup();
+    for (let n = 0; n < 1_000; n++) {
+      history.sent('a');
+      clock.advance(10_000);
+    }
+    const store = stores.mock.contexts.at(-1) as LRUCache<string, { sentAtMs: number[] }>;
+    stores.mockRestore();
+    expect(store.peek('a')?.sentAtMs).toHaveLength(6);
   });
 
   it('keeps what still counts: the last call, or a cooldown beyond it', () => {

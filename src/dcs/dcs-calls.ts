@@ -232,8 +232,11 @@ export class DcsCalls implements Dcs {
   }
 
   #endAll(isMeant: (call: Call) => boolean): void {
-    for (const key of this.#lane.keys()) {
-      for (const call of this.#lane.takeWaiting(key, isMeant)) this.#reject(call, CLOSED);
+    const keys = this.#lane.keys();
+    // All are taken out of their lanes first: the end of one may give another its turn.
+    const waiting = keys.flatMap((key) => this.#lane.takeWaiting(key, isMeant));
+    for (const call of waiting) this.#reject(call, CLOSED);
+    for (const key of keys) {
       const [current] = this.#lane.callsAbout(key);
       if (current !== undefined && current.phase !== 'waiting' && isMeant(current)) this.#endCurrent(current, CLOSED);
       this.#lane.advance(key);

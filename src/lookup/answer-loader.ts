@@ -142,7 +142,9 @@ export class AnswerLoader {
 
   /** Those that are running or waiting. */
   #callsNaming(keys: VisitorKeys): Call[] {
-    const flights = new Set(keys.flatMap((key) => [...(this.#flights.get(key) ?? []), ...(this.#byOtherKey.get(key) ?? [])]));
+    const flights = new Set(
+      keys.flatMap((key) => [...(this.#flights.get(key) ?? []), ...(this.#byOtherKey.get(key) ?? [])]),
+    );
     return [...flights].map(({ call }) => call as Call);
   }
 

@@ -69,7 +69,9 @@ export async function checkFlow({ steps: wanted, seed, path, shrinks = true }: F
   if (!details.failed) return { steps, histories, coverage, failure: undefined };
   const [limits, history] = details.counterexample as [Limits, Step[]];
   const { rule, message } = brokenBy(details.errorInstance);
-  const shortest = shrinks ? await shortened(history, async (each) => (await ruleBrokenBy(limits, each)) === rule) : history;
+  const shortest = shrinks
+    ? await shortened(history, async (each) => (await ruleBrokenBy(limits, each)) === rule)
+    : history;
   const failure = {
     rule,
     message,

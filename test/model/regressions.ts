@@ -113,7 +113,15 @@ export const REGRESSIONS: readonly Regression[] = [
   },
   {
     what: 'a probe that is answered 429 lets nothing through',
-    limits: { ...LIMITS, breaker: BREAKER, failover: true, maxQueuedCalls: 2, maxQueuedEvents: 3, maxWaitMs: 0, random: 0.99 },
+    limits: {
+      ...LIMITS,
+      breaker: BREAKER,
+      failover: true,
+      maxQueuedCalls: 2,
+      maxQueuedEvents: 3,
+      maxWaitMs: 0,
+      random: 0.99,
+    },
     history: [
       flood('view', 6, 0),
       wait(7_200_000),
@@ -136,7 +144,15 @@ export const REGRESSIONS: readonly Regression[] = [
   },
   {
     what: 'an event that waits for room at a stand-in looks again when its own region opens',
-    limits: { ...LIMITS, maxQueuedCalls: 1, breaker: BREAKER, failover: true, timeoutMs: 100, maxWaitMs: 0, closesAtOnce: false },
+    limits: {
+      ...LIMITS,
+      maxQueuedCalls: 1,
+      breaker: BREAKER,
+      failover: true,
+      timeoutMs: 100,
+      maxWaitMs: 0,
+      closesAtOnce: false,
+    },
     history: [
       flood('view', 12, 4),
       flood('view', 7, 1),
@@ -152,7 +168,15 @@ export const REGRESSIONS: readonly Regression[] = [
   },
   {
     what: 'events look again at the first opening of their servers',
-    limits: { ...LIMITS, maxQueuedCalls: 2, maxQueuedEvents: 8, breaker: BREAKER, failover: true, failureCooldownMs: 0, random: 0.99 },
+    limits: {
+      ...LIMITS,
+      maxQueuedCalls: 2,
+      maxQueuedEvents: 8,
+      breaker: BREAKER,
+      failover: true,
+      failureCooldownMs: 0,
+      random: 0.99,
+    },
     history: [
       view(3, 4),
       flood('event', 8, 2),

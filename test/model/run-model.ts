@@ -29,7 +29,8 @@ async function main(): Promise<number> {
   const rate = Math.round(steps / seconds);
   process.stdout.write(`${steps} steps in ${histories} histories, ${rate} steps/s, seed ${seed}\n`);
   const unmet = steps < STEPS_FOR_COVERAGE ? [] : MINIMUM_COVERAGE.filter(([what, count]) => coverage.of(what) < count);
-  for (const [what, count] of unmet) process.stdout.write(`met too seldom: ${what}, ${coverage.of(what)} of ${count}\n`);
+  for (const [what, count] of unmet)
+    process.stdout.write(`met too seldom: ${what}, ${coverage.of(what)} of ${count}\n`);
   process.stdout.write(unmet.length === 0 ? 'Verdict: every rule holds.\n' : 'Verdict: not everything was met.\n');
   return unmet.length === 0 ? 0 : 1;
 }

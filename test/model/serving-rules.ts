@@ -54,7 +54,7 @@ export function checkBegun(
     const isSame = record.key === request.visitor.key && record.variant === variant && record.kind === 'lookup';
     if (!isSame || record.result !== undefined) continue;
     const sentAt = record.exchange && wire.sentAt.get(record.exchange.id)?.moment;
-    const isOutdated = sentAt !== undefined && facts.renewedAt(record.keys) > sentAt;
+    const isOutdated = sentAt !== undefined && facts.outdatedAt(record.keys) > sentAt;
     must(isOutdated, 'joining comes before refusing', () => `${record} and ${begun.reason}`);
   }
 }
@@ -101,7 +101,11 @@ export function checkServed(host: WireRulesHost, wire: WireRules, request: PageR
   const { moment, record } = source as NonNullable<typeof source>;
   const details = () => `${record}, sent at ${moment}, to a request of ${request.begunAt}`;
   must(record.key === request.visitor.key, 'an answer is about the visitor', details);
-  must(record.variant === variantOf(request.visitor.visitor, request.tcString), 'an answer is to the question', details);
+  must(
+    record.variant === variantOf(request.visitor.visitor, request.tcString),
+    'an answer is to the question',
+    details,
+  );
   must(moment >= request.rememberedFrom, 'nothing older than what is known is served', details);
   if (record.isBetween) return;
   for (const renewedAt of host.facts.renewals(record.keys)) {

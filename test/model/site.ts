@@ -56,6 +56,7 @@ export class Site implements WaitingRulesHost {
   readonly calls: RecordedDcs;
   readonly ended = { sent: 0, failed: 0, dropped: 0 };
   closedAtMs: number | undefined;
+  /** Whether close() has ended what it was waiting for. */
   isTimeUp = false;
   readonly #wire: WireRules;
   readonly #resolver: AnswerResolver;
@@ -94,7 +95,11 @@ export class Site implements WaitingRulesHost {
         this.#wire.making(record);
       },
       ended: (...[record, result]: Parameters<WireRules['ended']>) => {
-        if (record.kind === 'event') this.ended['reply' in result ? 'sent' : 'failure' in result ? 'failed' : 'dropped']++;
+        if (record.kind === 'event')
+          this.ended['reply' in result ? 'sent' : 'failure' in result ? 'failed' : 'dropped']++;
+        if (record.kind !== 'lookup' && record.call !== undefined && 'failure' in result) {
+          this.isTimeUp ||= this.isEnding && result.failure.reason === 'closed';
+        }
         this.#wire.ended(record, result);
       },
       givingUp: (isMeant: Parameters<WireRules['givingUp']>[0]) => this.#wire.givingUp(isMeant),
@@ -115,6 +120,10 @@ export class Site implements WaitingRulesHost {
     return this.clock.nowMs();
   }
 
+  get isEnding(): boolean {
+    return this.closedAtMs !== undefined && this.nowMs() >= this.closedAtMs + this.limits.timeoutMs;
+  }
+
   broken(error: unknown): void {
     this.#broken ??= error;
   }
@@ -123,7 +132,7 @@ export class Site implements WaitingRulesHost {
     let origin = this.#origins.get(name);
     if (origin === undefined) {
       const statsOf = () => this.calls.stats().origins[name];
-      origin = new OriginRules(this.limits, this.coverage, statsOf, () => this.nowMs());
+      origin = new OriginRules(this.limits, this.coverage, statsOf, this);
       this.#origins.set(name, origin);
     }
     return origin;
@@ -131,7 +140,8 @@ export class Site implements WaitingRulesHost {
 
   originsOf(record: RecordedCall): { readonly home: string; readonly target: string } {
     const home = this.#regions.originOf(record.region).origin;
-    if (!this.limits.failover || home === DEFAULT_ORIGIN || !this.originOf(home).isBreakerShut) return { home, target: home };
+    if (!this.limits.failover || home === DEFAULT_ORIGIN || !this.originOf(home).isBreakerShut)
+      return { home, target: home };
     const standIn = this.originOf(DEFAULT_ORIGIN);
     const { connections, maxQueuedCalls } = this.limits;
     const isFull = standIn.running >= connections && standIn.stats.queued >= maxQueuedCalls;
@@ -160,6 +170,7 @@ export class Site implements WaitingRulesHost {
   }
 
   async #getAllDone(rule: string): Promise<void> {
+    await this.#settle();
     for (let round = 0; !this.#isAllDone; round++) {
       must(round < MAX_ROUNDS, rule, () => [...this.calls.live].join(', '));
       const [exchange] = this.transport.onWire;
@@ -171,7 +182,8 @@ export class Site implements WaitingRulesHost {
     }
     const { inFlight, origins, events } = this.calls.stats();
     must(inFlight === 0 && events.queued === 0, 'nothing is left in stats()');
-    for (const { running, queued } of Object.values(origins)) must(running + queued === 0, 'nothing is left in stats()');
+    for (const { running, queued } of Object.values(origins))
+      must(running + queued === 0, 'nothing is left in stats()');
     must(this.#unsettled === 0, 'every promise settles', () => `${this.#unsettled} did not`);
   }
 
@@ -353,7 +365,15 @@ export class Site implements WaitingRulesHost {
     checkServed(this, this.#wire, request, served);
     const { resolverMoment, tcString } = request;
     const visitor = this.#located(request);
-    const segments = new VisitorSegments(this.#instance, visitor, served, undefined, undefined, tcString, resolverMoment);
+    const segments = new VisitorSegments(
+      this.#instance,
+      visitor,
+      served,
+      undefined,
+      undefined,
+      tcString,
+      resolverMoment,
+    );
     this.#recent.push(Object.assign(request, { segments }));
     if (this.#recent.length > MAX_RECENT) this.#recent.shift();
   }
@@ -437,11 +457,6 @@ export class Site implements WaitingRulesHost {
 
   #close(): void {
     this.closedAtMs = this.nowMs();
-    // Before the core's own: what it gives up then is no surprise.
-    this.clock.after(this.limits.timeoutMs, () => {
-      this.isTimeUp = true;
-      this.#wire.givingUp(() => true);
-    });
     this.#mustSettle(
       'close',
       this.calls.close().then(() => {

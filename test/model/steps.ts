@@ -58,7 +58,9 @@ const bad: fc.Arbitrary<Outcome> = fc.constantFrom('http-status', 'network', 'ga
 
 function step<Kind extends Step['do']>(
   kind: Kind,
-  rest: { [Field in Exclude<keyof Extract<Step, { do: Kind }>, 'do'>]: fc.Arbitrary<Extract<Step, { do: Kind }>[Field]> },
+  rest: {
+    [Field in Exclude<keyof Extract<Step, { do: Kind }>, 'do'>]: fc.Arbitrary<Extract<Step, { do: Kind }>[Field]>;
+  },
 ): fc.Arbitrary<Step> {
   return fc.record({ do: fc.constant(kind), ...rest }, { noNullPrototype: true }) as unknown as fc.Arbitrary<Step>;
 }
@@ -75,7 +77,10 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
       isConsentPending: seldom,
     }),
   },
-  { weight: 10, arbitrary: step('decide', { which, how: fc.constantFrom('agrees', 'refuses', 'is late and refuses') }) },
+  {
+    weight: 10,
+    arbitrary: step('decide', { which, how: fc.constantFrom('agrees', 'refuses', 'is late and refuses') }),
+  },
   { weight: 15, arbitrary: step('lookup', { visitor, region }) },
   { weight: 60, arbitrary: step('event', { which }) },
   { weight: 30, arbitrary: step('tell', { visitor, region, isAwaited: fc.boolean() }) },
@@ -94,7 +99,11 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
     weight: 150,
     arbitrary: step('answer', {
       which,
-      outcome: fc.oneof({ weight: 6, arbitrary: good }, { weight: 3, arbitrary: anyOutcome }, { weight: 2, arbitrary: bad }),
+      outcome: fc.oneof(
+        { weight: 6, arbitrary: good },
+        { weight: 3, arbitrary: anyOutcome },
+        { weight: 2, arbitrary: bad },
+      ),
       retryAfterMs: fc.constantFrom(1_000, 30_000, 300_000, 86_400_000),
       isAll: mostly,
     }),
@@ -105,7 +114,24 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 80,
     arbitrary: step('wait', {
-      ms: fc.constantFrom(1, 5, 20, 50, 51, 100, 200, 500, 1_000, 1_000, 3_000, 5_000, 15_000, 60_000, 600_000, 7_200_000),
+      ms: fc.constantFrom(
+        1,
+        5,
+        20,
+        50,
+        51,
+        100,
+        200,
+        500,
+        1_000,
+        1_000,
+        3_000,
+        5_000,
+        15_000,
+        60_000,
+        600_000,
+        7_200_000,
+      ),
       isLate: seldom,
     }),
   },

@@ -10,6 +10,8 @@ export class VisitorFacts {
   isDenylisted = false;
   /** The moments from which on answers are up to date. */
   readonly renewals: number[] = [];
+  /** When an event was answered last: what was asked before is older than that. */
+  eventAt = 0;
   /** The last moment from before which requests must not ask or tell anything. */
   withdrawnAt = 0;
   /** It has been answered, and its promise is about to settle. */
@@ -46,6 +48,11 @@ export class AllFacts {
     let facts = this.#byKey.get(key);
     if (facts === undefined) this.#byKey.set(key, (facts = new VisitorFacts()));
     return facts;
+  }
+
+  /** From before which calls are out of date. */
+  outdatedAt(keys: readonly string[]): number {
+    return Math.max(this.renewedAt(keys), ...keys.map((key) => this.of(key).eventAt));
   }
 
   renewedAt(keys: readonly string[]): number {

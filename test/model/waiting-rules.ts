@@ -66,7 +66,11 @@ function checkCounts(host: WaitingRulesHost, stats: DcsStats, queued: number, wa
   for (const [name, origin] of Object.entries(stats.origins)) {
     queuedAtGates += origin.queued;
     running += origin.running;
-    must(origin.running === host.originOf(name).running, 'stats().origins.running', () => `${origin.running} at ${name}`);
+    must(
+      origin.running === host.originOf(name).running,
+      'stats().origins.running',
+      () => `${origin.running} at ${name}`,
+    );
     must(origin.queued <= limits.maxQueuedCalls, 'no more calls are queued than maxQueuedCalls');
     if (origin.queued === limits.maxQueuedCalls) coverage.count('limit: queue full');
     if (origin.queued === 0) continue;

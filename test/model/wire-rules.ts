@@ -17,7 +17,7 @@ export interface WireRulesHost {
   readonly facts: AllFacts;
   readonly calls: RecordedDcs;
   readonly closedAtMs: number | undefined;
-  /** Whether what close() waits for has had its time. */
+  /** Whether close() has ended what it was waiting for. */
   readonly isTimeUp: boolean;
   nowMs(): number;
   broken(error: unknown): void;
@@ -63,7 +63,11 @@ export class WireRules implements WireListener, CallsListener {
     }
     if (kind === 'event') {
       const last = about.lastEvent;
-      must(last === undefined || last === record || last.n < record.n, 'events in order', () => `${record} after ${last}`);
+      must(
+        last === undefined || last === record || last.n < record.n,
+        'events in order',
+        () => `${record} after ${last}`,
+      );
       about.lastEvent = record;
       if (record.isTurnedAway) coverage.count('event: sent again after a 429');
     }
@@ -90,7 +94,9 @@ export class WireRules implements WireListener, CallsListener {
     coverage.count(`${record.kind}: ${outcome}`);
     const about = facts.of(record.key);
     const nowMs = this.#host.nowMs();
-    const cooldownMs = { none: 0, failure: limits.failureCooldownMs, 'no-data': limits.noDataCooldownMs }[meaning.cooldown];
+    const cooldownMs = { none: 0, failure: limits.failureCooldownMs, 'no-data': limits.noDataCooldownMs }[
+      meaning.cooldown
+    ];
     about.cooldownUntilMs = Math.max(about.cooldownUntilMs, nowMs + cooldownMs);
     if (record.kind === 'event' && outcome.startsWith('429')) record.isTurnedAway = true;
     if (meaning.is !== 'failure') about.isKnown = true;
@@ -115,7 +121,8 @@ export class WireRules implements WireListener, CallsListener {
 
   ended(record: RecordedCall, result: CallResult): void {
     const { coverage } = this.#host;
-    if ('failure' in result) coverage.count(`ended: ${record.kind} ${result.failure.reason}${record.sends === 0 ? ' unsent' : ''}`);
+    if ('failure' in result)
+      coverage.count(`ended: ${record.kind} ${result.failure.reason}${record.sends === 0 ? ' unsent' : ''}`);
     else if ('isDropped' in result) this.#mustBeFair(record);
     else coverage.count(`ended: ${record.kind} answered`);
     if (record.kind !== 'opt-out') return;
@@ -144,7 +151,8 @@ export class WireRules implements WireListener, CallsListener {
       return;
     }
     const sentAt = this.sentAt.get(exchange.id)?.moment as number;
-    if (facts.renewedAt(record.keys) > sentAt) return;
+    if (facts.outdatedAt(record.keys) > sentAt) return;
+    if (record.kind === 'event') about.eventAt = this.#host.moments.next();
     const { reason, holdsForMs = 0 } = meaning;
     if (reason === undefined) {
       about.said = undefined;
@@ -170,11 +178,11 @@ export class WireRules implements WireListener, CallsListener {
 
   #mustHaveBeenSent(record: RecordedCall, result: CallResult): void {
     const { closedAtMs, isTimeUp } = this.#host;
-    if (record.sends > 0) return;
-    const isClosed = 'failure' in result && result.failure.reason === 'closed' && closedAtMs !== undefined;
-    must(isClosed, 'an opt-out is always sent', () => `${record}: ${JSON.stringify(result)}`);
-    const cameBefore = record.call !== undefined;
-    must(!cameBefore || isTimeUp, 'close() waits for opt-outs', () => String(record));
+    const isClosed = 'failure' in result && result.failure.reason === 'closed';
+    must(record.sends > 0 || isClosed, 'an opt-out is always sent', () => `${record}: ${JSON.stringify(result)}`);
+    if (!isClosed) return;
+    const cameAfter = record.call === undefined && closedAtMs !== undefined;
+    must(cameAfter || isTimeUp, 'close() waits for opt-outs', () => String(record));
   }
 
   /** Those go first whose visitor has the most waiting; of several, one about whom the DCS has never answered. */

@@ -1,6 +1,9 @@
+/** What takes a minute is run on demand. */
+const slow = process.env.AAM_SLOW_TESTS === undefined ? ['\\.slow\\.test\\.ts$'] : [];
+
 const suites = (name, moduleNameMapper, ...ignored) => ({
   displayName: name,
-  testPathIgnorePatterns: ['/node_modules/', ...ignored],
+  testPathIgnorePatterns: ['/node_modules/', ...slow, ...ignored],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   transform: {
     '\\.ts$': [
@@ -16,8 +19,8 @@ const suites = (name, moduleNameMapper, ...ignored) => ({
 });
 
 module.exports = {
-  // The command line knows nothing of Express: once is enough.
-  projects: [suites('express5', {}), suites('express4', { '^express$': 'express4' }, '/test/cli/')],
+  // The command line and the model of flow control know nothing of Express: once is enough.
+  projects: [suites('express5', {}), suites('express4', { '^express$': 'express4' }, '/test/cli/', '/test/model/')],
   // All cores: jest leaves one idle, which on two is half of them.
   maxWorkers: '100%',
   coverageProvider: 'v8',

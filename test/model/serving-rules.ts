@@ -33,6 +33,9 @@ export function checkBegun(
 ): void {
   const { facts, calls, coverage } = host;
   const about = facts.of(request.visitor.key);
+  if (about.isDenylisted) coverage.count('limit: denylisted');
+  if (about.cooldownUntilMs > host.nowMs()) coverage.count('limit: cooldown');
+  if (about.budgetFreeAtMs(host.limits.maxCallsPerMinute) > host.nowMs()) coverage.count('limit: maxCallsPerMinute');
   if ('flight' in begun) {
     must(mayCall, 'who may not call does not wait');
     checkWaitedFor(host, begun);

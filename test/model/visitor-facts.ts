@@ -45,8 +45,10 @@ export class AllFacts {
   readonly #byKey = new Map<string, VisitorFacts>();
 
   of(key: string): VisitorFacts {
-    let facts = this.#byKey.get(key);
-    if (facts === undefined) this.#byKey.set(key, (facts = new VisitorFacts()));
+    const present = this.#byKey.get(key);
+    if (present !== undefined) return present;
+    const facts = new VisitorFacts();
+    this.#byKey.set(key, facts);
     return facts;
   }
 

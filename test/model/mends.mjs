@@ -165,6 +165,12 @@ export const MENDS = [
     '    this.#turnAwayAll(CIRCUIT_OPEN);\n',
   ),
   mend(
+    '7 also where another event has been told first',
+    EVENTS,
+    "    if (!isOpen) return 'held';\n    line.isHeld = false;\n",
+    "    line.isHeld = !isOpen;\n    if (!isOpen) return 'held';\n",
+  ),
+  mend(
     '7 events look again at the first opening',
     EVENTS,
     'if (line.cancelTimer !== undefined && line.timerAtMs <= atMs) return;',

@@ -198,6 +198,18 @@ export const REGRESSIONS: readonly Regression[] = [
     history: [view(4, 2), wait(7_200_000), tell(3, 2), view(2, 3), view(6, 2)],
   },
   {
+    what: 'a lookup overtakes an event that is held back, also where another event has been told first',
+    limits: { ...LIMITS, connections: 1, maxQueuedCalls: 2, maxQueuedEvents: 8, maxWaitMs: 0 },
+    history: [
+      view(0, 1),
+      view(5, 1),
+      { do: 'event', which: 5 },
+      tell(3, 1),
+      view(1, 0),
+      answer('429 retry-after', true, 30_000),
+    ],
+  },
+  {
     what: 'queued lookups are turned away when the probe is an event',
     limits: { ...LIMITS, connections: 2, maxQueuedCalls: 3, breaker: BREAKER, failover: true, closesAtOnce: false },
     history: [flood('view', 5, 0), { ...answer('empty'), which: 2 } as Step, tell(4, 4), wait(60_000), view(1, 0)],

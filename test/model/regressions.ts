@@ -225,4 +225,19 @@ export const REGRESSIONS: readonly Regression[] = [
       { do: 'lookup', visitor: 1, region: 3 },
     ],
   },
+  {
+    what: 'an exclusion that ends while a request is held is not served as stale segments',
+    limits: { ...LIMITS, connections: 3 },
+    history: [
+      view(5, 3),
+      answer('code 171'),
+      tell(0, 1),
+      tell(1, 1),
+      wait(7_199_980),
+      view(0, 1),
+      tell(5, 3),
+      view(5, 3),
+      wait(3_000, true),
+    ],
+  },
 ];

@@ -277,11 +277,21 @@ export class Site implements WaitingRulesHost {
         this.transport.isNextBroken = true;
         return;
       case 'wait':
-        await this.clock.advance(step.ms, step.isLate, () => this.#settle());
-        this.#giveUpHolding();
+        await this.#wait(step.ms, step.isLate);
         return;
       case 'close':
         if (this.closedAtMs === undefined) this.#close();
+    }
+  }
+
+  async #wait(ms: number, isLate: boolean): Promise<void> {
+    const untilMs = this.nowMs() + ms;
+    const settle = () => this.#settle();
+    for (;;) {
+      const nextMs = isLate ? untilMs : Math.min(untilMs, ...[...this.#held].map((held) => held.untilMs));
+      await this.clock.advance(nextMs - this.nowMs(), isLate, settle);
+      this.#giveUpHolding();
+      if (nextMs === untilMs) return;
     }
   }
 

@@ -129,7 +129,10 @@ export class DcsCalls implements Dcs {
     this.#events = new EventQueue(config, clock, {
       gatesFor: ({ region }) => {
         const home = this.#originOf(this.#config.regions.originOf(region));
-        return { home: home.gate, standIn: this.#standInFor(home).gate, target: this.#insteadOf(home).gate };
+        const standIn = this.#standInFor(home);
+        // A full queue turns away lookups; an event waits for room, as it does everywhere.
+        const target = standIn.gate.closedBecause === undefined ? standIn : home;
+        return { home: home.gate, standIn: standIn.gate, target: target.gate };
       },
       advance: (key) => this.#lane.advance(key),
       drop: (event) => {

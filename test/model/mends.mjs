@@ -237,6 +237,31 @@ export const MENDS = [
     '        this.leave(call);\n        this.#host.turnAway(call, WAITED_TOO_LONG);\n',
     '        this.leave(call);\n',
   ),
+  mend(
+    '7 events that wait for room at a stand-in look again, too',
+    EVENTS,
+    "    this.#setTimer(line, gates);\n    if (!isOpen) return 'held';\n",
+    "    if (!isOpen) {\n      this.#setTimer(line, gates);\n      return 'held';\n    }\n",
+  ),
+  mend(
+    'queued lookups are turned away when the probe is an event',
+    GATE,
+    '    if (call.isProbe) this.#closeForProbe();\n  }\n\n  /** What a call',
+    '  }\n\n  /** What a call',
+  ),
+  mend('an exclusion is never stale', RESOLVER, 'const isFresh = known.excluded !== undefined || ', 'const isFresh = '),
+  mend(
+    'a full queue makes no event one that is held back',
+    CALLS,
+    'const target = standIn.gate.closedBecause === undefined',
+    'const target = standIn.gate.unavailable === undefined',
+  ),
+  mend(
+    'what close() ends does not begin first',
+    CALLS,
+    '    const waiting = keys.flatMap((key) => this.#lane.takeWaiting(key, isMeant));\n    for (const call of waiting) this.#reject(call, CLOSED);\n    for (const key of keys) {\n',
+    '    for (const key of keys) {\n      for (const call of this.#lane.takeWaiting(key, isMeant)) this.#reject(call, CLOSED);\n',
+  ),
 ];
 
 function mend(name, file, find, replace) {

@@ -144,7 +144,8 @@ export class Site implements WaitingRulesHost {
       return { home, target: home };
     const standIn = this.originOf(DEFAULT_ORIGIN);
     const { connections, maxQueuedCalls } = this.limits;
-    const isFull = standIn.running >= connections && standIn.stats.queued >= maxQueuedCalls;
+    // An event waits for room.
+    const isFull = record.kind === 'lookup' && standIn.running >= connections && standIn.stats.queued >= maxQueuedCalls;
     return { home, target: standIn.isShut || isFull ? home : DEFAULT_ORIGIN };
   }
 

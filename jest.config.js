@@ -25,7 +25,7 @@ module.exports = {
       express: 'express4',
       leftOut: [
         // No Express app in any of these...
-        '/test/(cache|cli|dcs|options|segments|testing)/',
+        '/test/(cache|cli|dcs|model|options|segments|testing)/',
         '/test/architecture\\.test\\.ts$',
         // ...and here it is in a process that finds its Express itself.
         '/test/example-app/server\\.slow\\.test\\.ts$',

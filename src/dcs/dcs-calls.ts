@@ -129,7 +129,10 @@ export class DcsCalls implements Dcs {
     this.#events = new EventQueue(config, clock, {
       gatesFor: ({ region }) => {
         const home = this.#originOf(this.#config.regions.originOf(region));
-        return { home: home.gate, standIn: this.#standInFor(home).gate, target: this.#insteadOf(home).gate };
+        const standIn = this.#standInFor(home);
+        // A full queue turns away lookups; an event waits for room, as it does everywhere.
+        const target = standIn.gate.closedBecause === undefined ? standIn : home;
+        return { home: home.gate, standIn: standIn.gate, target: target.gate };
       },
       advance: (key) => this.#lane.advance(key),
       drop: (event) => {
@@ -237,8 +240,11 @@ export class DcsCalls implements Dcs {
   }
 
   #endAll(isMeant: (call: Call) => boolean): void {
-    for (const key of this.#lane.keys()) {
-      for (const call of this.#lane.takeWaiting(key, isMeant)) this.#reject(call, CLOSED);
+    const keys = this.#lane.keys();
+    // All are taken out of their lanes first: the end of one may give another its turn.
+    const waiting = keys.flatMap((key) => this.#lane.takeWaiting(key, isMeant));
+    for (const call of waiting) this.#reject(call, CLOSED);
+    for (const key of keys) {
       const [current] = this.#lane.callsAbout(key);
       if (current !== undefined && current.phase !== 'waiting' && isMeant(current)) this.#endCurrent(current, CLOSED);
       this.#lane.advance(key);

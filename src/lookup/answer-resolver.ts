@@ -212,7 +212,8 @@ export class AnswerResolver {
     reason: FailureReason | 'revalidating',
     failure: DcsFailure | undefined,
   ): ServedAnswer {
-    const isFresh = this.#cache.freshness(known, nowMs) === 'fresh';
+    // An exclusion is never stale: it held when the request came.
+    const isFresh = known.excluded !== undefined || this.#cache.freshness(known, nowMs) === 'fresh';
     return isFresh ? fromCache(known, nowMs) : stale(known, nowMs, reason, failure);
   }
 

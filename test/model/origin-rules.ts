@@ -11,11 +11,17 @@ const LONGEST_PAUSE_MS = 600_000;
 /** The shortest pause after a 429 that does not say how long. */
 const SHORTEST_PAUSE_MS = 500;
 
+export interface OriginTime {
+  nowMs(): number;
+  /** Whether what close() waits for has had its time. */
+  readonly isEnding: boolean;
+}
+
 export class OriginRules {
   readonly #limits: Limits;
   readonly #coverage: Coverage;
   readonly #statsOf: () => OriginStats | undefined;
-  readonly #nowMs: () => number;
+  readonly #time: OriginTime;
   /** All on the wire, and the events among them. */
   running = 0;
   runningEvents = 0;
@@ -26,11 +32,11 @@ export class OriginRules {
   #pausedUntilMs = 0;
   #hasFailed = false;
 
-  constructor(limits: Limits, coverage: Coverage, statsOf: () => OriginStats | undefined, nowMs: () => number) {
+  constructor(limits: Limits, coverage: Coverage, statsOf: () => OriginStats | undefined, time: OriginTime) {
     this.#limits = limits;
     this.#coverage = coverage;
     this.#statsOf = statsOf;
-    this.#nowMs = nowMs;
+    this.#time = time;
   }
 
   get stats(): OriginStats {
@@ -39,11 +45,11 @@ export class OriginRules {
 
   /** Whether no call may begin now, however much room there is. */
   get isShut(): boolean {
-    return this.#nowMs() < this.opensAtMs || this.#state === 'half-open';
+    return this.#time.nowMs() < this.opensAtMs || this.#state === 'half-open';
   }
 
   get isBreakerShut(): boolean {
-    return this.#state === 'half-open' || (this.#state === 'open' && this.#nowMs() < this.#probesAtMs);
+    return this.#state === 'half-open' || (this.#state === 'open' && this.#time.nowMs() < this.#probesAtMs);
   }
 
   /** As far as the clock decides. */
@@ -63,14 +69,14 @@ export class OriginRules {
     const { connections } = this.#limits;
     must(this.running <= connections, 'no more calls run than there are connections', () => String(record));
     if (this.running === connections) this.#coverage.count('limit: all connections in use');
-    must(this.#nowMs() >= this.#pausedUntilMs, 'nothing is sent to a server that is paused', () => String(record));
+    must(this.#time.nowMs() >= this.#pausedUntilMs, 'nothing is sent to a server that is paused', () => String(record));
     const { breaker } = this.stats;
     if (this.#state === 'closed') {
       must(breaker === 'closed', 'a breaker changes only by what a call shows', () => `${breaker} at ${record}`);
       return;
     }
     must(this.probe === undefined, 'one probe at a time', () => `${record} beside ${this.probe}`);
-    must(this.#nowMs() >= this.#probesAtMs, 'an open breaker lets nothing through before its time', () =>
+    must(this.#time.nowMs() >= this.#probesAtMs, 'an open breaker lets nothing through before its time', () =>
       String(record),
     );
     must(breaker === 'half-open', 'a call to a server whose breaker is open is a probe', () => `${breaker}, ${record}`);
@@ -81,7 +87,7 @@ export class OriginRules {
 
   settling(record: RecordedCall, { health }: Meaning, result: WireResult): void {
     if ('reason' in result && result.reason === 'rate-limited') {
-      const nowMs = this.#nowMs();
+      const nowMs = this.#time.nowMs();
       // Calls that ran together are all told so: that is one reason to pause.
       const shortestMs = nowMs < this.#pausedUntilMs ? 0 : SHORTEST_PAUSE_MS;
       const askedMs = Math.min(result.retryAfterMs ?? shortestMs, LONGEST_PAUSE_MS);
@@ -105,10 +111,12 @@ export class OriginRules {
   /** What has come of it. */
   look(): void {
     const { breaker, pausedForMs } = this.stats;
-    const nowMs = this.#nowMs();
+    const nowMs = this.#time.nowMs();
     must(pausedForMs >= this.#pausedUntilMs - nowMs, 'a server that is rate limiting is paused as long as it asks for');
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + pausedForMs);
     this.noticeOpening();
+    // What close() ends then it ends without a word.
+    if (this.#time.isEnding) return;
     must(
       breaker === this.#state,
       'the breaker is as its calls have shown',
@@ -122,7 +130,7 @@ export class OriginRules {
     if (this.#state !== 'closed' || this.stats.breaker !== 'open') return;
     must(this.#hasFailed, 'a breaker opens by a failure only');
     this.#state = 'open';
-    this.#openedAtMs = this.#nowMs();
+    this.#openedAtMs = this.#time.nowMs();
     this.#coverage.count('limit: breaker opened');
   }
 
@@ -131,7 +139,7 @@ export class OriginRules {
     if (record !== this.probe) return;
     this.probe = undefined;
     this.#state = health === 'success' ? 'closed' : 'open';
-    if (health === 'failure') this.#openedAtMs = this.#nowMs();
+    if (health === 'failure') this.#openedAtMs = this.#time.nowMs();
     this.#coverage.count(`probe: ${health}`);
   }
 

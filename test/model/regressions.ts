@@ -53,12 +53,12 @@ const flood = (what: 'view' | 'event', count: number, region: number): Step => (
 export const REGRESSIONS: readonly Regression[] = [
   {
     what: 'a customer who refuses on one device is not asked about on another one that waits',
-    limits: { ...LIMITS, connections: 1 },
+    limits: { ...LIMITS, connections: 1, failureCooldownMs: 0 },
     history: [view(1, 0), view(2, 1), { do: 'refuse', visitor: 4, reason: 'no-consent' }, answer('http-status', false)],
   },
   {
     what: 'nothing is told about a customer who opts out on another device',
-    limits: { ...LIMITS, breaker: BREAKER, closesAtOnce: false },
+    limits: { ...LIMITS, regions: 2, breaker: BREAKER, closesAtOnce: false },
     history: [view(0, 4), answer('garbage'), tell(2, 3), { do: 'opt out', visitor: 5 }],
   },
   {
@@ -115,6 +115,8 @@ export const REGRESSIONS: readonly Regression[] = [
     what: 'a probe that is answered 429 lets nothing through',
     limits: {
       ...LIMITS,
+      regions: 2,
+      timeoutMs: 100,
       breaker: BREAKER,
       failover: true,
       maxQueuedCalls: 2,
@@ -146,6 +148,7 @@ export const REGRESSIONS: readonly Regression[] = [
     what: 'an event that waits for room at a stand-in looks again when its own region opens',
     limits: {
       ...LIMITS,
+      regions: 2,
       maxQueuedCalls: 1,
       breaker: BREAKER,
       failover: true,
@@ -198,6 +201,18 @@ export const REGRESSIONS: readonly Regression[] = [
     history: [view(4, 2), wait(7_200_000), tell(3, 2), view(2, 3), view(6, 2)],
   },
   {
+    what: 'a lookup overtakes an event that is held back, also where another event has been told first',
+    limits: { ...LIMITS, connections: 1, maxQueuedCalls: 2, maxQueuedEvents: 8, maxWaitMs: 0 },
+    history: [
+      view(0, 1),
+      view(5, 1),
+      { do: 'event', which: 5 },
+      tell(3, 1),
+      view(1, 0),
+      answer('429 retry-after', true, 30_000),
+    ],
+  },
+  {
     what: 'queued lookups are turned away when the probe is an event',
     limits: { ...LIMITS, connections: 2, maxQueuedCalls: 3, breaker: BREAKER, failover: true, closesAtOnce: false },
     history: [flood('view', 5, 0), { ...answer('empty'), which: 2 } as Step, tell(4, 4), wait(60_000), view(1, 0)],
@@ -211,6 +226,34 @@ export const REGRESSIONS: readonly Regression[] = [
       { do: 'opt out', visitor: 3 },
       wait(1_000),
       { do: 'lookup', visitor: 1, region: 3 },
+    ],
+  },
+  {
+    what: 'an exclusion that ends while a request is held is not served as stale segments',
+    limits: { ...LIMITS, connections: 3 },
+    history: [
+      view(5, 3),
+      answer('code 171'),
+      tell(0, 1),
+      tell(1, 1),
+      wait(7_199_980),
+      view(0, 1),
+      tell(5, 3),
+      view(5, 3),
+      wait(3_000, true),
+    ],
+  },
+  {
+    what: 'a full queue does not make an event that waits for room at a stand-in one that is held back',
+    limits: { ...LIMITS, connections: 1, maxQueuedCalls: 1, breaker: BREAKER, failover: true, timeoutMs: 3_000 },
+    history: [
+      flood('event', 6, 0),
+      view(4, 2),
+      view(5, 1),
+      tell(3, 2),
+      { ...answer('http-status'), which: 1 } as Step,
+      view(1, 3),
+      view(0, 4),
     ],
   },
 ];

@@ -33,6 +33,9 @@ export function checkBegun(
 ): void {
   const { facts, calls, coverage } = host;
   const about = facts.of(request.visitor.key);
+  if (about.isDenylisted) coverage.count('limit: denylisted');
+  if (about.cooldownUntilMs > host.nowMs()) coverage.count('limit: cooldown');
+  if (about.budgetFreeAtMs(host.limits.maxCallsPerMinute) > host.nowMs()) coverage.count('limit: maxCallsPerMinute');
   if ('flight' in begun) {
     must(mayCall, 'who may not call does not wait');
     checkWaitedFor(host, begun);
@@ -54,7 +57,7 @@ export function checkBegun(
     const isSame = record.key === request.visitor.key && record.variant === variant && record.kind === 'lookup';
     if (!isSame || record.result !== undefined) continue;
     const sentAt = record.exchange && wire.sentAt.get(record.exchange.id)?.moment;
-    const isOutdated = sentAt !== undefined && facts.renewedAt(record.keys) > sentAt;
+    const isOutdated = sentAt !== undefined && facts.outdatedAt(record.keys) > sentAt;
     must(isOutdated, 'joining comes before refusing', () => `${record} and ${begun.reason}`);
   }
 }

@@ -56,6 +56,7 @@ export class Site implements WaitingRulesHost {
   readonly calls: RecordedDcs;
   readonly ended = { sent: 0, failed: 0, dropped: 0 };
   closedAtMs: number | undefined;
+  /** Whether close() has ended what it was waiting for. */
   isTimeUp = false;
   readonly #wire: WireRules;
   readonly #resolver: AnswerResolver;
@@ -96,6 +97,9 @@ export class Site implements WaitingRulesHost {
       ended: (...[record, result]: Parameters<WireRules['ended']>) => {
         if (record.kind === 'event')
           this.ended['reply' in result ? 'sent' : 'failure' in result ? 'failed' : 'dropped']++;
+        if (record.kind !== 'lookup' && record.call !== undefined && 'failure' in result) {
+          this.isTimeUp ||= this.isEnding && result.failure.reason === 'closed';
+        }
         this.#wire.ended(record, result);
       },
       givingUp: (isMeant: Parameters<WireRules['givingUp']>[0]) => this.#wire.givingUp(isMeant),
@@ -116,6 +120,10 @@ export class Site implements WaitingRulesHost {
     return this.clock.nowMs();
   }
 
+  get isEnding(): boolean {
+    return this.closedAtMs !== undefined && this.nowMs() >= this.closedAtMs + this.limits.timeoutMs;
+  }
+
   broken(error: unknown): void {
     this.#broken ??= error;
   }
@@ -124,7 +132,7 @@ export class Site implements WaitingRulesHost {
     let origin = this.#origins.get(name);
     if (origin === undefined) {
       const statsOf = () => this.calls.stats().origins[name];
-      origin = new OriginRules(this.limits, this.coverage, statsOf, () => this.nowMs());
+      origin = new OriginRules(this.limits, this.coverage, statsOf, this);
       this.#origins.set(name, origin);
     }
     return origin;
@@ -136,7 +144,8 @@ export class Site implements WaitingRulesHost {
       return { home, target: home };
     const standIn = this.originOf(DEFAULT_ORIGIN);
     const { connections, maxQueuedCalls } = this.limits;
-    const isFull = standIn.running >= connections && standIn.stats.queued >= maxQueuedCalls;
+    // An event waits for room.
+    const isFull = record.kind === 'lookup' && standIn.running >= connections && standIn.stats.queued >= maxQueuedCalls;
     return { home, target: standIn.isShut || isFull ? home : DEFAULT_ORIGIN };
   }
 
@@ -162,6 +171,7 @@ export class Site implements WaitingRulesHost {
   }
 
   async #getAllDone(rule: string): Promise<void> {
+    await this.#settle();
     for (let round = 0; !this.#isAllDone; round++) {
       must(round < MAX_ROUNDS, rule, () => [...this.calls.live].join(', '));
       const [exchange] = this.transport.onWire;
@@ -268,11 +278,21 @@ export class Site implements WaitingRulesHost {
         this.transport.isNextBroken = true;
         return;
       case 'wait':
-        await this.clock.advance(step.ms, step.isLate, () => this.#settle());
-        this.#giveUpHolding();
+        await this.#wait(step.ms, step.isLate);
         return;
       case 'close':
         if (this.closedAtMs === undefined) this.#close();
+    }
+  }
+
+  async #wait(ms: number, isLate: boolean): Promise<void> {
+    const untilMs = this.nowMs() + ms;
+    const settle = () => this.#settle();
+    for (;;) {
+      const nextMs = isLate ? untilMs : Math.min(untilMs, ...[...this.#held].map((held) => held.untilMs));
+      await this.clock.advance(nextMs - this.nowMs(), isLate, settle);
+      this.#giveUpHolding();
+      if (nextMs === untilMs) return;
     }
   }
 
@@ -448,11 +468,6 @@ export class Site implements WaitingRulesHost {
 
   #close(): void {
     this.closedAtMs = this.nowMs();
-    // Before the core's own: what it gives up then is no surprise.
-    this.clock.after(this.limits.timeoutMs, () => {
-      this.isTimeUp = true;
-      this.#wire.givingUp(() => true);
-    });
     this.#mustSettle(
       'close',
       this.calls.close().then(() => {

@@ -10,6 +10,8 @@ export class VisitorFacts {
   isDenylisted = false;
   /** The moments from which on answers are up to date. */
   readonly renewals: number[] = [];
+  /** When an event was answered last: what was asked before is older than that. */
+  eventAt = 0;
   /** The last moment from before which requests must not ask or tell anything. */
   withdrawnAt = 0;
   /** It has been answered, and its promise is about to settle. */
@@ -43,9 +45,16 @@ export class AllFacts {
   readonly #byKey = new Map<string, VisitorFacts>();
 
   of(key: string): VisitorFacts {
-    const facts = this.#byKey.get(key) ?? new VisitorFacts();
+    const present = this.#byKey.get(key);
+    if (present !== undefined) return present;
+    const facts = new VisitorFacts();
     this.#byKey.set(key, facts);
     return facts;
+  }
+
+  /** From before which calls are out of date. */
+  outdatedAt(keys: readonly string[]): number {
+    return Math.max(this.renewedAt(keys), ...keys.map((key) => this.of(key).eventAt));
   }
 
   renewedAt(keys: readonly string[]): number {

@@ -60,7 +60,7 @@ interface Group {
 /** Events that have their visitor's turn as far as the lane goes, and wait for the gates of one region. */
 interface Line {
   readonly events: LinkedQueue<Call>;
-  /** Whether the last look found the gates closed. */
+  /** Whether the lanes of all its events have been told that the gates are closed. */
   isHeld: boolean;
   timerAtMs: number;
   cancelTimer: (() => void) | undefined;
@@ -159,9 +159,9 @@ export class EventQueue {
     if (event.place === undefined) event.place = line.events.push(event);
     // Also while it waits for room at a stand-in: its own region may be open sooner.
     this.#setTimer(line, gates);
-    if (isOpen) return 'wait';
-    line.isHeld = true;
-    return 'held';
+    if (!isOpen) return 'held';
+    line.isHeld = false;
+    return 'wait';
   }
 
   /** Something has changed at a gate. */

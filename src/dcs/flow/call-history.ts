@@ -85,6 +85,7 @@ export class CallHistory {
     const { sentAtMs, cooldown } = this.#callsOf(key);
     const recent = sentAtMs.filter((atMs) => atMs + MINUTE_MS > nowMs);
     if (recent.length === 0 && cooldown === undefined) {
+      this.#often.delete(key);
       // Rounded up: whole numbers take no memory of their own, and a minute must not become shorter.
       this.#once.set(key, Math.ceil(nowMs));
       return;

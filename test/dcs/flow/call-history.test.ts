@@ -104,6 +104,16 @@ describe('CallHistory', () => {
     expect(known).toEqual(['rate-limited', undefined, 'timeout', 'timeout', 'timeout']);
   });
 
+  it('counts anew the calls of a visitor who was called often a minute ago', () => {
+    const { clock, history } = setup(2);
+    for (let n = 0; n < 2; n++) history.sent('a');
+    clock.advance(60_000);
+    history.sent('a');
+    expect(history.unavailable('a')).toBeUndefined();
+    history.sent('a');
+    expect(history.unavailable('a')?.reason).toBe('rate-limited');
+  });
+
   it('does not lose sight of a visitor who is called often in a flood of those who are called once', () => {
     const { history } = setup(2);
     for (let n = 0; n < 2; n++) history.sent('often');

@@ -416,6 +416,7 @@ export class DcsCalls implements Dcs {
     switch (failure.reason) {
       case 'denylisted':
         this.#history.denylist(key, failure.dcsCode as number);
+        this.#rejectWaiting(key, failure);
         return;
       case 'opted-out':
       case 'invalid-id':

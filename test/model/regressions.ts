@@ -256,4 +256,20 @@ export const REGRESSIONS: readonly Regression[] = [
       view(0, 4),
     ],
   },
+  {
+    what: 'events about an id that the DCS has denylisted take nobody else’s place',
+    limits: { ...LIMITS, connections: 1, maxQueuedEvents: 2, failover: true, timeoutMs: 3_000, maxWaitMs: 0 },
+    history: [
+      view(1, 1),
+      { do: 'event', which: 0 },
+      view(4, 4),
+      answer('429 retry-after'),
+      view(6, 3),
+      wait(2_000),
+      view(1, 0),
+      { ...answer('code 306', false), which: 1 } as Step,
+      tell(0, 0),
+      { do: 'event', which: 7 },
+    ],
+  },
 ];

@@ -57,6 +57,7 @@ export class Site implements WaitingRulesHost {
   readonly ended = { sent: 0, failed: 0, dropped: 0 };
   closedAtMs: number | undefined;
   /** Whether close() has ended what it was waiting for. */
+  isTimeUpForEvents = false;
   isTimeUp = false;
   readonly #wire: WireRules;
   readonly #resolver: AnswerResolver;
@@ -97,8 +98,9 @@ export class Site implements WaitingRulesHost {
       ended: (...[record, result]: Parameters<WireRules['ended']>) => {
         if (record.kind === 'event')
           this.ended['reply' in result ? 'sent' : 'failure' in result ? 'failed' : 'dropped']++;
-        if (record.kind !== 'lookup' && record.call !== undefined && 'failure' in result) {
-          this.isTimeUp ||= this.isEnding && result.failure.reason === 'closed';
+        if (record.call !== undefined && 'failure' in result && result.failure.reason === 'closed') {
+          if (record.kind === 'event') this.isTimeUpForEvents ||= this.isEnding;
+          if (record.kind === 'opt-out') this.isTimeUp ||= this.isEndingOptOuts;
         }
         this.#wire.ended(record, result);
       },
@@ -122,6 +124,11 @@ export class Site implements WaitingRulesHost {
 
   get isEnding(): boolean {
     return this.closedAtMs !== undefined && this.nowMs() >= this.closedAtMs + this.limits.timeoutMs;
+  }
+
+  /** An opt-out may have waited for an event as long as a call may take, and has as long again. */
+  get isEndingOptOuts(): boolean {
+    return this.closedAtMs !== undefined && this.nowMs() >= this.closedAtMs + 2 * this.limits.timeoutMs;
   }
 
   broken(error: unknown): void {

@@ -18,6 +18,7 @@ export interface WireRulesHost {
   readonly calls: RecordedDcs;
   readonly closedAtMs: number | undefined;
   /** Whether close() has ended what it was waiting for. */
+  readonly isTimeUpForEvents: boolean;
   readonly isTimeUp: boolean;
   nowMs(): number;
   broken(error: unknown): void;
@@ -41,7 +42,7 @@ export class WireRules implements WireListener, CallsListener {
   }
 
   sending(exchange: FakeExchange): void {
-    const { calls, facts, coverage, moments, closedAtMs, isTimeUp, limits } = this.#host;
+    const { calls, facts, coverage, moments, closedAtMs, isTimeUp, isTimeUpForEvents, limits } = this.#host;
     const record = calls.ofExchange(exchange);
     const { key, kind, keys } = record;
     const about = facts.of(key);
@@ -53,7 +54,8 @@ export class WireRules implements WireListener, CallsListener {
     if (closedAtMs !== undefined) {
       must(kind !== 'lookup', 'no lookup after close()', details);
       must(record.madeAtMs <= closedAtMs, 'after close() only what came before is sent', details);
-      must(!isTimeUp, 'nothing is sent later than a deadline after close()', details);
+      const isLate = isTimeUp || (kind === 'event' && isTimeUpForEvents);
+      must(!isLate, 'nothing is sent later than its time after close()', details);
     }
     if (kind !== 'opt-out') {
       must(facts.withdrawnAt(keys) <= record.requestedAt, 'nothing is asked or told after a refusal', details);

@@ -424,6 +424,9 @@ export class DcsCalls implements Dcs {
         // An answer, and no failure. It is the answer to those who wait for their turn as well.
         this.#rejectWaiting(key, failure);
         return;
+      case 'rate-limited':
+        // The server has not looked at it. Its gate is closed for a while, and that is enough.
+        return;
       case 'no-consent':
       case 'closed':
         return;

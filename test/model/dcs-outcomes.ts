@@ -41,7 +41,7 @@ const ANSWER: Meaning = { is: 'answer', health: 'success', cooldown: 'none' };
 const NO_DATA: Meaning = { is: 'failure', health: 'success', cooldown: 'no-data' };
 const REJECTED: Meaning = { is: 'failure', health: 'success', cooldown: 'failure' };
 const FAILURE: Meaning = { is: 'failure', health: 'failure', cooldown: 'failure' };
-const RATE_LIMITED: Meaning = { is: 'failure', health: 'neutral', cooldown: 'failure' };
+const RATE_LIMITED: Meaning = { is: 'failure', health: 'neutral', cooldown: 'none' };
 
 const MEANINGS: Readonly<Record<Outcome | 'timeout' | 'closed', Meaning>> = {
   segments: ANSWER,

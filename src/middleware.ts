@@ -74,8 +74,8 @@ export interface AamSegments<Name extends string = string> {
    */
   close(): Promise<void>;
   /**
-   * {@link requireSegment} with this instance's names. It decides by the segments that this instance has served, whatever
-   * other instances ran behind it; where it has not run, `next(err)` gets `ERR_AAM_MIDDLEWARE_MISSING`.
+   * {@link requireSegment} with this instance's names. It decides by the segments that this instance has served, even if
+   * other instances ran after it. If this instance has not run, `next(err)` gets `ERR_AAM_MIDDLEWARE_MISSING`.
    */
   requireSegment(refs: SegmentRef<Name> | readonly SegmentRef<Name>[], options?: RequireSegmentOptions): Guard;
   /** {@link routeBySegment} with this instance's names, deciding by the segments that this instance has served. */

@@ -72,7 +72,7 @@ async function silent(): Promise<void> {
 }
 
 async function run(): Promise<void> {
-  console.log('\n200 simultaneous requests of one visitor nobody has seen, DCS answers after 200 ms');
+  console.log('\n200 simultaneous requests of one new visitor; the DCS answers after 200 ms');
   await cold();
   console.log('\nA DCS that accepts calls and never answers, maxWaitMs: 150, 100 visitors one after the other');
   await silent();

@@ -96,7 +96,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   /**
    * Whether the visitor is in a segment: a configured name, an id, or `{ value }` of a cookie destination.
    * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` for an unknown name where `NODE_ENV` is `development` or `test`;
-   * elsewhere it returns `false`, with one warning
+   * elsewhere it returns `false`, with one warning per name
    */
   has(ref: SegmentRef<Name>): boolean {
     return isInSet(this.#instance.names.resolve(ref), this.#read());

@@ -158,7 +158,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
         arrived: (answer) => lookUp(answer, nowMs()),
         failed: () => lookUp(NO_CONSENT, nowMs()),
         gaveUp: () => {
-          // Consent that is not known in time counts as refused. A refusal that arrives later still withdraws.
+          // Consent that is not known in time counts as refused. A refusal that arrives later still removes the visitor from the cache.
           pending.then(({ refusal }) => {
             if (refusal !== undefined) resolver.withdraw(visitor, refusal);
           });

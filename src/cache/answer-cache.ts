@@ -95,7 +95,7 @@ export class AnswerCache<V extends Stamped> {
     return this.flightOf(key, variant) ?? this.#start(key, variant, false, loader);
   }
 
-  /** Starts a load whatever is cached or in flight, after something that changes the answer. */
+  /** Starts a load even if an answer is cached or in flight, because something such as an event has changed it. */
   renew(key: string, variant: string, loader: (key: string) => Promise<V>): Flight<V> {
     this.#renewals++;
     const flight = this.#start(key, variant, true, loader);

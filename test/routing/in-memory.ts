@@ -27,6 +27,6 @@ export function ask(app: Express, path: string, method: Method = 'get', cookie =
       resolve({ status: res.statusCode, text });
       return res;
     };
-    app(req as never, res as never, (error?: unknown) => reject(error ?? new Error('nobody answered')));
+    app(req as never, res as never, (error?: unknown) => reject(error ?? new Error('no handler answered')));
   });
 }

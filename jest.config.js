@@ -18,22 +18,22 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
 
 module.exports = {
   projects: [
-    // `npm test`: all but what starts a browser or processes, or plays for seconds. That is called *.slow.test.ts.
+    // `npm test`: all tests but those that start a browser or processes or take seconds, which are named *.slow.test.ts.
     project('fast', { leftOut: ['\\.slow\\.test\\.ts$'] }),
     project('slow', { match: '*.slow.test.ts' }),
     project('express4', {
       express: 'express4',
       leftOut: [
-        // No Express app in any of these...
+        // Without an Express app,
         '/test/(cache|cli|dcs|model|options|segments|testing)/',
         '/test/architecture\\.test\\.ts$',
-        // ...and here it is in a process that finds its Express itself.
+        // and with one in another process, which loads its own Express.
         '/test/example-app/server\\.slow\\.test\\.ts$',
       ],
     }),
   ],
   coverageProvider: 'v8',
-  // The command line runs in processes of its own, where nobody counts.
+  // The command line runs in its own processes, where coverage is not measured.
   collectCoverageFrom: ['src/**/*.ts', '!src/cli/**'],
   coverageThreshold: { global: { branches: 95 } },
 };

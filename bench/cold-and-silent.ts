@@ -1,4 +1,4 @@
-/** What is promised when the DCS is cold, slow or silent: calls made, time waited, pages served. */
+/** The promises for new visitors and for a DCS that never answers: calls made, time waited, pages served. */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
@@ -62,7 +62,7 @@ async function cold(): Promise<void> {
 async function silent(): Promise<void> {
   const { view, simulator, stop } = await startSite({ maxWaitMs: 150 });
   simulator.fault({ kind: 'hang' });
-  // The first views also open connections and compile code: not what is promised.
+  // Warm-up: the first views also open connections and compile code.
   for (let n = 0; n < 20; n++) await view(n);
   const views = [];
   for (let n = 20; n < 120; n++) views.push(await view(n));
@@ -72,7 +72,7 @@ async function silent(): Promise<void> {
 }
 
 async function run(): Promise<void> {
-  console.log('\n200 simultaneous requests of one visitor nobody has seen, DCS answers after 200 ms');
+  console.log('\n200 simultaneous requests of one new visitor; the DCS answers after 200 ms');
   await cold();
   console.log('\nA DCS that accepts calls and never answers, maxWaitMs: 150, 100 visitors one after the other');
   await silent();

@@ -84,7 +84,7 @@ const slow: Fault = { kind: 'latency', latencyMs: 400 };
 
 const SCENARIOS: readonly Scenario[] = [
   {
-    title: '1. 200 requests at once of one visitor nobody has seen; the DCS takes 50 ms',
+    title: '1. 200 simultaneous requests of one new visitor; the DCS takes 50 ms',
     play({ simulator, view }) {
       simulator.fault({ kind: 'latency', latencyMs: 50 });
       return Promise.all(Array.from({ length: 200 }, () => view(0)));

@@ -4,7 +4,7 @@ export interface Promised {
   readonly bound: 'at most' | 'at least';
   readonly limit: number;
   readonly unit: string;
-  /** A limit that we want and do not reach. */
+  /** A target that is not reached yet. */
   readonly wanted?: number;
 }
 
@@ -12,33 +12,33 @@ const atMost = (limit: number, unit: string, what: string): Promised => ({ what,
 const atLeast = (limit: number, unit: string, what: string): Promised => ({ what, bound: 'at least', limit, unit });
 
 const SILENT = 'a DCS that accepts calls and never answers, `maxWaitMs: 150`';
-const KNOWN = 'a visitor who is known';
+const CACHED = 'a cached visitor';
 const BLACK_HOLE = 'a region is black-holed and its breaker open: CPU time of the page view';
 const BULK = '`aam-segments bulk`, against a bare undici pool that makes the same calls';
 
 export const PROMISES = {
   silentPages: atLeast(100, 'pages', `${SILENT}: pages served, of 100`),
   silentSlowest: atMost(175, 'ms', 'the same: the slowest page'),
-  coldCalls: atMost(1, 'call', '200 simultaneous requests of one visitor nobody has seen: calls to the DCS'),
+  coldCalls: atMost(1, 'call', '200 simultaneous requests of one new visitor: calls to the DCS'),
   coldPages: atLeast(200, 'pages', 'the same: pages with their segments'),
   warmHit: atMost(
     1.5,
     'times',
-    `${KNOWN}: time in the middleware, all gates on, against \`cookie.parse\` of the same header`,
+    `${CACHED}: time in the middleware with its default checks, against \`cookie.parse\` of the same header`,
   ),
   warmRendering: {
     ...atMost(
       1.15,
       'times',
-      `${KNOWN}: CPU time of the page view, against a middleware that does nothing, on an app with cookie-parser and EJS`,
+      `${CACHED}: CPU time of the page view, against a middleware that does nothing, on an app with cookie-parser and EJS`,
     ),
     wanted: 1.05,
   },
   warmBare: { ...atMost(1.15, 'times', 'the same on an app that sends a line of text'), wanted: 1.05 },
-  blackHoleUnknown: atMost(1.2, 'times', `${BLACK_HOLE} of an unknown visitor, against one of a known visitor`),
-  blackHoleStale: atMost(1.2, 'times', 'the same of a visitor who is known and past the ttl'),
-  recovery: atMost(2_000, 'ms', 'the region comes back: time from the call that tries it to fresh answers'),
-  memory: atMost(450, 'bytes', 'a remembered visitor with 20 segments: heap'),
+  blackHoleUnknown: atMost(1.2, 'times', `${BLACK_HOLE} of a new visitor, against that of a cached visitor`),
+  blackHoleStale: atMost(1.2, 'times', 'the same for a visitor whose cached answer is past its ttl'),
+  recovery: atMost(2_000, 'ms', 'the region recovers: time from the call that probes it to fresh answers'),
+  memory: atMost(450, 'bytes', 'a cached visitor with 20 segments: heap'),
   bulk: atLeast(0.8, 'times', `${BULK}: throughput with a DCS that takes 20 ms`),
   bulkImmediate: {
     ...atLeast(0.5, 'times', 'the same with a DCS on the same machine that answers at once'),
@@ -53,7 +53,7 @@ export function isKept({ bound, limit }: Promised, figure: number): boolean {
   return bound === 'at most' ? figure <= limit : figure >= limit;
 }
 
-/** Prints a figure beside what is promised of it. One that misses it makes the process fail. */
+/** Prints a figure beside its promise. If it misses the promise, the process will exit with 1. */
 export function report(promise: Promised, figure: number): void {
   const { what, bound, limit, unit, wanted } = promise;
   const kept = isKept(promise, figure);

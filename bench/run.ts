@@ -1,6 +1,6 @@
 /**
  * Runs every scenario in a process of its own, one after the other: `npm run bench`, or `npm run bench -- memory`. Fails
- * where one misses what is promised.
+ * if a figure misses its promise.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -14,8 +14,8 @@ export interface Crm {
 const MAX_WAIT_MS = 1_000;
 
 /**
- * `GET /crm`: call-centre staff look a customer up. A real desk is behind the company's log-in, and asks customers for their
- * consent; this one has fictitious customers.
+ * `GET /crm`: call-centre staff look up a customer. A real desk requires a login, and the customers' consent; this one has
+ * fictitious customers.
  */
 export function crmDesk({ client, database }: Crm): Router {
   const router = express.Router();

@@ -14,7 +14,7 @@ export interface Demo {
   readonly aam: Aam;
   /** The organisation whose cookies are read. */
   readonly orgId: string;
-  /** Adds a bar of personas. Without it, visitors are whoever Adobe's cookies name. */
+  /** Adds a bar of personas. Without it, visitors are those in Adobe's cookies. */
   readonly simulation?: Simulation | undefined;
   /** Adds a page that runs Adobe's Web SDK. */
   readonly webSdk?: WebSdk | undefined;

@@ -75,8 +75,8 @@ export interface AamSegments<Name extends string = string> {
    */
   close(): Promise<void>;
   /**
-   * {@link requireSegment} with this instance's names. It decides by the segments that this instance has served, whatever
-   * other instances ran behind it; where it has not run, `next(err)` gets `ERR_AAM_MIDDLEWARE_MISSING`.
+   * {@link requireSegment} with this instance's names. It decides by the segments that this instance has served, even if
+   * other instances ran after it. If this instance has not run, `next(err)` gets `ERR_AAM_MIDDLEWARE_MISSING`.
    */
   requireSegment(refs: SegmentRef<Name> | readonly SegmentRef<Name>[], options?: RequireSegmentOptions): Guard;
   /** {@link routeBySegment} with this instance's names, deciding by the segments that this instance has served. */
@@ -164,7 +164,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
         },
         failed: () => lookUp(NO_CONSENT, nowMs()),
         gaveUp: () => {
-          // Consent that is not known in time counts as refused. A refusal that arrives later still withdraws.
+          // Consent that is not known in time counts as refused. A refusal that arrives later still removes the visitor from the cache.
           pending.then(({ refusal }) => {
             if (refusal !== undefined) resolver.withdraw(visitor, refusal);
           });

@@ -26,7 +26,7 @@ const RANKS: readonly (string | readonly string[])[] = [
   'testing',
   'cli',
 ];
-/** Generic, or a double that must not share its mistakes with what it stands for: they import nothing of ours. */
+/** Folders that import nothing else of the package: one is generic, the other must not repeat the client's mistakes. */
 const ON_THEIR_OWN: readonly string[] = ['cache', 'testing'];
 
 interface Import {
@@ -54,11 +54,11 @@ function rankOf(file: string): number {
   return listed;
 }
 
-/** What an import breaks, if anything. */
+/** What is wrong with an import; `undefined` if nothing is. */
 function complaint({ from, to }: Import): string | undefined {
   if (rankOf(from) === rankOf(to)) return undefined;
-  if (ON_THEIR_OWN.includes(String(RANKS[rankOf(from)]))) return 'imports nothing of ours';
-  return rankOf(to) < rankOf(from) ? undefined : 'later on the way';
+  if (ON_THEIR_OWN.includes(String(RANKS[rankOf(from)]))) return 'imports nothing of the package';
+  return rankOf(to) < rankOf(from) ? undefined : 'a later rank';
 }
 
 describe('the source tree', () => {
@@ -73,7 +73,7 @@ describe('the source tree', () => {
     expect(files.filter((file) => dirname(file) === '.').length).toBeLessThanOrEqual(6);
   });
 
-  it('has imports that lead one way', () => {
+  it('has imports from earlier ranks only', () => {
     const broken = imports.flatMap((each) => {
       const why = complaint(each);
       return why === undefined ? [] : [`${each.from} imports ${each.to}: ${why}`];
@@ -82,16 +82,16 @@ describe('the source tree', () => {
     expect(imports.length).toBeGreaterThan(50);
   });
 
-  it('would notice an import that leads back, a type too', () => {
+  it('would detect an import from a later rank, also of a type', () => {
     const planted = importsOf(
       'dcs/flow/lane.ts',
       "import type { Reply } from '../protocol/reply';\nimport {\n  a,\n} from '../dcs-calls';\nexport type { B } from '../../segments/segment-set';",
     );
-    expect(planted.map(complaint)).toEqual([undefined, 'later on the way', 'later on the way']);
-    expect(complaint({ from: 'cache/a.ts', to: 'errors.ts' })).toBe('imports nothing of ours');
-    expect(complaint({ from: 'testing/a.ts', to: 'dcs/protocol/reply.ts' })).toBe('imports nothing of ours');
-    expect(complaint({ from: 'lookup/a.ts', to: 'options/dcs-client-options.ts' })).toBe('later on the way');
-    expect(complaint({ from: 'errors.ts', to: 'index.ts' })).toBe('later on the way');
+    expect(planted.map(complaint)).toEqual([undefined, 'a later rank', 'a later rank']);
+    expect(complaint({ from: 'cache/a.ts', to: 'errors.ts' })).toBe('imports nothing of the package');
+    expect(complaint({ from: 'testing/a.ts', to: 'dcs/protocol/reply.ts' })).toBe('imports nothing of the package');
+    expect(complaint({ from: 'lookup/a.ts', to: 'options/dcs-client-options.ts' })).toBe('a later rank');
+    expect(complaint({ from: 'errors.ts', to: 'index.ts' })).toBe('a later rank');
     expect(rankOf('new-folder/a.ts')).toBe(-1);
     expect(rankOf('new-file.ts')).toBe(-1);
   });
@@ -117,7 +117,7 @@ describe('the source tree', () => {
     expect(imports.filter(({ to }) => !files.includes(to))).toEqual([]);
   });
 
-  it('looks at no call stack, and at nothing that is private to Express or Node', () => {
+  it('reads no call stacks and no private fields of Express or Node', () => {
     const OFF_LIMITS =
       /prepareStackTrace|captureStackTrace|getCallSites?\b|\.route\b|\blayer\.|\.stack\b(?! = )|_router\b|\._[a-z]\w*|req\.next\b/i;
     const offending = files.flatMap((file) =>

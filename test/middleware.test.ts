@@ -197,8 +197,8 @@ describe('a failing DCS', () => {
   );
 
   it('that cannot be reached does not break the site', async () => {
-    await using nobody = await deadOrigin();
-    const { view } = await createSite({ maxWaitMs: 5_000, dcs: { origins: {}, defaultOrigin: nobody.url } });
+    await using dead = await deadOrigin();
+    const { view } = await createSite({ maxWaitMs: 5_000, dcs: { origins: {}, defaultOrigin: dead.url } });
     expect(await view()).toMatchObject({ status: 'unknown', reason: 'network' });
   });
 

@@ -15,13 +15,13 @@ const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => c
 const [quickStart] = blocks as [string];
 const ownTest = blocks.find((code) => code.includes("test('")) as string;
 
-/** What the fragments take from the program around them. */
+/** Declarations that the fragments need. */
 const around = `
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { aamSegments, type SegmentRequiredError } from 'express-aam-segments';
 const app = express();
 const aam = aamSegments({ orgId: 'x', partner: 'acme', segments: { golfFans: 984263, highValue: 985264 } });
-// As the types of passport and express-session have it.
+// As passport and express-session declare it.
 declare global {
   namespace Express {
     interface Request { user?: { crmId: string }; session?: { marketing?: boolean } }
@@ -31,7 +31,7 @@ declare const members: RequestHandler, notYet: RequestHandler;
 declare const golfPage: RequestHandler, vipPage: RequestHandler, plainPage: RequestHandler;
 `;
 
-/** Runs a block as a CommonJS module, some of whose imports are given here. */
+/** Runs a block as a CommonJS module. `given` replaces some of its imports. */
 function run(code: string, given: Record<string, unknown>, globals: Record<string, unknown> = {}): void {
   const { code: js } = transformSync(code, {
     jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
@@ -97,7 +97,7 @@ describe('README', () => {
     });
     const [server] = servers as [Server];
     const get = async (visitor: Record<string, string>) => {
-      // What fetch() calls itself would be a robot.
+      // The User-Agent of fetch() itself would count as a bot.
       const headers = { ...visitor, 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' };
       const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { headers });
       return [await response.text(), response.headers.get('cache-control')];
@@ -151,7 +151,7 @@ describe('README', () => {
     }
   });
 
-  it('does not claim a segment for somebody who is in another one', () => {
+  it('has segment ids in its first program that match those of this test', () => {
     expect(quickStart).toContain(`golfFans: ${GOLF}, highValue: ${HIGH_VALUE}`);
   });
 });

@@ -3,8 +3,8 @@ const { orgId, datastreamId, edgeDomain } = document.currentScript.dataset;
 const outcome = document.querySelector('output');
 
 const SAID = {
-  in: 'You agreed. Adobe’s Web SDK has set its cookies, and the next page goes by them.',
-  out: 'You refused. The next page asks nobody about you.',
+  in: 'You agreed. Adobe’s Web SDK has set its cookies, and the next page shows your segments.',
+  out: 'You refused. No call is made about you on the next page.',
 };
 
 // Until the SDK has loaded, calls wait in a queue; these are the names by which it finds them.

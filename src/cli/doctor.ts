@@ -173,7 +173,7 @@ function connectMs({ hostname, port, protocol }: URL): Promise<number> {
   });
 }
 
-/** Random each time: one id in everybody's checks would be denylisted. */
+/** A new one each time, since an id that all checks used would be denylisted. */
 function randomEcid(): string {
   return Array.from({ length: 38 }, (_, at) => (at === 0 ? randomInt(1, 9) : randomInt(10))).join('');
 }

@@ -17,7 +17,7 @@ import { SiteCallback } from '../request/site-callback';
 import { type Agreement, optInConsent, webSdkConsent } from './adobe-consent';
 import { tcStringAgrees } from './tcf';
 
-/** Why a visitor must not be asked about. */
+/** Why the DCS must not be asked about a visitor. */
 export type Refusal = 'opted-out' | 'no-consent';
 
 /** The decision of the gate. */

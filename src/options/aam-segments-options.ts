@@ -286,7 +286,7 @@ function isCookieName(given: unknown): boolean {
   return typeof given === 'string' && /^[!#$%&'*+.^`|~\w-]+$/.test(given);
 }
 
-/** Inside the package a request of the site is only handed on: its type is the site's business. */
+/** Within the package the request is only passed on, so its type is not needed. */
 function siteFunction<R>(path: string, given: ((req: Request) => R) | undefined): ((req: unknown) => R) | undefined {
   const isFunction = (value: unknown) => typeof value === 'function';
   return optional(path, given as ((req: unknown) => R) | undefined, 'a function', isFunction);

@@ -26,7 +26,7 @@ export function holdRequest<V>(promise: Promise<V>, waitMs: number, res: ServerR
   );
 }
 
-/** What the promise's callbacks refer to. Once it has given up it refers to nothing, so a slow call keeps no request in memory. */
+/** A wait that the promise's callbacks refer to. Emptied when it ends, so that a slow call keeps no request in memory. */
 class WaitingRequest<V> {
   #waiting: { end: WaitEnd<V>; res: ServerResponse; timer: NodeJS.Timeout; onClose: () => void } | undefined;
 

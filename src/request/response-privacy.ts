@@ -20,7 +20,7 @@ export class ResponsePrivacy {
     this.#config = config;
   }
 
-  /** Makes the response leave as private, whatever is set until then. Warns where its headers are sent already. */
+  /** Makes the response private when its headers are sent, even if another value is set until then. Warns if they have already been sent. */
   keepPrivate(res: ServerResponse): void {
     quietly(() => {
       if (!res.headersSent) onHeaders(res, () => quietly(() => this.#mark(res)));

@@ -9,7 +9,7 @@ import { type Instance, VisitorSegments } from '../segments/visitor-segments';
  */
 export type SegmentsOf = (req: IncomingMessage) => VisitorSegments;
 
-/** `req.aamSegments`: what the instance that ran last has served. */
+/** `req.aamSegments`, as set by the instance that ran last. */
 export const requestSegments: SegmentsOf = (req) => {
   const segments = aamSegmentsOf(req);
   // Not instanceof: the middleware may come from another copy of the package.
@@ -22,7 +22,7 @@ export const requestSegments: SegmentsOf = (req) => {
   return segments;
 };
 
-/** What this instance has served, whatever other instances ran behind it. */
+/** The segments that this instance has served, even if other instances ran after it. */
 export function segmentsServedBy(instance: Instance): SegmentsOf {
   return (req) => {
     const segments = VisitorSegments.servedBy(aamSegmentsOf(req), instance);

@@ -1,4 +1,4 @@
-/** Owns: guards, which let only visitors in a segment through to the handlers behind them. */
+/** Owns: guards, which only let visitors in a segment through to the handlers behind them. Next: run-handler.ts. */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { RegisteredName } from '../express';
 import { assert, group, isText, oneOf } from '../option-checks';
@@ -15,8 +15,8 @@ export interface RequireSegmentOptions {
    * What refused visitors get: an HTTP status from 400 to 599, a URL to redirect to (302), or a request handler.
    * @default the error `ERR_AAM_SEGMENT_REQUIRED`, to `next(err)`
    * @example
-   * // Let the next route with this path answer. Only safe in a route with the handler behind the guard, never in
-   * // app.use() or app.param(), where Express takes next('route') for next() and the visitor gets in.
+   * // Let the next route with this path answer. Only safe if guard and handler are in the same route, never in
+   * // app.use(), where Express treats next('route') as next() and lets the visitor in.
    * const otherwise: RequestHandler = (req, res, next) => next('route');
    * app.get('/members', requireSegment('highValue', { otherwise }), members);
    * app.get('/members', notYet);
@@ -24,15 +24,15 @@ export interface RequireSegmentOptions {
   readonly otherwise?: number | string | AnyRequestHandler | undefined;
 }
 
-/** A request handler that asks nothing of its route: it stands before handlers with any parameters and bodies. */
+/** A request handler that is independent of the types of its route: handlers with any parameters and bodies can follow. */
 export type Guard = (req: IncomingMessage, res: ServerResponse, next: Next) => void | Promise<void>;
 
 /**
- * A guard that lets only visitors in a segment through. Everybody else is refused, whatever their status: unknown,
- * anonymous and excluded visitors are in no segment.
+ * A guard that only lets visitors in a segment through. All others are refused; `unknown`, `anonymous` and `excluded`
+ * visitors are in no segment.
  *
- * A refusal is the same wherever the guard stands: `otherwise` answers, and without it `next(err)` gets an error with
- * status 403. It never goes on to the handlers behind the guard, nor to another route.
+ * A guard refuses in the same way wherever it is mounted: `otherwise` answers, and without it `next(err)` gets an error
+ * with status 403. The handlers behind the guard do not run, and no other route does.
  *
  * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION` when it is created. To `next(err)`:
  * `ERR_AAM_SEGMENT_REQUIRED` (a {@link SegmentRequiredError}), `ERR_AAM_MIDDLEWARE_MISSING`, `ERR_AAM_UNKNOWN_SEGMENT`
@@ -53,7 +53,7 @@ export function createGuard(
   refs: SegmentRef | readonly SegmentRef[],
   options: RequireSegmentOptions = {},
 ): Guard {
-  // A copy: who empties the list later must not open the guard.
+  // A copy, since emptying the caller's list later would open the guard.
   const wanted: readonly SegmentRef[] = isList(refs) ? [...refs] : [refs];
   assert(wanted.length > 0, 'refs', 'at least one segment: a guard without one would let everybody in', refs);
   for (const ref of wanted) {
@@ -73,7 +73,7 @@ export function createGuard(
       next(toError(error));
       return;
     }
-    // Nothing but true: what a stub in the place of the segments returns may be a promise.
+    // Only `true`: an object that a test puts in place of the segments may return a promise.
     if (isIn === true) next();
     else return runHandler(refuse, req, res, next);
   };

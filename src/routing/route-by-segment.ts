@@ -11,16 +11,16 @@ import { type AnyRequestHandler, isRequestHandler, type Next, runHandler, toErro
 export type SegmentHandlers<H extends AnyRequestHandler = AnyRequestHandler> = H | readonly H[];
 
 /**
- * Handlers by segment; the first segment that the visitor is in decides. As an object the keys are configured names; as a
- * list of pairs the segments can be ids too. `default` is for everybody else, wherever it stands.
+ * Handlers by segment; the first segment that the visitor is in decides. The keys of an object are configured names; in a
+ * list of pairs, segments can also be given by id. `default` is for all other visitors, and can stand anywhere.
  */
 export type SegmentRoutes<Name extends string = string, H extends AnyRequestHandler = AnyRequestHandler> =
   | { readonly [Key in Name | 'default']?: SegmentHandlers<H> }
   | readonly (readonly [SegmentRef<Name> | 'default', SegmentHandlers<H>])[];
 
 /**
- * What {@link routeBySegment} returns: a request handler. It is typed as the handlers that it was given, since that is how
- * TypeScript hands the types of a route, such as `req.params` of `/:id`, on to them.
+ * What {@link routeBySegment} returns: a request handler. It has the type of its handlers, so that TypeScript
+ * infers the types of the route for them, such as `req.params` of `/:id`.
  */
 export type SegmentRouter<H extends AnyRequestHandler = AnyRequestHandler> = H | Guard;
 
@@ -29,8 +29,8 @@ export type SegmentRouter<H extends AnyRequestHandler = AnyRequestHandler> = H |
  * no match and no `default` the request goes on to the next route, by `next('route')`; in Connect, which has no routes, by
  * `next()`.
  *
- * It chooses content and protects nothing: in `app.use()` Express takes `next('route')` for `next()`, and whatever comes
- * behind it runs. To keep visitors out, use {@link requireSegment}.
+ * It chooses content and does not protect it: in `app.use()` Express treats `next('route')` as `next()`, and the handlers
+ * behind it run. To keep visitors out, use {@link requireSegment}.
  *
  * @throws {AamError} `ERR_AAM_INVALID_OPTION` when it is created. To `next(err)`: `ERR_AAM_MIDDLEWARE_MISSING`,
  * `ERR_AAM_UNKNOWN_SEGMENT`, and whatever a handler throws or rejects with
@@ -52,7 +52,7 @@ export function createSegmentRouter(segmentsOf: SegmentsOf, routes: SegmentRoute
     let handlers: readonly AnyRequestHandler[] | undefined;
     try {
       const segments = segmentsOf(req);
-      // Asked for all of them first, so that a misspelt name shows whoever the visitor is.
+      // Checks all names first, so that a misspelt one fails for every visitor.
       segments.hasAny(...refs);
       handlers = handlersOf.get(refs.find((ref) => segments.has(ref)) ?? 'default');
     } catch (error) {
@@ -60,7 +60,7 @@ export function createSegmentRouter(segmentsOf: SegmentsOf, routes: SegmentRoute
       return;
     }
     if (handlers !== undefined) return runInOrder(handlers, req, res, next);
-    // Express has it, Connect has not, and takes 'route' for an error.
+    // Only Express sets `req.app`. Connect would treat 'route' as an error.
     const isExpress = (req as { app?: unknown }).app !== undefined;
     if (isExpress) next('route');
     else next();
@@ -95,7 +95,7 @@ function checkedHandlers(path: string, handlers: unknown): readonly AnyRequestHa
   return list as AnyRequestHandler[];
 }
 
-/** Runs handlers as a route does: each by the `next()` of the one before. `next('route')` and errors leave the list. */
+/** Runs handlers as a route does, each when the one before calls `next()`. `next('route')` and errors leave the list. */
 function runInOrder(
   [handler, ...rest]: readonly AnyRequestHandler[],
   req: IncomingMessage,

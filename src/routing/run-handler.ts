@@ -1,7 +1,6 @@
 /**
- * Owns: running a handler of the site, and what it is. Whatever the handler throws or rejects with reaches `next()` once:
- * on Express 4, which ignores promises, and on Express 5, which would report a rejected promise a second time if it were
- * returned.
+ * Owns: running a handler of the site. What it throws or rejects with is passed to `next()` once: Express 4 ignores
+ * promises, and Express 5 would report a rejected promise a second time if it were returned.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
@@ -12,7 +11,7 @@ export type Next = (error?: unknown) => void;
 // biome-ignore lint/suspicious/noExplicitAny: handlers of routes with different parameters have nothing else in common
 export type AnyRequestHandler = RequestHandler<any, any, any, any, any>;
 
-/** A function with four parameters handles errors: Express never calls it for a request without one. */
+/** A function with four parameters is an error handler, which Express only calls after an error. */
 export function isRequestHandler(value: unknown): value is AnyRequestHandler {
   return typeof value === 'function' && value.length < 4;
 }
@@ -32,7 +31,7 @@ export function runHandler(
   }
 }
 
-/** What was thrown, unless `next()` would take it for "no error": nothing at all, `'route'` or `'router'`. */
+/** What was thrown; wrapped in an error if `next()` would not take it for one: a falsy value, `'route'` or `'router'`. */
 export function toError(thrown: unknown): unknown {
   const meansGoOn = !thrown || thrown === 'route' || thrown === 'router';
   return meansGoOn ? new Error(`A request handler failed with ${String(thrown)}`, { cause: thrown }) : thrown;

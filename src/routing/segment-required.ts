@@ -1,4 +1,4 @@
-/** Owns: the error by which a guard refuses. */
+/** Owns: the error that a guard passes to `next(err)` when it refuses a visitor. */
 import { AamError } from '../errors';
 import type { SegmentReason, SegmentStatus } from '../segments/served-answer';
 import type { VisitorSegments } from '../segments/visitor-segments';
@@ -13,7 +13,7 @@ export interface SegmentRequiredError extends AamError {
   readonly statusCode: 403;
   /** The message may be shown to the visitor. */
   readonly expose: true;
-  /** The status of the segments that decided. `unknown` means that Audience Manager could not be asked in time. */
+  /** The status of the segments that the guard decided by; `unknown` if there was no answer from Audience Manager. */
   readonly segmentsStatus: SegmentStatus;
   /** The reason behind the status, if it has one. */
   readonly segmentsReason: SegmentReason | undefined;
@@ -22,8 +22,8 @@ export interface SegmentRequiredError extends AamError {
 export function segmentRequired({ status, reason }: VisitorSegments): SegmentRequiredError {
   const why = reason === undefined ? `status: ${status}` : `status: ${status}, reason: ${reason}`;
   const error = new AamError('ERR_AAM_SEGMENT_REQUIRED', `The visitor is not in a required segment (${why}).`);
-  // A refusal is routine: nobody needs to know where in this package it was made. Frames that are replaced before anybody
-  // has read them are never formatted.
+  // Refusals are routine, and a trace into this package helps nobody. V8 formats a trace when it is first read, so
+  // replacing it before that also saves the time.
   error.stack = `${error.name}: ${error.message}`;
   return Object.assign(error, {
     code: 'ERR_AAM_SEGMENT_REQUIRED',

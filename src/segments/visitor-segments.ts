@@ -21,7 +21,7 @@ export interface Instance {
  * `has()` is `false`. Printing it or converting it to JSON shows no identifier.
  *
  * Reading segments (`has()`, `hasAny()`, `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, JSON; not
- * `status`, `reason` and the rest) makes the response private, whoever the visitor is.
+ * `status`, `reason` and the rest) makes the response private, for anonymous visitors too.
  */
 export class VisitorSegments<Name extends string = string> implements Iterable<string> {
   readonly #instance: Instance;
@@ -53,9 +53,9 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   }
 
   /**
-   * The segments that this instance has served on a request: `segments`, or an object that another instance has replaced with
-   * it. Found through a linked list, so that the request has a single property of ours: each one costs as much as reading the
-   * cookies, because Express gives every request object its own shape.
+   * The segments that this instance has served on a request: `segments`, or those that another instance replaced with them.
+   * Found through a linked list, because each property on a request costs as much as reading the cookies: Express gives
+   * every request object its own shape.
    *
    * @internal
    */
@@ -78,7 +78,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return { visitor: segments.#visitor, tcString: segments.#tcString, requestedAt: segments.#requestedAt };
   }
 
-  /** The same segments, in front of those that other instances have served since: these can still be found. @internal */
+  /** A copy in front of the segments that other instances have served since, which can still be found. @internal */
   static restored(segments: VisitorSegments, replaced: VisitorSegments | undefined): VisitorSegments {
     if (segments === replaced) return segments;
     return new VisitorSegments(
@@ -101,7 +101,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   /**
    * Whether the visitor is in a segment: a configured name, an id, or `{ value }` of a cookie destination.
    * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` for an unknown name where `NODE_ENV` is `development` or `test`;
-   * elsewhere it is `false` and warned about once
+   * elsewhere it returns `false`, with one warning per name
    */
   has(ref: SegmentRef<Name>): boolean {
     return isInSet(this.#instance.names.resolve(ref), this.#read());

@@ -49,7 +49,7 @@ export class FaultBoard {
     };
   }
 
-  /** Applies the faults that match an arrival. A fault that a newer one hides is not used. */
+  /** Applies the faults that match an arrival. A fault that a newer one hides does not count as used. */
   meet(arrival: Arrival): MetFaults {
     let latencyMs = 0;
     let kind: Fault['kind'] | undefined;

@@ -33,7 +33,7 @@ export interface SimulatedVisitor {
   optOut(): SimulatedVisitor;
   /** Reverts an opt-out, also one by a call to `/demoptout`. */
   optIn(): SimulatedVisitor;
-  /** Denylists the visitor's id for good: error code 306, no data. */
+  /** Denylists the visitor's id permanently: error code 306, no data. */
   denylist(): SimulatedVisitor;
   /**
    * Adds a DCS error code, 0 to 399, to answers about this visitor; `undefined` removes it. Codes below 300, and 306, 307, 311

@@ -40,7 +40,7 @@ export interface DcsSimulatorOptions {
    */
   readonly segmentIds?: boolean | undefined;
   /**
-   * How often the id of one visitor may be sent. The first call beyond denylists the id for good, with error code 306. Adobe
+   * How often the id of one visitor may be sent. The first call beyond that permanently denylists the id: error code 306. Adobe
    * publishes no figures. `false` never denylists.
    *
    * @default { calls: 100, withinMs: 10_000 }

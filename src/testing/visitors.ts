@@ -27,7 +27,7 @@ export class VisitorProfile {
     this.#rate = new RateWindow(denylistAfter);
   }
 
-  /** Ids that are sent unusually often are denylisted for good (AAM docs, ID Monitoring and Denylisting). */
+  /** Ids that are sent unusually often are permanently denylisted (AAM docs, ID Monitoring and Denylisting). */
   countCall(): void {
     if (!this.#rate.take()) this.denylisted = true;
   }

@@ -7,7 +7,7 @@ jest.useFakeTimers();
 
 const actual = jest.requireActual<typeof import('../../src/cli/optional-package')>('../../src/cli/optional-package');
 
-/** What somebody sees of a run of ten rows, three of which are done after ten seconds. */
+/** The output of a run of ten rows, three of which are done after ten seconds. */
 function seenOn({ isTTY, hasPackage }: { isTTY: boolean; hasPackage: boolean }): string {
   jest.mocked(optionalPackage).mockImplementation(hasPackage ? actual.optionalPackage : () => undefined);
   const stream = Object.assign(new PassThrough({ encoding: 'utf8' }), { isTTY, cursorTo() {}, clearLine() {} });
@@ -26,7 +26,7 @@ describe('the progress of bulk', () => {
   it.each([
     ['on a terminal without that package', { isTTY: true, hasPackage: false }],
     ['elsewhere', { isTTY: false, hasPackage: true }],
-  ])('is a line now and then %s', (_where, given) => {
+  ])('is a line every ten seconds %s', (_where, given) => {
     expect(seenOn(given)).toMatch(/^3 of 10 rows, \d+\/s.*, 1 failed\n$/);
   });
 });

@@ -35,7 +35,7 @@ afterAll(() => {
 
 const running = new Set<ChildProcess>();
 
-/** The command line as it is on a machine that has our dependencies, and none of the optional packages but these. */
+/** The command line on a machine with the package's dependencies, and only these optional packages. */
 export function programWith(folder: string, optionalPackages: readonly string[]): string {
   cpSync(join(program(), '..', '..'), join(folder, 'dist'), { recursive: true });
   for (const name of [...Object.keys(dependencies), ...optionalPackages]) {

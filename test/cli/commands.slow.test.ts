@@ -61,12 +61,12 @@ describe('aam-segments', () => {
       expect(JSON.parse(json)).toMatchObject({ status: 'fresh', ids: ['984263'], names: ['golfFans'] });
     });
 
-    it('exits with 1 where there is no answer', async () => {
+    it('exits with 1 if there is no answer', async () => {
       const { account } = await createDesk();
-      await using nobody = await deadOrigin();
-      const failed = await run(['lookup', '--ecid', ECID, ...account, '--origin', nobody.url]);
+      await using dead = await deadOrigin();
+      const failed = await run(['lookup', '--ecid', ECID, ...account, '--origin', dead.url]);
       expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining('ERR_AAM_DCS_NETWORK')]);
-      const { code, stdout } = await run(['lookup', '--ecid', ECID, '--json', ...account, '--origin', nobody.url]);
+      const { code, stdout } = await run(['lookup', '--ecid', ECID, '--json', ...account, '--origin', dead.url]);
       expect([code, JSON.parse(stdout).error.code]).toEqual([1, 'ERR_AAM_DCS_NETWORK']);
     });
 
@@ -94,7 +94,7 @@ describe('aam-segments', () => {
       return { code, stdout };
     };
 
-    it('says what the middleware reads in which cookie, and makes no call', async () => {
+    it('shows what the middleware reads in each cookie, and makes no call', async () => {
       const { code, stdout } = await explain(`Cookie: a=b; ${cookieOf(ECID)}; s_ecid=MCMID%7C1`);
       expect(stdout.split('\n')).toEqual([
         `AMCV_${ORG}: ECID ${ECID}, region 9`,
@@ -202,8 +202,8 @@ describe('aam-segments', () => {
 
     it('finds a DCS that cannot be reached', async () => {
       const { account } = await createDesk();
-      await using nobody = await deadOrigin();
-      const { states, isWell } = await examine([...account, '--origin', nobody.url]);
+      await using dead = await deadOrigin();
+      const { states, isWell } = await examine([...account, '--origin', dead.url]);
       expect([isWell, states]).toEqual([false, { DCS: 'FAIL' }]);
     });
   });

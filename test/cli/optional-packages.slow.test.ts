@@ -39,7 +39,7 @@ describe('where the packages for CSV are not installed', () => {
     expect([code, JSON.parse(stdout)]).toMatchObject([0, { aam: { segmentNames: ['golfFans'] } }]);
   });
 
-  it('ids writes its two columns', async () => {
+  it('ids writes CSV', async () => {
     const { folder } = await createDesk();
     const answer = `{"d_mid":"${ECID}","dcs_region":9}\n`;
     const { code, stdout } = await end(start(['ids'], {}, programWith(folder, [])), answer);
@@ -47,8 +47,8 @@ describe('where the packages for CSV are not installed', () => {
   });
 });
 
-describe('what the messages tell people to install', () => {
-  it('is what this package works with', async () => {
+describe('the install commands in messages', () => {
+  it('name the versions that this package supports', async () => {
     const majors = (['csv-parse', 'csv-stringify'] as const).map((name) => {
       return `${name}@${/\d+/.exec(peerDependencies[name])}`;
     });

@@ -19,7 +19,7 @@ const KNDCTR = 'kndctr_1FD6776A524453CC0A490D44_AdobeOrg';
 const withCookie = (cookie: string) => ({ Cookie: `${COOKIE}; ${cookie}` });
 const optIn = (choices: object) => withCookie(`adobeujs-optin=${encodeURIComponent(JSON.stringify(choices))}`);
 
-/** A refusal by the site's own function, which goes by a header of the test. */
+/** A refusal by the site's own function, which reads a header of the test. */
 function given(answerNo: () => unknown) {
   return {
     options: {

@@ -129,7 +129,7 @@ describe('no identifier is emitted', () => {
     },
   );
 
-  it('when all goes well, nor in segments', async () => {
+  it('without a fault, nor by printing segments', async () => {
     const site = await watchedSite({ uuid: true });
     site.simulator.visitor(UUID).in(GOLF).uuid(UUID);
     await useAll(site);

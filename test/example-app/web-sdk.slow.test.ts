@@ -103,7 +103,7 @@ describeInBrowser('Adobe’s Web SDK on a page of the shop', () => {
     expect(simulator.requests).toHaveLength(2);
   });
 
-  it('makes no call for a visitor who refuses at once, though Adobe gives them an id', async () => {
+  it('makes no call for a visitor who refuses at once, even though Adobe assigns an id', async () => {
     const { page, simulator } = await enter();
     await follow(page, 'Privacy');
     await press(page, 'I refuse');
@@ -153,7 +153,7 @@ describe('the page with Adobe’s Web SDK', () => {
     expect((await request(app).get('/')).text).not.toContain('Privacy');
   });
 
-  it('is the only one that allows scripts, its own, and only Adobe’s domain beside the shop’s', async () => {
+  it('is the only page that allows scripts, of the shop only, and connections to Adobe’s Edge domain', async () => {
     const { app } = await openLiveShop(ORG, WEB_SDK);
     const policyOf = async (path: string) => (await request(app).get(path)).headers['content-security-policy'];
     const scriptless = await policyOf('/');

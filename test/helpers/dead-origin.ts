@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 
 /**
- * An origin where nobody listens, nor can until it is disposed of: its port is taken by one end of a connection. A port
- * that was listened on and freed could be another test's a moment later.
+ * An origin that refuses connections. One end of a connection keeps its port in use, so that no other test can listen on
+ * it until the origin is disposed of.
  */
 export async function deadOrigin(): Promise<{ readonly url: string } & AsyncDisposable> {
   const server = createServer().listen(0, '127.0.0.1');

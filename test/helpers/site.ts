@@ -37,7 +37,7 @@ export async function createSite({ simulator: simulatorOptions, dcs, ...options 
     orgId: ORG,
     partner: 'acme',
     segments: { golfFans: GOLF, highValue: HIGH_VALUE },
-    // Long, so that a busy machine changes nothing; tests of waiting set their own.
+    // Long, so that tests pass on a busy machine; tests of the wait set their own.
     maxWaitMs: 5_000,
     dcs: { ...simulator.dcs, timeoutMs: 5_000, ...dcs },
     ...options,

@@ -1,5 +1,5 @@
 // Packs the package as a release does and uses the tarball as sites do: from CommonJS, ES modules and TypeScript, with
-// both majors of Express and of its types, and without any. Prints a line per check and at the end `N passed, N failed`.
+// both major versions of Express and of its types, and without Express. Prints a line per check, and last `N passed, N failed`.
 // node test/packaging/check.mjs
 import { spawnSync } from 'node:child_process';
 import {
@@ -29,8 +29,8 @@ const INSTALL_FLAGS = ['--strict-peer-deps', '--ignore-scripts', '--no-audit', '
 let passed = 0;
 let failed = 0;
 
-// A copy is packed, so that nothing happens to the dist folder that somebody is working with. In it is all that could get
-// into the tarball by mistake, and what yesterday's build may have left behind.
+// Packs a copy, so that the working dist folder stays as it is. The copy has everything that could get into the tarball by
+// mistake, and leftovers of an earlier build.
 const copy = join(scratch, 'copy');
 const notCopied = ['.git', 'coverage', 'dist', 'node_modules'].map((name) => join(root, name));
 cpSync(root, copy, { recursive: true, filter: (source) => !notCopied.includes(source) });
@@ -47,7 +47,7 @@ check('the tarball has a fresh build of every source file, and nothing else', wr
 check('publint', run(scratch, bin('publint'), 'run', tarball, '--strict'));
 check('attw', run(scratch, bin('attw'), tarball, '--profile', 'node16'));
 
-// Our own declarations are checked too: `skipLibCheck` would hide an error in them from us, but not from every site.
+// Checks the package's declarations too: `skipLibCheck` would hide their errors here, but not in every site.
 const STRICT = [
   ...['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--skipLibCheck', 'false'],
   ...['--target', 'es2022', '--lib', 'es2022', '--types', 'node', '--esModuleInterop'],
@@ -55,7 +55,7 @@ const STRICT = [
 const ways = [
   { extension: '.cts', flags: '--module nodenext', runs: true },
   { extension: '.mts', flags: '--module nodenext', runs: true },
-  // What comes out of this one is for a bundler, and not for Node.
+  // The output is for a bundler, not for Node.
   { extension: '.ts', flags: '--module esnext --moduleResolution bundler', runs: false },
 ];
 const tools = project('tools', { typescript: '5.9.3' });
@@ -89,7 +89,7 @@ for (const { express, types } of expressVersions) {
 checkWorker(project('worker', { 'express-aam-segments': `file:${tarball}` }));
 finish();
 
-/** Counts and prints one check. A failure does not keep the others from running. */
+/** Counts and prints one check. Later checks run even if it fails. */
 function check(name, problem) {
   if (problem) failed++;
   else passed++;
@@ -97,14 +97,14 @@ function check(name, problem) {
   return !problem;
 }
 
-/** Runs a command in a folder. Returns what it said if it failed. */
+/** Runs a command in a folder. Returns its output if it fails. */
 function run(cwd, command, ...args) {
   const { status, error, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
   if (status === 0) return undefined;
   return `${basename(command)} ${args.join(' ')}: ${error ?? `status ${status}`}\n${stdout}${stderr}`;
 }
 
-/** A worker or a script has this package and no other: nothing comes along that only sites or the command line need. */
+/** A worker or script with only this package must not install what only sites or the command line need. */
 function checkWorker(worker) {
   const installed = Object.keys(peerDependencies).filter((name) => existsSync(join(worker, 'node_modules', name)));
   check('worker: no optional peer is installed', installed.join('\n'));
@@ -133,7 +133,7 @@ function finish() {
   process.exit(failed === 0 ? 0 : 1);
 }
 
-/** What the tarball has too much or too little, a file per line. */
+/** The files that the tarball lacks or should not have, one per line. */
 function wrongContents() {
   const contents = join(scratch, 'contents');
   mkdirSync(contents);
@@ -172,7 +172,7 @@ function project(name, dependencies) {
   return folder;
 }
 
-/** Compiles the sites, each in a program of its own since a program has one `Register`, and visits what comes out. */
+/** Compiles the sites, each as its own program since a program has one `Register`, and visits the results. */
 function compileIn(site, { tsc, ways }, title) {
   const unregistered = mkdtempSync(join(site, 'unregistered-'));
   compile('unregistered', unregistered, { extension: '.mts', flags: '--module nodenext' });

@@ -218,7 +218,7 @@ describe('a response for which segments were read', () => {
     expect((await responses(page, { privacy: { varyCookie: true } })).known.headers.vary).toBe('Accept, Cookie');
   });
 
-  it('is sent whatever other middleware has made of it', async () => {
+  it('is sent even if other middleware has replaced parts of it', async () => {
     const { known } = await responses(
       onPage((req, res) => {
         read(req.aamSegments);

@@ -125,7 +125,7 @@ describe('failover', () => {
     expect(simulator.requests.map(({ region }) => region)).toEqual(Array(10).fill(9));
   });
 
-  it('goes by the breaker of the default origin', async () => {
+  it('depends on the breaker of the default origin too', async () => {
     const { view, simulator, regionsAsked, aam } = await siteWithBrokenRegion();
     simulator.fault({ kind: 'status', status: 503 }, { region: 'alias', calls: 10 });
     for (let n = 0; n < 10; n++) expect(await view(visitorOf(20 + n))).toMatchObject({ reason: 'http-status' });

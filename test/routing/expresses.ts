@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { buildSync } from 'esbuild';
 import express from 'express';
 
-/** Express as it is installed, and as a bundler makes it for a deployment: in one file, with names of one letter. */
+/** Express as it is installed, and minified into one file by a bundler. */
 export const EXPRESSES: Readonly<Record<string, typeof express>> = {
   Express: express,
   'a minified Express': minified(),

@@ -14,12 +14,12 @@ const RUNNERS: Readonly<Record<string, (handler: RequestHandler) => RequestHandl
   routeBySegment: (handler) => routeBySegment({ highValue: handler }),
   'the default of routeBySegment': (handler) => routeBySegment([['default', handler]]),
   'a list of routeBySegment': (handler) => routeBySegment({ highValue: [pass, handler] }),
-  'a list of routeBySegment, in time': (handler) => routeBySegment({ highValue: [later, pass, handler] }),
+  'a list of routeBySegment, asynchronously': (handler) => routeBySegment({ highValue: [later, pass, handler] }),
   'a routeBySegment in a routeBySegment': (handler) =>
     routeBySegment({ highValue: routeBySegment({ highValue: [handler] }) }),
 };
 
-// biome-ignore lint/suspicious/noThenProperty: as promises of libraries have it
+// biome-ignore lint/suspicious/noThenProperty: a thenable, as some libraries return
 const thenable = { then: (_resolve: unknown, reject: (reason: unknown) => void) => setImmediate(reject, failure) };
 const HANDLERS: Readonly<Record<string, [fails: RequestHandler, message: string]>> = {
   throws: [
@@ -29,24 +29,24 @@ const HANDLERS: Readonly<Record<string, [fails: RequestHandler, message: string]
     'failed',
   ],
   rejects: [async () => Promise.reject(failure), 'failed'],
-  'rejects in time': [
+  'rejects later': [
     async () => {
       await new Promise(setImmediate);
       throw failure;
     },
     'failed',
   ],
-  'gives a rejecting thenable': [() => thenable, 'failed'],
+  'returns a rejecting thenable': [() => thenable, 'failed'],
   'calls next with an error': [(_req, _res, next) => next(failure), 'failed'],
   'rejects with nothing': [async () => Promise.reject(), 'A request handler failed with undefined'],
-  'rejects with the word for going on': [async () => Promise.reject('route'), 'A request handler failed with route'],
+  'rejects with “route”': [async () => Promise.reject('route'), 'A request handler failed with route'],
   'throws nothing': [
     () => {
       throw undefined;
     },
     'A request handler failed with undefined',
   ],
-  'gives what cannot be looked at': [
+  'returns an object whose then cannot be read': [
     () =>
       Object.defineProperty({}, 'then', {
         get() {
@@ -83,28 +83,25 @@ describe.each(['app.use', 'a route'])('in %s', (place) => {
 });
 
 describe('without Express', () => {
-  it.each(cases)(
-    '%s: a handler that %s calls next once, and the promise that it gets resolves',
-    async (runner, way) => {
-      const [fails, message] = HANDLERS[way] as [RequestHandler, string];
-      const handler = (RUNNERS[runner] as (typeof RUNNERS)[string])(fails);
-      const aamSegments = runner.startsWith('otherwise') ? NOBODY : EVERYBODY;
-      const errors: string[] = [];
-      await new Promise<void>((called) => {
-        const next = (error?: unknown) => {
-          errors.push((error as Error).message);
-          called();
-        };
-        const result: unknown = handler({ aamSegments } as never, {} as never, next);
-        // As Express 5 does it.
-        if (result instanceof Promise) result.then(null, next);
-      });
-      await new Promise(setImmediate);
-      expect(errors).toEqual([message]);
-    },
-  );
+  it.each(cases)('%s: a handler that %s calls next once, and the returned promise resolves', async (runner, way) => {
+    const [fails, message] = HANDLERS[way] as [RequestHandler, string];
+    const handler = (RUNNERS[runner] as (typeof RUNNERS)[string])(fails);
+    const aamSegments = runner.startsWith('otherwise') ? NOBODY : EVERYBODY;
+    const errors: string[] = [];
+    await new Promise<void>((called) => {
+      const next = (error?: unknown) => {
+        errors.push((error as Error).message);
+        called();
+      };
+      const result: unknown = handler({ aamSegments } as never, {} as never, next);
+      // As Express 5 does.
+      if (result instanceof Promise) result.then(null, next);
+    });
+    await new Promise(setImmediate);
+    expect(errors).toEqual([message]);
+  });
 
-  it('segments that throw reach next once', () => {
+  it('an error that the segments throw reaches next once', () => {
     const hasAny = () => {
       throw failure;
     };
@@ -116,8 +113,8 @@ describe('without Express', () => {
   });
 });
 
-describe('a handler that succeeds in time', () => {
-  it.each(Object.keys(RUNNERS))('passes nothing on: %s', async (runner) => {
+describe('an asynchronous handler that succeeds', () => {
+  it.each(Object.keys(RUNNERS))('does not call next: %s', async (runner) => {
     const segments = runner.startsWith('otherwise') ? NOBODY : EVERYBODY;
     const next = jest.fn();
     const handler = RUNNERS[runner]?.(async (_req, res) => void res.end()) as RequestHandler;

@@ -14,11 +14,11 @@ export type Options = Partial<AamSegmentsOptions<'golfFans' | 'highValue'>>;
 export interface GuardedSite {
   readonly app: Express;
   readonly aam: AamSegments<'golfFans' | 'highValue'>;
-  /** What only visitors in `highValue` may reach: answers 'members'. */
+  /** The page that only visitors in `highValue` may reach; it answers 'members'. */
   readonly members: jest.Mock<void, Parameters<RequestHandler>>;
-  /** Asks for a page, by default as the visitor of whom the DCS knows; gives its text, of an error the code. */
+  /** Requests a page, by default as the visitor whom the DCS knows. Resolves to its text, or to the code of an error. */
   visit(path: string, method?: Method, cookie?: string): Promise<string>;
-  /** From now on the DCS answers so. */
+  /** Sets the answer of the DCS. */
   dcsAnswers(answer: DcsAnswer): void;
 }
 
@@ -26,7 +26,7 @@ export type Mount = (site: Pick<GuardedSite, 'app' | 'aam' | 'members'>) => unkn
 
 const open: (() => void)[] = [];
 
-/** A site on a DCS of a few lines, with what `mount` adds; behind that everybody gets 'public'. */
+/** A site on a minimal DCS, with the handlers that `mount` adds; behind them all visitors get 'public'. */
 export async function createGuardedSite(mount: Mount, { dcs, cache, ...options }: Options = {}): Promise<GuardedSite> {
   let answer: DcsAnswer = [];
   const server = createServer((_req, res) => {
@@ -72,7 +72,7 @@ export function membersPage(): GuardedSite['members'] {
   return jest.fn<void, Parameters<RequestHandler>>((_req, res) => void res.send('members'));
 }
 
-/** What comes behind everything else. */
+/** The last handlers: a public page, and the error handler. */
 export function addPublicPages(app: Express): void {
   app.use((_req, res) => void res.send('public'));
   app.use(((error, _req, res, _next) => {
@@ -80,7 +80,7 @@ export function addPublicPages(app: Express): void {
   }) as ErrorRequestHandler);
 }
 
-/** To be called after each test. */
+/** Call after each test. */
 export function closeGuardedSites(): void {
   for (const close of open.splice(0)) close();
 }

@@ -6,11 +6,11 @@ export type Method = 'get' | 'head' | 'post' | 'options';
 
 export interface Answer {
   readonly status: number;
-  /** The body; of a HEAD request the status. */
+  /** The body; for a HEAD request, the status. */
   readonly text: string;
 }
 
-/** Lets an app answer a request without a socket, since the tables of this folder ask thousands of times. */
+/** Makes a request to an app without a socket, since the tables of this folder make thousands. */
 export function ask(app: Express, path: string, method: Method = 'get', cookie = ''): Promise<Answer> {
   const req = Object.assign(new IncomingMessage(new Socket()), {
     method: method.toUpperCase(),
@@ -27,6 +27,6 @@ export function ask(app: Express, path: string, method: Method = 'get', cookie =
       resolve({ status: res.statusCode, text });
       return res;
     };
-    app(req as never, res as never, (error?: unknown) => reject(error ?? new Error('nobody answered')));
+    app(req as never, res as never, (error?: unknown) => reject(error ?? new Error('no handler answered')));
   });
 }

@@ -10,7 +10,7 @@ import { PLACES } from './places';
 const OTHER_ORG = `F${ORG.slice(1)}`;
 const VIP = ECID.replace(/^2/, '3');
 
-/** Two organisations: to the one only VIP is a member, to the other everybody is. */
+/** Two organisations: for `one` only VIP is a member, for `other` every visitor is. */
 let site: Site;
 let one: Site['aam'];
 let other: AamSegments<'golfFans' | 'highValue'>;
@@ -34,7 +34,7 @@ afterAll(async () => {
   await closeSites();
 });
 
-/** What a visitor gets behind both, with what `mount` adds. */
+/** The text that a visitor gets behind the instances in this order and the handlers that `mount` adds. */
 async function visit(ecid: string, order: readonly RequestHandler[], mount: (app: express.Express) => unknown) {
   const app = express();
   if (order.length > 0) app.use(...order);
@@ -52,7 +52,7 @@ const orders = (): readonly RequestHandler[][] => [
 
 describe('a guard of an instance', () => {
   it.each(PLACES.filter(({ path }) => path === undefined))(
-    'decides by what that one has served, in $title',
+    'decides by the segments that its instance has served, in $title',
     async ({ mount }) => {
       for (const order of orders()) {
         const members = membersPage();
@@ -65,14 +65,14 @@ describe('a guard of an instance', () => {
     },
   );
 
-  it('refuses nobody whom its own instance knows as a member', async () => {
+  it('lets through the members of its own instance', async () => {
     for (const order of orders()) {
       const guarded = (app: express.Express) => app.use(other.requireSegment('highValue'), membersPage());
       expect(await visit(VIP, order, guarded)).toBe('members');
     }
   });
 
-  it('fails where that instance has not run', async () => {
+  it('fails if its instance has not run', async () => {
     const guarded = (app: express.Express) =>
       app.use(one.requireSegment('highValue', { otherwise: 403 }), membersPage());
     expect(await visit(VIP, [other], guarded)).toBe('ERR_AAM_MIDDLEWARE_MISSING');
@@ -85,7 +85,7 @@ describe('a guard of an instance', () => {
     expect(await visit(VIP, [one, stub], guarded)).toBe('ERR_AAM_MIDDLEWARE_MISSING');
   });
 
-  it('tells by its error what that instance has served', async () => {
+  it('passes on an error with the status that its instance has served', async () => {
     const app = express().use(one, other, one.requireSegment('highValue'));
     const seen = jest.fn();
     app.use(((error, _req, res, _next) => {
@@ -97,7 +97,7 @@ describe('a guard of an instance', () => {
   });
 });
 
-describe('an instance that is met again behind another one', () => {
+describe('an instance that is mounted again behind another one', () => {
   it('makes the response private when its segments are read', async () => {
     const app = express().use(one, other, one, (req, res) => void res.json(req.aamSegments.has('golfFans')));
     const { headers } = await request(app).get('/').set('Cookie', cookieOf(ECID));
@@ -105,7 +105,7 @@ describe('an instance that is met again behind another one', () => {
   });
 });
 
-describe('sendEvent() of an instance that is met again', () => {
+describe('sendEvent() of an instance that is mounted again', () => {
   it('still sends the consent string of the request', async () => {
     const tcString = tcStringOf();
     const app = express().use(one, other, one, async (req, res) => {
@@ -125,7 +125,7 @@ describe('routeBySegment of an instance', () => {
     (_req, res) =>
       void res.send(body);
 
-  it('chooses by what that one has served', async () => {
+  it('chooses by the segments that its instance has served', async () => {
     for (const order of orders()) {
       const ofOne = (app: express.Express) =>
         app.get('/members', one.routeBySegment({ highValue: text('vip'), golfFans: text('golf') }));
@@ -137,7 +137,7 @@ describe('routeBySegment of an instance', () => {
     }
   });
 
-  it('fails where that instance has not run', async () => {
+  it('fails if its instance has not run', async () => {
     const routed = (app: express.Express) => app.use(one.routeBySegment({ default: text('plain') }));
     expect(await visit(VIP, [other], routed)).toBe('ERR_AAM_MIDDLEWARE_MISSING');
   });

@@ -9,7 +9,7 @@ afterEach(closeGuardedSites);
 const vip = () => requireSegment('highValue');
 const pass: RequestHandler = (_req, _res, next) => next();
 const leave: RequestHandler = (_req, _res, next) => next('route');
-const forgive: ErrorRequestHandler = (_error, _req, _res, next) => next();
+const ignoreError: ErrorRequestHandler = (_error, _req, _res, next) => next();
 
 /** A site whose visitors are not in the segment. */
 async function siteOfOutsiders(mount: Mount): Promise<GuardedSite> {
@@ -18,7 +18,7 @@ async function siteOfOutsiders(mount: Mount): Promise<GuardedSite> {
   return site;
 }
 
-/** What an outsider gets for the members' page, which must not have run. */
+/** The text that an outsider gets. Fails if the members' page has run. */
 async function outsiderGets(mount: Mount, ...visit: Parameters<GuardedSite['visit']> | []): Promise<string> {
   const site = await siteOfOutsiders(mount);
   const text = await site.visit(visit[0] ?? '/members', visit[1]);
@@ -27,7 +27,7 @@ async function outsiderGets(mount: Mount, ...visit: Parameters<GuardedSite['visi
 }
 
 describe('a guard', () => {
-  it('is no public page’s business: it refuses only where it stands', async () => {
+  it('does not affect routes without it', async () => {
     const site = await siteOfOutsiders(({ app, members }) => app.get('/members', vip(), members).get('/shop', members));
     expect(await site.visit('/shop')).toBe('members');
   });
@@ -37,15 +37,15 @@ describe('a guard', () => {
     expect(await outsiderGets(mount, '/members', 'options')).toBe('ERR_AAM_SEGMENT_REQUIRED');
   });
 
-  it('answers before an error handler that forgives: what comes behind that one is the site’s own decision', async () => {
-    const site = await siteOfOutsiders(({ app, members }) => app.use(vip(), forgive, members));
+  it('answers before an error handler only with otherwise; without it, an error handler that calls next() lets the visitor in', async () => {
+    const site = await siteOfOutsiders(({ app, members }) => app.use(vip(), ignoreError, members));
     expect(await site.visit('/members')).toBe('members');
     const safe: Mount = ({ app, members }) =>
-      app.use(requireSegment('highValue', { otherwise: 403 }), forgive, members);
+      app.use(requireSegment('highValue', { otherwise: 403 }), ignoreError, members);
     expect(await outsiderGets(safe)).toBe('Forbidden');
   });
 
-  it('takes next() and next("route") of its otherwise for what they are: the site’s own decision', async () => {
+  it('lets its otherwise call next("route"), which leaves a route, but lets the visitor in under app.use', async () => {
     const otherwise = leave;
     const inRoute: Mount = ({ app, members }) =>
       app.get('/members', requireSegment('highValue', { otherwise }), members);
@@ -95,7 +95,7 @@ describe('routeBySegment without a match and a default', () => {
         ),
     ],
     [
-      'in another one',
+      'in the list of another router',
       ({ app, members }) => app.get('/members', routeBySegment({ golfFans: [onlyVip(), members] }), members),
     ],
     [
@@ -109,17 +109,17 @@ describe('routeBySegment without a match and a default', () => {
     expect(await outsiderGets(mount)).toBe('public');
   });
 
-  it('leaves the list of another one, outside of a route too', async () => {
+  it('leaves the list of another router, outside of a route too', async () => {
     const mount: Mount = ({ app, members }) => app.use(routeBySegment({ golfFans: [onlyVip(), members] }));
     expect(await outsiderGets(mount)).toBe('public');
   });
 
-  it('protects nothing: in app.use the request goes on to what stands behind it', async () => {
+  it('does not protect: in app.use the handlers behind it run', async () => {
     const site = await siteOfOutsiders(({ app, members }) => app.use(onlyVip(), members));
     expect(await site.visit('/members')).toBe('members');
   });
 
-  it('goes on by a plain next() where the request is not served by Express', async () => {
+  it('calls next() without an argument if the request is not served by Express', async () => {
     const segments = { hasAny: () => false, has: () => false };
     const next = jest.fn();
     await onlyVip()({ aamSegments: segments } as never, {} as never, next);

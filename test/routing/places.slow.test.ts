@@ -8,7 +8,7 @@ import { segmentsOf, VISITS } from './visits';
 
 const METHODS: readonly Method[] = ['get', 'head', 'post', 'options'];
 
-/** What the guard's refusal is, by its options. */
+/** The guard's options, with the refusal that each causes. */
 const REFUSALS: readonly { options: RequireSegmentOptions; status: number; text: string }[] = [
   { options: {}, status: 403, text: 'ERR_AAM_SEGMENT_REQUIRED' },
   { options: { otherwise: 404 }, status: 404, text: 'Not Found' },
@@ -34,7 +34,7 @@ afterEach(stopTracing);
 type Wrap = (typeof TRACING)[string];
 type GuardedPlace = ReturnType<typeof guardedPlace>;
 
-/** An app with a guard in a place; whoever comes has these segments. */
+/** An app with a guard in a place. Returns a function that visits the page with given segments. */
 function guardedPlace(express: (typeof EXPRESSES)[string], wrap: Wrap, place: Place, options: RequireSegmentOptions) {
   const app = express();
   const members = membersPage();
@@ -54,7 +54,7 @@ function guardedPlace(express: (typeof EXPRESSES)[string], wrap: Wrap, place: Pl
   };
 }
 
-/** The methods by which a member reaches the page: for others Express answers, or whatever comes behind. */
+/** The methods by which a member reaches the page. Others are answered by Express or by later handlers. */
 async function guardedMethods(visit: GuardedPlace): Promise<readonly Method[]> {
   const { segments } = [...served.values()].find(({ isIn }) => isIn) as { segments: VisitorSegments };
   const guarded: Method[] = [];
@@ -66,13 +66,13 @@ async function guardedMethods(visit: GuardedPlace): Promise<readonly Method[]> {
 
 describe.each(Object.entries(EXPRESSES))('%s', (_name, express) => {
   describe.each(Object.entries(TRACING))('under %s', (_tool, wrap) => {
-    it.each(PLACES)('a guard in $title lets in those who are in the segment, and nobody else', async (place) => {
+    it.each(PLACES)('a guard in $title only lets visitors in the segment through', async (place) => {
       const wrong: string[] = [];
       for (const [n, { options, ...refusal }] of REFUSALS.entries()) {
         const visit = guardedPlace(express, wrap, place, options);
         const guarded = await guardedMethods(visit);
         expect(guarded).toEqual(expect.arrayContaining(['get', 'head']));
-        // Every status for the refusal by default: how another one answers does not depend on the status.
+        // Only the default refusal is tested with every status: other refusals do not depend on it.
         const [visitors, methods] = n === 0 ? [[...served], guarded] : [[...served].slice(0, 2), METHODS];
         for (const [title, { segments, isIn }] of visitors) {
           for (const method of methods) {

@@ -28,7 +28,7 @@ function routerOf({ express }: Pick<Scene, 'express'>, build: (router: Router) =
   return router;
 }
 
-/** Handlers as one, as packages that compose middleware make it. */
+/** Combines handlers into one, as packages that compose middleware do. */
 export function chained(...handlers: (Guard | RequestHandler)[]): RequestHandler {
   return (req, res, done) => {
     const left = [...handlers];
@@ -40,7 +40,7 @@ export function chained(...handlers: (Guard | RequestHandler)[]): RequestHandler
   };
 }
 
-/** Everywhere that Express takes a handler, and wherever else one gets called. */
+/** The places where Express takes a handler, and others where a handler can be called. */
 export const PLACES: readonly Place[] = [
   { title: 'app.use', mount: ({ app, guard, members }) => app.use(guard).get('/members', members) },
   {
@@ -233,7 +233,7 @@ export const PLACES: readonly Place[] = [
     mount: ({ app, guard, members }) => app.use('/members', (req, res, next) => guard(req, res, next), members),
   },
   {
-    title: 'a function that calls it later, behind a route that was left',
+    title: 'a function that calls the guard later, behind a route that was left',
     mount: ({ app, guard, members }) =>
       app
         .get('/members', pass, leave, guard, members)

@@ -41,7 +41,7 @@ describe('the error of a refusal', () => {
     });
   });
 
-  it('is made anew for each request', () => {
+  it('is a new one for each request', () => {
     expect(refusalOf(unknown)).not.toBe(refusalOf(unknown));
   });
 
@@ -60,7 +60,7 @@ describe('the error of a refusal', () => {
   });
 
   it.each([0, Number.POSITIVE_INFINITY, undefined])(
-    'is the same with Error.stackTraceLimit = %p, which it leaves',
+    'is the same with Error.stackTraceLimit = %p, which it does not change',
     (limit) => {
       const { stackTraceLimit } = Error;
       Error.stackTraceLimit = limit as number;
@@ -78,7 +78,7 @@ describe('the error of a refusal', () => {
   );
 });
 
-describe('what else stands in the place of the segments', () => {
+describe('another value in the place of the segments', () => {
   const throwing = (thrown: unknown) => () => {
     throw thrown;
   };
@@ -90,21 +90,21 @@ describe('what else stands in the place of the segments', () => {
     ['true', true, 'ERR_AAM_MIDDLEWARE_MISSING'],
     ['an empty object', {}, 'ERR_AAM_MIDDLEWARE_MISSING'],
     ['an asynchronous stub', { hasAny: async () => true }, 'ERR_AAM_SEGMENT_REQUIRED'],
-    ['what answers with something truthy', { hasAny: () => 'no' }, 'ERR_AAM_SEGMENT_REQUIRED'],
-    ['what answers with nothing', { hasAny: () => undefined }, 'ERR_AAM_SEGMENT_REQUIRED'],
-    ['what throws an error', { hasAny: throwing(new Error('thrown')) }, 'thrown'],
-    ['what throws nothing', { hasAny: throwing(undefined) }, 'A request handler failed with undefined'],
-    ['what throws null', { hasAny: throwing(null) }, 'A request handler failed with null'],
-    ['what throws the word for going on', { hasAny: throwing('route') }, 'A request handler failed with route'],
-    ['what throws the other word for it', { hasAny: throwing('router') }, 'A request handler failed with router'],
+    ['an object that returns a truthy value', { hasAny: () => 'no' }, 'ERR_AAM_SEGMENT_REQUIRED'],
+    ['an object that returns undefined', { hasAny: () => undefined }, 'ERR_AAM_SEGMENT_REQUIRED'],
+    ['an object that throws an error', { hasAny: throwing(new Error('thrown')) }, 'thrown'],
+    ['an object that throws undefined', { hasAny: throwing(undefined) }, 'A request handler failed with undefined'],
+    ['an object that throws null', { hasAny: throwing(null) }, 'A request handler failed with null'],
+    ['an object that throws “route”', { hasAny: throwing('route') }, 'A request handler failed with route'],
+    ['an object that throws “router”', { hasAny: throwing('router') }, 'A request handler failed with router'],
     ['a proxy that throws', proxy, 'trap'],
     [
-      'what does not tell its status',
+      'an object whose status cannot be read',
       Object.defineProperty({ hasAny: () => false }, 'status', { get: throwing('route') }),
       'A request handler failed with route',
     ],
     [
-      'what has a status that cannot be printed',
+      'an object whose status cannot be printed',
       { hasAny: () => false, status: Symbol('x') },
       'Cannot convert a Symbol',
     ],
@@ -114,7 +114,7 @@ describe('what else stands in the place of the segments', () => {
     expect(`${error.code} ${error.message}`).toContain(expected);
   });
 
-  it('is asked for all of the segments where all are required', () => {
+  it('is asked by hasAll() if all segments are required', () => {
     const { hasAny } = { hasAny: () => true };
     expect(nextOf({ hasAny, hasAll: () => false }, 'highValue', { match: 'all' })).toEqual([
       expect.objectContaining({ code: 'ERR_AAM_SEGMENT_REQUIRED' }),

@@ -24,7 +24,7 @@ async function siteWith(build: (app: Express, site: Site) => void, options: Para
 }
 
 describe('a refusal', () => {
-  it('ends in an error with status 403, privately', async () => {
+  it('is an error with status 403, and the response is private', async () => {
     const { get } = await siteWith((app) => app.get('/secret', requireSegment('golfFans'), secret));
     const { status, text, headers } = await get();
     expect([status, text, headers['cache-control']]).toEqual([403, 'ERR_AAM_SEGMENT_REQUIRED', 'private']);
@@ -48,13 +48,13 @@ describe('a refusal', () => {
     expect((await get()).text).toBe('Forbidden');
   });
 
-  it('is answered by a status, privately', async () => {
+  it('is answered with a status, and the response is private', async () => {
     const { get } = await siteWith((app) => app.use(requireSegment('golfFans', { otherwise: 451 }), secret));
     const { status, text, headers } = await get();
     expect([status, text, headers['cache-control']]).toEqual([451, 'Unavailable For Legal Reasons', 'private']);
   });
 
-  it('is answered by a redirect, privately', async () => {
+  it('is answered with a redirect, and the response is private', async () => {
     const { get } = await siteWith((app) =>
       app.get('/secret', requireSegment('golfFans', { otherwise: '/join?from=secret' }), secret),
     );
@@ -62,7 +62,7 @@ describe('a refusal', () => {
     expect([status, headers.location, headers['cache-control']]).toEqual([302, '/join?from=secret', 'private']);
   });
 
-  it('leaves a Cache-Control that is there already', async () => {
+  it('keeps an existing Cache-Control of no-store', async () => {
     const { get } = await siteWith((app) => {
       app.use((_req, res, next) => {
         res.set('Cache-Control', 'no-store');
@@ -73,14 +73,14 @@ describe('a refusal', () => {
     expect((await get()).headers['cache-control']).toBe('no-store');
   });
 
-  it('is answered by a handler, which is the site’s own decision', async () => {
+  it('is answered by a handler, which may also let the visitor in', async () => {
     const otherwise: RequestHandler = (req, res, next) => (req.query.pass ? next() : void res.send('handled'));
     const { get, app } = await siteWith((app) => app.get('/secret', requireSegment('golfFans', { otherwise }), secret));
     expect((await get()).text).toBe('handled');
     expect((await request(app).get('/secret?pass=1')).text).toBe('guarded page');
   });
 
-  it('can be left to the next route by a handler', async () => {
+  it('can be passed to the next route by a handler', async () => {
     const otherwise: RequestHandler = (_req, _res, next) => next('route');
     const { get, simulator } = await siteWith((app) => {
       app.get('/secret', requireSegment('golfFans', { otherwise }), secret);
@@ -91,7 +91,7 @@ describe('a refusal', () => {
     expect((await get(cookieOf(VIP))).text).toBe('guarded page');
   });
 
-  it('is an error where the response has been sent already', async () => {
+  it('is an error if the response has already been sent', async () => {
     const errors: unknown[] = [];
     const { get } = await siteWith((app) => {
       app.use((_req, res, next) => {
@@ -111,10 +111,10 @@ describe('requireSegment()', () => {
     ['a name', ['golfFans'], [GOLF], true],
     ['an id', [GOLF], [GOLF], true],
     ['an id as a string', [`00${GOLF}`], [GOLF], true],
-    ['a value that no destination brought', [{ value: String(GOLF) }], [GOLF], false],
+    ['a value that is in no destination', [{ value: String(GOLF) }], [GOLF], false],
     ['any of two', [['highValue', GOLF]], [GOLF], true],
     ['any of two, being in none', [['highValue', 7]], [GOLF], false],
-    ['any, said so', [['highValue', GOLF], { match: 'any' }], [GOLF], true],
+    ['any, given explicitly', [['highValue', GOLF], { match: 'any' }], [GOLF], true],
     ['all of two', [['golfFans', HIGH_VALUE], { match: 'all' }], [HIGH_VALUE, GOLF], true],
     ['all of two, being in one', [['golfFans', 'highValue'], { match: 'all' }], [GOLF], false],
     ['all of one', ['golfFans', { match: 'all' }], [GOLF], true],
@@ -133,7 +133,7 @@ describe('requireSegment()', () => {
   ] as const)('for %s of the names %p, one of them not configured,', (match, names) => {
     const build = (app: Express) => app.get('/secret', requireSegment(names as never, { match }), secret);
 
-    it('ends the request of whomever in an error', async () => {
+    it('fails for every visitor', async () => {
       const { get, simulator } = await siteWith(build);
       simulator.visitor(ECID).in(GOLF);
       expect([(await get()).text, (await get('')).text]).toEqual([
@@ -142,7 +142,7 @@ describe('requireSegment()', () => {
       ]);
     });
 
-    it('takes that one for nobody’s segment in production, and says so once', async () => {
+    it('treats that one as a segment without visitors in production, with one warning', async () => {
       const { get, simulator } = await siteWith(build);
       simulator.visitor(ECID).in(GOLF);
       const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
@@ -170,7 +170,7 @@ describe('requireSegment()', () => {
     [10n],
     [{ value: 10n }],
     [() => 'golfFans'],
-  ])('refuses %p as what is required', (refs) => {
+  ])('refuses %p as the required segments', (refs) => {
     expect(() => requireSegment(refs as never)).toThrow(expect.objectContaining({ code: 'ERR_AAM_INVALID_OPTION' }));
   });
 

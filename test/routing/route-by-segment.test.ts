@@ -15,7 +15,7 @@ const page =
 const failing: express.ErrorRequestHandler = (error, _req, res, _next) =>
   void res.status(500).send(error.code ?? error.message);
 
-/** What a visitor in these segments gets. */
+/** The text that a visitor in these segments gets. */
 async function pageOf(segments: number[], build: (app: Express) => void): Promise<string> {
   const { aam, simulator } = await createSite({ maxWaitMs: 5_000 });
   simulator.visitor(ECID).in(...segments);
@@ -39,7 +39,7 @@ describe('routeBySegment()', () => {
     expect(await pageOf(segments, (app) => app.get('/', routeBySegment(routes)))).toBe(text);
   });
 
-  it('takes the first match in the order in which the segments are given, the default being last wherever it stands', async () => {
+  it('takes the first match in the given order, and the default last, wherever it stands', async () => {
     const turned = { default: page('plain'), highValue: page('vip'), golfFans: page('golf') };
     expect(await pageOf([GOLF, HIGH_VALUE], (app) => app.get('/', routeBySegment(turned)))).toBe('vip');
     expect(await pageOf([7], (app) => app.get('/', routeBySegment(turned)))).toBe('plain');
@@ -61,12 +61,12 @@ describe('routeBySegment()', () => {
 describe('without a match and a default', () => {
   const routes = () => routeBySegment({ golfFans: page('golf') });
 
-  it('a route is left', async () => {
+  it('leaves a route', async () => {
     const build = (app: Express) => app.get('/', routes(), page('never')).get('/', page('next'));
     expect(await pageOf([7], build)).toBe('next');
   });
 
-  it('elsewhere the request goes on', async () => {
+  it('runs the next handlers outside of a route', async () => {
     expect(await pageOf([7], (app) => app.use(routes(), page('on')))).toBe('on');
     expect(await pageOf([7], (app) => app.use(Router().use(routes(), page('on'))))).toBe('on');
   });
@@ -87,7 +87,7 @@ describe('several handlers of one segment', () => {
     ).toBe('nested');
   });
 
-  it('go on behind the router when all of them pass', async () => {
+  it('are followed by the handlers behind the router if all of them call next()', async () => {
     expect(await inSequence(pass, later, pass)).toBe('after');
   });
 
@@ -111,12 +111,12 @@ describe('mistakes', () => {
     ['no routes', {}],
     ['an empty list', []],
     ['nothing', undefined],
-    ['a pair that is none', [['golfFans']]],
-    ['what is no segment', [[null, page('x')]]],
-    ['a number that is no id', [[Number.NaN, page('x')]]],
+    ['a pair without a handler', [['golfFans']]],
+    ['null as a segment', [[null, page('x')]]],
+    ['NaN as an id', [[Number.NaN, page('x')]]],
     ['a negative id', [[-1, page('x')]]],
-    ['no value', [[{ value: '' }, page('x')]]],
-    ['a value that is no string', [[{ value: 10n }, page('x')]]],
+    ['an empty value', [[{ value: '' }, page('x')]]],
+    ['a value that is not a string', [[{ value: 10n }, page('x')]]],
     ['a symbol', [[Symbol('x'), page('x')]]],
     ['an empty name', { '': page('x') }],
     ['digits with zeros as a key', { '007': page('x') }],
@@ -127,10 +127,10 @@ describe('mistakes', () => {
         [GOLF, page('y')],
       ],
     ],
-    ['what is no handler', { golfFans: 'page' }],
+    ['a string as a handler', { golfFans: 'page' }],
     ['no handler', { golfFans: [] }],
     ['an error handler', { golfFans: failing }],
-    ['one that is none among handlers', { golfFans: [page('x'), null] }],
+    ['null among handlers', { golfFans: [page('x'), null] }],
   ])('are refused at construction: %s', (_title, routes) => {
     expect(() => routeBySegment(routes as never)).toThrow(expect.objectContaining({ code: 'ERR_AAM_INVALID_OPTION' }));
   });

@@ -6,7 +6,7 @@ interface Layer {
   readonly route?: { readonly stack: Layer[] };
 }
 
-/** Replaces every handler of an app by one that gives it a `next` of its own, as tracing tools do. */
+/** Wraps every handler of an app and its `next`, as tracing tools do. */
 function replaceHandlers(app: Express): void {
   const replaceIn = (layers: readonly Layer[]) => {
     for (const layer of layers) {
@@ -16,7 +16,7 @@ function replaceHandlers(app: Express): void {
       layer.handle = (req, res, next) => handle(req, res, (error) => next(error));
     }
   };
-  // Express 4 keeps it in `_router`, and throws when it is asked for `router`.
+  // Express 4 has the router in `_router`, and throws when `router` is read.
   const { _router } = app as unknown as { _router?: { stack: Layer[] } };
   const { stack } = _router ?? (app.router as unknown as { stack: Layer[] });
   replaceIn(stack);
@@ -25,7 +25,7 @@ function replaceHandlers(app: Express): void {
 const channel = tracingChannel('express.router.request');
 const subscriber = { start() {}, end() {}, asyncStart() {}, asyncEnd() {}, error() {} };
 
-/** What looks on, and how it begins to. */
+/** Tracing tools, and how each is turned on for an app. */
 export const TRACING: Readonly<Record<string, (app: Express) => void>> = {
   'no tracing': () => {},
   'a tracing tool that replaces handlers': replaceHandlers,
@@ -35,7 +35,7 @@ export const TRACING: Readonly<Record<string, (app: Express) => void>> = {
   },
 };
 
-/** To be called after each test. */
+/** Call after each test. */
 export function stopTracing(): void {
   channel.unsubscribe(subscriber);
 }

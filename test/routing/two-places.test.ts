@@ -19,20 +19,20 @@ const leave: RequestHandler = (_req, _res, next) => next('route');
 const leaveLater: RequestHandler = (_req, _res, next) => void setImmediate(next, 'route');
 const leaveRouter: RequestHandler = (_req, _res, next) => next('router');
 const fail: RequestHandler = (_req, _res, next) => next(new Error('failed'));
-const forgive: ErrorRequestHandler = (_error, _req, _res, next) => next();
+const ignoreError: ErrorRequestHandler = (_error, _req, _res, next) => next();
 
-/** The first place: a route that has been left when the guard is met in the second one. Who left it? */
+/** The first place: a route with the guard, which is left before the guard runs again in the second place. By what leaves it. */
 const FIRST: Readonly<Record<string, (scene: Scene) => unknown>> = {
   'an earlier handler': ({ app, guard, members }) => app.all('/members', leave, guard, members),
   'an earlier handler, later': ({ app, guard, members }) => app.all('/members', leaveLater, guard, members),
   'an earlier handler with the whole router': ({ app, guard, members }) =>
     app.use(Router().all('/members', leaveRouter, guard, members)),
-  'an error that is forgiven': ({ app, guard, members }) =>
-    app.use(Router().all('/members', fail, guard, members), forgive),
-  'the guard’s own error, which is forgiven': ({ app, guard, members }) =>
-    app.use(Router().all('/members', guard, members), forgive),
+  'an error that is ignored': ({ app, guard, members }) =>
+    app.use(Router().all('/members', fail, guard, members), ignoreError),
+  'the guard’s own error, which is ignored': ({ app, guard, members }) =>
+    app.use(Router().all('/members', guard, members), ignoreError),
   'a parameter': ({ app, guard, members }) => app.param('area', leave).all('/:area', guard, members),
-  'nobody, since it has the guard for another method': ({ app, guard, members }) => app.put('/members', guard, members),
+  'a request of another method': ({ app, guard, members }) => app.put('/members', guard, members),
 };
 
 /** The second place: outside of a route. */
@@ -51,8 +51,8 @@ const combinations = Object.keys(FIRST).flatMap((first) =>
   Object.keys(SECOND).map((second) => [first, second] as const),
 );
 
-describe.each(Object.entries(TRACING))('a guard of a route and of another place, under %s', (_title, trace) => {
-  it.each(combinations)('refuses where that route was left by %s and the other place is %s', async (first, second) => {
+describe.each(Object.entries(TRACING))('a guard in a route and in a second place, under %s', (_title, trace) => {
+  it.each(combinations)('refuses after the route was left by %s and the second place is %s', async (first, second) => {
     let segments = outsider;
     const app = express();
     const members = membersPage();

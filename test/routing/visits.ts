@@ -6,9 +6,9 @@ export interface Visit {
   readonly status: string;
   readonly reason?: string;
   readonly isIn: boolean;
-  /** What the DCS knows when the visitor comes for the first time. */
+  /** The answer of the DCS on the first visit. */
   readonly known: DcsAnswer;
-  /** What it says at the second visit, if it takes one to get this status. */
+  /** Its answer on a second visit, if this status takes one. */
   readonly later?: DcsAnswer;
   readonly cookie?: string;
   readonly options?: Options;
@@ -53,7 +53,7 @@ export const VISITS: readonly Visit[] = [
   at('excluded', 'refused', { known: IN, later: rejection(198), options: refreshAwaited }),
 ];
 
-/** What the middleware serves on such a visit. */
+/** The segments that the middleware serves on this visit. */
 export async function segmentsOf({ known, later, cookie, options }: Visit): Promise<VisitorSegments> {
   const served: VisitorSegments[] = [];
   const site = await createGuardedSite(({ app }) => {

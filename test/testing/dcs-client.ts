@@ -9,7 +9,7 @@ export interface Received {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: what a DCS answers is what these tests look at
+  // biome-ignore lint/suspicious/noExplicitAny: these tests check the answers themselves
   json: any;
 }
 

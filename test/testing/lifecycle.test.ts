@@ -4,14 +4,14 @@ import { promisify } from 'node:util';
 import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
 import { ECID, event } from './dcs-client';
 
-/** How many servers there are in this process. To ask their ports instead would find somebody else on one that is free again. */
+/** The number of servers in this process. Their ports, once free, could be in use by another process. */
 async function serversHere(): Promise<number> {
-  // A server that was closed is gone when the turn of the event loop is over in which that happened.
+  // A closed server is only removed at the end of the turn of the event loop.
   for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate);
   return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPServerWrap').length;
 }
 
-/** Whether nine ports in a row are free is known once they are taken. The system gives none of these away itself. */
+/** Tries ports until nine in a row are free, outside of the range from which the system assigns ports. */
 async function onNinePortsInARow(): Promise<DcsSimulator> {
   for (;;) {
     try {

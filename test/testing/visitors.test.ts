@@ -73,7 +73,7 @@ describe('a visitor', () => {
     expect(await answered()).toEqual({ errors: [{ code: 306, msg: `Blocked declared device id ${ECID}` }] });
   });
 
-  it('is denylisted for good when its id is sent too often', async () => {
+  it('is permanently denylisted when its id is sent too often', async () => {
     for (let call = 1; call <= 3; call += 1) expect((await answered()).segments).toEqual([]);
     expect(codesOf(await event(origin, `d_mid=${ECID}`))).toEqual([306]);
     simulator.clear();

@@ -37,8 +37,8 @@ repeated. The state for that is kept in <out>.journal until the run is complete.
 
 ${ACCOUNT_HELP}
 
-CSV needs two packages that are not installed with this one: npm install csv-parse@7 csv-stringify@6. With cli-progress@3
-a terminal shows a progress bar, and otherwise a line every ten seconds.
+CSV needs two optional packages: npm install csv-parse@7 csv-stringify@6. The progress is a line every ten seconds, or a
+bar on a terminal with the optional package cli-progress@3.
 
 Each lookup is an event in Audience Manager. Make sure that the visitors have consented. Exit code 1: some rows failed, or
 the run was stopped.`;

@@ -1,5 +1,5 @@
 /**
- * Owns: an output file that a run can be resumed from, killed at whatever moment. Outcomes arrive in another order than
+ * Owns: the output file of a run that can be killed at any moment and resumed. Outcomes arrive in another order than
  * rows are written, so each goes into the journal first. To resume, the output is cut back to the journal's checkpoint and
  * written again from there without new calls. (This survives the process, not a power failure.) Next: journal.ts.
  */

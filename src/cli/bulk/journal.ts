@@ -1,6 +1,6 @@
 /**
- * Owns: the journal beside an output file, `<out>.journal`: a checkpoint, which says up to where the output is sound, and
- * after it the outcomes that are not in the output yet. It exists until the output is complete.
+ * Owns: the journal beside an output file, `<out>.journal`: a checkpoint, which says how much of the output is valid,
+ * followed by the outcomes that are not in the output yet. It exists until the output is complete.
  */
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { UsageError } from '../command';
@@ -33,7 +33,7 @@ export class Journal {
     [this.#file, this.#bytes] = create(path, checkpoint, entries);
   }
 
-  /** @throws {UsageError} for a file that is no journal */
+  /** @throws {UsageError} for a file that is not a journal */
   static read(path: string): [Checkpoint, Entry[]] {
     const text = readFileSync(path, 'utf8');
     // A last line without a line break was being written when the process was killed.
@@ -71,7 +71,7 @@ export class Journal {
   }
 }
 
-/** By way of a second file, so that there is a whole journal at any moment. */
+/** Writes a second file and renames it, so that there is a complete journal at any moment. */
 function create(path: string, checkpoint: Checkpoint, entries: Iterable<string>): [file: number, bytes: number] {
   const text = `${[JSON.stringify(checkpoint), ...entries].join('\n')}\n`;
   const next = `${path}.next`;

@@ -1,4 +1,4 @@
-/** Owns: `bulk` rows as NDJSON. Lines that are no objects are passed through with an error. */
+/** Owns: `bulk` rows as NDJSON. Lines that are not objects are passed through with an error. */
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { isRecord } from '../../option-checks';

@@ -1,5 +1,5 @@
 // A site in TypeScript. It is compiled as CommonJS and as an ES module, and then visited like the ones in JavaScript.
-// It has what a site can write; what must not compile stands in mustNotCompile().
+// It uses the types as sites do; lines that must not compile are in mustNotCompile().
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import {
   AamError,
@@ -35,7 +35,7 @@ const aam = aamSegments({
   dcs: { defaultOrigin, origins: defaultOrigin === undefined ? undefined : {} },
 });
 
-// As the types of passport have it.
+// As passport declares it.
 declare global {
   namespace Express {
     interface Request {
@@ -202,7 +202,7 @@ export function mustNotCompile(req: Request, ref: SegmentRef<Names>): Guard {
   req.aamSegments.ids.push('1');
   // @ts-expect-error a parameter that the route does not have
   app.get('/:id', routeBySegment({ golfFans: (req, res) => void res.send(req.params.name) }));
-  // @ts-expect-error what is no handler, among handlers
+  // @ts-expect-error a value among handlers that is not a handler
   routeBySegment({ golfFans: [members, 'members'] });
   // @ts-expect-error a misspelt name
   routeBySegment({ golffans: members });

@@ -1,4 +1,4 @@
-// A site that has registered nothing: any string is a name, except for the instance itself, which knows its own.
+// A site without a registered instance: any string is a name on requests, while the instance itself knows its names.
 import type { Request } from 'express';
 import { aamSegments, type RegisteredName, requireSegment, routeBySegment } from 'express-aam-segments';
 

@@ -12,10 +12,10 @@ const require = createRequire(import.meta.url);
 const GOLFER = '20265673158980419722735089753036633573';
 const VIP = '91563127448770346027793623225009407783';
 const NOBODY = '10000000000000000000000000000000000001';
-// By its own, fetch() is a robot: those get no segments.
+// By its own User-Agent, fetch() counts as a bot, which gets no segments.
 const BROWSER = 'Mozilla/5.0 (X11; Linux x64; rv:140.0) Gecko/20100101 Firefox/140.0';
 
-// One class identity, however it is loaded: a site in CommonJS may use a library that is an ES module.
+// require() and import give the same class: a site in CommonJS may use a library that is an ES module.
 assert.equal(imported.AamError, require('express-aam-segments').AamError);
 assert.equal(createDcsSimulator, require('express-aam-segments/testing').createDcsSimulator);
 assert.equal(require('express-aam-segments/package.json').name, 'express-aam-segments');

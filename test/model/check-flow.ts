@@ -84,7 +84,8 @@ export async function checkFlow({ steps: wanted, seed, path, shrinks = true }: F
   return { steps, histories, coverage, failure };
 }
 
-async function ruleBrokenBy(limits: Limits, history: readonly Step[]): Promise<string | undefined> {
+/** Which rule, if any, a history breaks. */
+export async function ruleBrokenBy(limits: Limits, history: readonly Step[]): Promise<string | undefined> {
   try {
     await runHistory(limits, history);
     return undefined;

@@ -272,4 +272,9 @@ export const REGRESSIONS: readonly Regression[] = [
       { do: 'event', which: 7 },
     ],
   },
+  {
+    what: 'what close() ends does not begin first',
+    limits: { ...LIMITS, connections: 3, breaker: BREAKER },
+    history: [flood('event', 8, 1), wait(1_000, true), { do: 'close' }, wait(5_000)],
+  },
 ];

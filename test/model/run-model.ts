@@ -1,7 +1,8 @@
 /** `npm run model -- [steps] [--seed n] [--path p] [--no-shrink]`: the model of flow control, for as many steps as you like. */
 import { parseArgs } from 'node:util';
-import { checkFlow, described } from './check-flow';
+import { checkFlow, described, ruleBrokenBy } from './check-flow';
 import { MINIMUM_COVERAGE } from './minimum-coverage';
+import { REGRESSIONS } from './regressions';
 
 /** From so many steps on everything must have been met. */
 const STEPS_FOR_COVERAGE = 100_000;
@@ -23,6 +24,13 @@ async function main(): Promise<number> {
   const seconds = (performance.now() - startedAtMs) / 1_000;
   if (failure !== undefined) {
     process.stdout.write(`${described(failure)}\nrule: ${failure.rule}\nsteps: ${failure.stepsBefore}\n`);
+    return 1;
+  }
+  // What random steps meet once in a million.
+  for (const { what, limits, history } of REGRESSIONS) {
+    const rule = await ruleBrokenBy(limits, history);
+    if (rule === undefined) continue;
+    process.stdout.write(`Broken again: ${what}\nrule: ${rule}\nsteps: kept\n`);
     return 1;
   }
   for (const line of coverage.lines) process.stdout.write(`${line}\n`);

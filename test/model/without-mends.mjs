@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { MENDS } from './mends.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const MAX_STEPS = 200_000;
+const MAX_STEPS = 100_000;
 const SEED = 1;
 
 /** The sources and the model in a folder of their own, without the mend. */

@@ -3,7 +3,8 @@
  * without requests and therefore without consent, which its caller has to check.
  */
 import { performance } from 'node:perf_hooks';
-import { createDcs, type DcsStats } from './dcs/dcs-calls';
+import type { DcsStats } from './dcs/dcs';
+import { createDcs } from './dcs/dcs-calls';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
 import type { VisitorId } from './identity/visitor';
 import { checkedVisitor } from './identity/visitor';

@@ -4,12 +4,12 @@
  * to whoever made it. Who asks, how long they wait and what is remembered is not known here.
  */
 import type { Visitor } from '../identity/visitor';
+import type { Dcs, DcsStats } from './dcs';
 import { Call, type CallKind, type CallObserver } from './flow/call';
 import { CallHistory, type CallHistoryConfig } from './flow/call-history';
 import type { CallOutcome } from './flow/circuit-breaker';
 import { type Clock, PROCESS_CLOCK } from './flow/clock';
-import { EventQueue, type EventQueueConfig, type EventStats } from './flow/event-queue';
-import { OriginGate, type OriginGateConfig, type OriginStats } from './flow/origin-gate';
+import { EventQueue, type EventQueueConfig } from './flow/event-queue';
 import { LocalVisitorLane, type VisitorLane } from './flow/visitor-lane';
 import {
   type Exchange,
@@ -18,62 +18,16 @@ import {
   HttpTransport,
   type Transport,
 } from './http-exchange';
+import { type Origin, Origins, type OriginsConfig } from './origins';
 import { DcsError, type DcsFailure } from './protocol/dcs-error';
 import type { Exclusion } from './protocol/error-codes';
-import type { Regions } from './protocol/regions';
 import { type DcsReply, replyFromBody, replyToOptOut } from './protocol/reply';
 import { type Question, RequestWriter, type SegmentIds } from './protocol/request';
 
 /** The resolved values that it needs. */
-export interface DcsCallsConfig extends OriginGateConfig, EventQueueConfig, CallHistoryConfig {
+export interface DcsCallsConfig extends OriginsConfig, EventQueueConfig, CallHistoryConfig {
   readonly orgId: string;
-  readonly regions: Regions;
   readonly segmentIds: SegmentIds;
-  /** Whether visitors of a region whose breaker is open are asked about at the default origin. */
-  readonly failover: boolean;
-}
-
-/** What became of the calls, and how the servers are. No identifiers. */
-export interface DcsStats {
-  /** Requests sent to the DCS. */
-  readonly calls: number;
-  /** Calls that are running or waiting. */
-  readonly inFlight: number;
-  /** The state of each server that was asked, by origin. */
-  readonly origins: Readonly<Record<string, OriginStats>>;
-  /** What became of the events. */
-  readonly events: EventStats;
-}
-
-/** All that anybody needs of the DCS. Visitors are told apart by their cache key. */
-export interface Dcs {
-  /** Asks the DCS of the visitor's region. May end before it returns. */
-  lookup(key: string, question: Question, observer: CallObserver): Call;
-  /**
-   * Tells the DCS of the visitor's region something, after all that was asked and told before, once.
-   * @param isStranger whether nothing is known about the visitor: such events are dropped first
-   * @throws {AamError} `ERR_AAM_EVENT_TOO_LARGE`
-   */
-  sendEvent(key: string, question: Question, isStranger: boolean, observer: CallObserver): Call;
-  /**
-   * Has the DCS opt the visitor out, for good. Nothing holds it but a running call about the visitor; what else waits to be
-   * asked and told of them is not.
-   */
-  optOut(key: string, visitor: Visitor, observer: CallObserver): Call;
-  /** Ends lookups and events with this reason: none of them is sent any more. */
-  abandon(calls: Iterable<Call>, reason: Exclusion): void;
-  /** Why a lookup of this visitor would fail at once, without a call. */
-  unavailable(key: string, visitor: Visitor): DcsFailure | undefined;
-  /** Milliseconds after which to try again to look this visitor up; 0 if it can be tried now. */
-  retryInMs(key: string, visitor: Visitor): number;
-  /** Whether an event is running, or is the next call about its visitor and nothing holds it back. */
-  isImminent(event: Call): boolean;
-  stats(): DcsStats;
-  /**
-   * Ends lookups with `closed` and frees sockets and timers. Events have as long as one call may take; an opt-out that has
-   * to wait for one has as long again. Can be called twice.
-   */
-  close(): Promise<void>;
 }
 
 /** On real connections and by the real clock. */
@@ -86,11 +40,6 @@ interface Running {
   exchange: Exchange | undefined;
   /** It is tried again when its connection is free. */
   isForLater: boolean;
-}
-
-interface Origin {
-  readonly url: URL;
-  readonly gate: OriginGate;
 }
 
 /** What says that a server is not well. A visitor whom it will not serve does not. */
@@ -111,9 +60,7 @@ export class DcsCalls implements Dcs {
   readonly #history: CallHistory;
   readonly #lane: VisitorLane;
   readonly #events: EventQueue;
-  readonly #origins = new Map<string, Origin>();
-  /** The same, without writing out the origin: that takes longer than all the rest of finding it. */
-  readonly #originByUrl = new WeakMap<URL, Origin>();
+  readonly #origins: Origins;
   readonly #running = new Map<Call, Running>();
   #sent = 0;
   #closing: Promise<void> | undefined;
@@ -126,13 +73,16 @@ export class DcsCalls implements Dcs {
     this.#transport = transport;
     this.#writer = new RequestWriter(config.orgId, config.segmentIds);
     this.#history = new CallHistory(config, () => clock.nowMs());
+    this.#origins = new Origins(config, clock, {
+      start: (call, origin) => this.#send(call, origin),
+      turnAway: (call, origin, why) => this.#turnAway(call, origin, why),
+      changed: () => this.#events.pump(),
+    });
     this.#events = new EventQueue(config, clock, {
       gatesFor: ({ region }) => {
-        const home = this.#originOf(this.#config.regions.originOf(region));
-        const standIn = this.#standInFor(home);
-        // A full queue turns away lookups; an event waits for room, as it does everywhere.
-        const target = standIn.gate.closedBecause === undefined ? standIn : home;
-        return { home: home.gate, standIn: standIn.gate, target: target.gate };
+        const home = this.#origins.homeOf(region);
+        const standIn = this.#origins.standInFor(home);
+        return { home: home.gate, standIn: standIn.gate, target: this.#origins.forEvent(region).gate };
       },
       advance: (key) => this.#lane.advance(key),
       drop: (event) => {
@@ -154,24 +104,24 @@ export class DcsCalls implements Dcs {
     return {
       calls: this.#sent,
       inFlight: this.#lane.size,
-      origins: Object.fromEntries([...this.#origins].map(([name, { gate }]) => [name, gate.stats()])),
+      origins: this.#origins.stats(),
       events: this.#events.stats(),
     };
   }
 
   unavailable(key: string, visitor: Visitor): DcsFailure | undefined {
     if (this.#closing !== undefined) return CLOSED;
-    return this.#history.unavailable(key) ?? this.#originFor(visitor).gate.unavailable;
+    return this.#history.unavailable(key) ?? this.#origins.forLookup(visitor.region).gate.unavailable;
   }
 
   retryInMs(key: string, visitor: Visitor): number {
-    return Math.max(this.#history.retryInMs(key), this.#originFor(visitor).gate.retryInMs);
+    return Math.max(this.#history.retryInMs(key), this.#origins.forLookup(visitor.region).gate.retryInMs);
   }
 
   isImminent(event: Call): boolean {
     if (event.phase === 'running') return !event.hasEnded && this.#running.get(event)?.isForLater !== true;
     if (event.phase !== 'waiting' || !this.#lane.isNext(event)) return false;
-    const { gate } = this.#originFor(event);
+    const { gate } = this.#origins.forEvent(event.region);
     // Nobody is held for a probe.
     if (gate.closedBecause !== undefined || gate.wouldProbe) return false;
     return this.#history.unavailable(event.key) === undefined;
@@ -268,44 +218,6 @@ export class DcsCalls implements Dcs {
     });
   }
 
-  /** Where to ask about a visitor now. */
-  #originFor({ region }: { readonly region?: number | undefined }): Origin {
-    return this.#insteadOf(this.#originOf(this.#config.regions.originOf(region)));
-  }
-
-  /**
-   * The default origin stands in for a region, since the DCS of any region answers for any visitor, only more slowly; but
-   * only as long as the region's breaker lets nobody through.
-   */
-  #insteadOf(home: Origin): Origin {
-    const standIn = this.#standInFor(home);
-    return standIn.gate.unavailable === undefined ? standIn : home;
-  }
-
-  #standInFor(home: Origin): Origin {
-    if (!this.#config.failover || home.gate.closedBecause?.reason !== 'circuit-open') return home;
-    return this.#originOf(this.#config.regions.originOf(undefined));
-  }
-
-  #originOf(url: URL): Origin {
-    const present = this.#originByUrl.get(url) ?? this.#origins.get(url.origin);
-    if (present !== undefined) {
-      this.#originByUrl.set(url, present);
-      return present;
-    }
-    const origin: Origin = {
-      url,
-      gate: new OriginGate(this.#config, this.#clock, {
-        start: (call) => this.#send(call, origin),
-        turnAway: (call, why) => this.#turnAway(call, origin, why),
-        changed: () => this.#events.pump(),
-      }),
-    };
-    this.#origins.set(url.origin, origin);
-    this.#originByUrl.set(url, origin);
-    return origin;
-  }
-
   #callFor(kind: CallKind, key: string, question: Question, observer: CallObserver): Call {
     const { region } = question.visitor;
     const request = this.#writer.eventRequest(question, this.#config.regions.originOf(region).origin);
@@ -316,10 +228,11 @@ export class DcsCalls implements Dcs {
   /** The turn of a call has come. */
   #begin(call: Call): void {
     if (call.kind === 'lookup') {
-      this.#originFor(call).gate.enter(call);
+      this.#origins.forLookup(call.region).gate.enter(call);
       return;
     }
-    const origin = this.#originFor(call);
+    // An opt-out is not about a region, and goes to the default origin.
+    const origin = this.#origins.forEvent(call.region);
     if (call.kind === 'event') this.#events.left(call);
     origin.gate.begin(call);
     this.#send(call, origin);
@@ -328,7 +241,7 @@ export class DcsCalls implements Dcs {
   /** A lookup that was queued when its origin closed may find another one open. */
   #turnAway(call: Call, from: Origin, why: DcsFailure): void {
     const wasQueued = call.phase === 'queued';
-    const instead = this.#originFor(call);
+    const instead = this.#origins.forLookup(call.region);
     if (wasQueued && instead !== from && instead.gate.unavailable === undefined) instead.gate.enter(call);
     else this.#reject(call, why);
   }
@@ -445,7 +358,7 @@ export class DcsCalls implements Dcs {
     if (call.hasEnded) return;
     const running = this.#running.get(call);
     if (running === undefined) {
-      for (const { gate } of this.#origins.values()) gate.leave(call);
+      for (const { gate } of this.#origins.all) gate.leave(call);
       this.#reject(call, failure);
       return;
     }

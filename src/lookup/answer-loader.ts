@@ -4,7 +4,7 @@
  */
 import type { AnswerCache } from '../cache/answer-cache';
 import { detachedString } from '../cache/detached-string';
-import type { Dcs } from '../dcs/dcs-calls';
+import type { Dcs } from '../dcs/dcs';
 import type { Call, CallResult } from '../dcs/flow/call';
 import { DcsError } from '../dcs/protocol/dcs-error';
 import { ADVICE, type Exclusion } from '../dcs/protocol/error-codes';

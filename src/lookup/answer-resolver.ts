@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { AnswerCache, type AnswerCacheConfig } from '../cache/answer-cache';
-import type { Dcs } from '../dcs/dcs-calls';
+import type { Dcs } from '../dcs/dcs';
 import type { DcsFailure, FailureReason } from '../dcs/protocol/dcs-error';
 import type { Exclusion } from '../dcs/protocol/error-codes';
 import { CacheKeys } from '../identity/cache-keys';

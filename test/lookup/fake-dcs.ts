@@ -1,4 +1,4 @@
-import type { Dcs } from '../../src/dcs/dcs-calls';
+import type { Dcs } from '../../src/dcs/dcs';
 import { Call, type CallKind, type CallObserver } from '../../src/dcs/flow/call';
 import type { DcsFailure } from '../../src/dcs/protocol/dcs-error';
 import type { Question } from '../../src/dcs/protocol/request';

@@ -1,5 +1,5 @@
 /** Stands between the lookups and the DCS, and records every call from its making to its end. */
-import type { Dcs, DcsStats } from '../../src/dcs/dcs-calls';
+import type { Dcs, DcsStats } from '../../src/dcs/dcs';
 import type { Call, CallKind, CallObserver, CallResult } from '../../src/dcs/flow/call';
 import type { DcsFailure } from '../../src/dcs/protocol/dcs-error';
 import type { Exclusion } from '../../src/dcs/protocol/error-codes';

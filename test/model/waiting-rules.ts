@@ -1,5 +1,5 @@
 /** What holds after every step: nothing waits for nothing, and the counts say what is. */
-import type { DcsStats } from '../../src/dcs/dcs-calls';
+import type { DcsStats } from '../../src/dcs/dcs';
 import { must } from './broken-rule';
 import type { FakeClock } from './fake-clock';
 import type { FakeTransport } from './fake-transport';

@@ -167,9 +167,12 @@ export class WireRules implements WireListener, CallsListener {
     if (record.kind === 'opt-out' || record.wasQueued) return;
     const { home } = this.#host.originsOf(record);
     if (exchange.origin === home) return;
-    this.#host.originOf(home).noticeOpening();
+    const region = this.#host.originOf(home);
+    region.noticeOpening();
+    // A refusal may be about to end its probe, too.
+    const isShut = region.isBreakerShut || region.stats.breaker === 'half-open';
     must(
-      this.#host.limits.failover && this.#host.originOf(home).isBreakerShut,
+      this.#host.limits.failover && isShut,
       'another origin only while the breaker of the region is open',
       () => `${record} at ${exchange.origin}`,
     );

@@ -206,7 +206,9 @@ export class WireRules implements WireListener, CallsListener {
     must(counts.get(dropped.key) === most, 'events of the most crowded visitor are dropped', () => String(dropped));
     if (!facts.of(dropped.key).isKnown) return;
     const stranger = [...counts].find(([key, count]) => count === most && !facts.of(key).isKnown);
-    const hasForgotten = facts.renewedAt(dropped.keys) > 0 || canForget(limits);
+    // Not remembered: forgotten since, or out of date when it came by an event about the customer id alone.
+    const isOutOfDate = dropped.keys.slice(1).some((key) => facts.of(key).eventAt > 0);
+    const hasForgotten = facts.renewedAt(dropped.keys) > 0 || isOutOfDate || canForget(limits);
     must(stranger === undefined || hasForgotten, 'events of strangers are dropped first', () => String(dropped));
     if (most === 1) coverage.count('dropped: all have one waiting');
   }

@@ -251,12 +251,6 @@ export const MENDS = [
   ),
   mend('an exclusion is never stale', RESOLVER, 'const isFresh = known.excluded !== undefined || ', 'const isFresh = '),
   mend(
-    'a full queue makes no event one that is held back',
-    CALLS,
-    'const target = standIn.gate.closedBecause === undefined',
-    'const target = standIn.gate.unavailable === undefined',
-  ),
-  mend(
     'what close() ends does not begin first',
     CALLS,
     '    const waiting = keys.flatMap((key) => this.#lane.takeWaiting(key, isMeant));\n    for (const call of waiting) this.#reject(call, CLOSED);\n    for (const key of keys) {\n',

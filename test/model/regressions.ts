@@ -245,7 +245,19 @@ export const REGRESSIONS: readonly Regression[] = [
   },
   {
     what: 'a full queue does not make an event that waits for room at a stand-in one that is held back',
-    limits: { ...LIMITS, connections: 1, maxQueuedCalls: 1, breaker: BREAKER, failover: true, timeoutMs: 3_000 },
+    limits: {
+      ...LIMITS,
+      maxQueuedEvents: 5,
+      failureCooldownMs: 0,
+      staleWhileRevalidateMs: 600_000,
+      maxWaitMs: 150,
+      closesAtOnce: false,
+      connections: 1,
+      maxQueuedCalls: 1,
+      breaker: BREAKER,
+      failover: true,
+      timeoutMs: 3_000,
+    },
     history: [
       flood('event', 6, 0),
       view(4, 2),

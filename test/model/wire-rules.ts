@@ -169,9 +169,12 @@ export class WireRules implements WireListener, CallsListener {
     if (record.kind === 'opt-out' || record.wasQueued) return;
     const { home } = this.#host.originsOf(record);
     if (exchange.origin === home) return;
-    this.#host.originOf(home).noticeOpening();
+    const region = this.#host.originOf(home);
+    region.noticeOpening();
+    // A refusal may be about to end its probe, too.
+    const isShut = region.isBreakerShut || region.stats.breaker === 'half-open';
     must(
-      this.#host.limits.failover && this.#host.originOf(home).isBreakerShut,
+      this.#host.limits.failover && isShut,
       'another origin only while the breaker of the region is open',
       () => `${record} at ${exchange.origin}`,
     );
@@ -205,7 +208,9 @@ export class WireRules implements WireListener, CallsListener {
     must(counts.get(dropped.key) === most, 'events of the most crowded visitor are dropped', () => String(dropped));
     if (!facts.of(dropped.key).isKnown) return;
     const stranger = [...counts].find(([key, count]) => count === most && !facts.of(key).isKnown);
-    const hasForgotten = facts.renewedAt(dropped.keys) > 0 || canForget(limits);
+    // Not remembered: forgotten since, or out of date when it came by an event about the customer id alone.
+    const isOutOfDate = dropped.keys.slice(1).some((key) => facts.of(key).eventAt > 0);
+    const hasForgotten = facts.renewedAt(dropped.keys) > 0 || isOutOfDate || canForget(limits);
     must(stranger === undefined || hasForgotten, 'events of strangers are dropped first', () => String(dropped));
     if (most === 1) coverage.count('dropped: all have one waiting');
   }

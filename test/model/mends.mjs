@@ -33,7 +33,7 @@ export const MENDS = [
   mend(
     '2 a refusal leaves no ghost in the queue of a gate',
     CALLS,
-    '      for (const { gate } of this.#origins.values()) gate.leave(call);\n',
+    '      for (const { gate } of this.#origins.all) gate.leave(call);\n',
     '',
   ),
   mend(
@@ -45,8 +45,8 @@ export const MENDS = [
   mend(
     '3 an opt-out is not held by a breaker, a pause or a queue',
     CALLS,
-    "    if (call.kind === 'lookup') {\n      this.#originFor",
-    "    if (call.kind !== 'event') {\n      this.#originFor",
+    "    if (call.kind === 'lookup') {\n      this.#origins.forLookup",
+    "    if (call.kind !== 'event') {\n      this.#origins.forLookup",
   ),
   mend(
     '3 close() does not end an opt-out in flight',
@@ -143,7 +143,7 @@ export const MENDS = [
   mend(
     '7 an event that is held back holds no page',
     CALLS,
-    'return gate.closedBecause === undefined && this.#history.unavailable(event.key) === undefined;',
+    'if (gate.closedBecause !== undefined || gate.wouldProbe) return false;\n    return this.#history.unavailable(event.key) === undefined;',
     'return gate !== undefined;',
   ),
   mend(
@@ -185,20 +185,20 @@ export const MENDS = [
   mend(
     '8 maxCallsPerMinute',
     HISTORY,
-    'return this.#budgetFreeAtMs(recent, nowMs) > nowMs ? TOO_MANY_CALLS : undefined;',
+    'return this.#budgetFreeAtMs(sentAtMs, nowMs) > nowMs ? TOO_MANY_CALLS : undefined;',
     'return undefined;',
   ),
   mend(
     '8 a cooldown after a failed call',
     HISTORY,
-    'if (recent.cooldown !== undefined && nowMs < recent.cooldown.untilMs) return',
-    'if (recent.cooldown !== undefined && nowMs < 0) return',
+    'if (cooldown !== undefined && nowMs < cooldown.untilMs) return',
+    'if (cooldown !== undefined && nowMs < 0) return',
   ),
   mend(
     '8 an opt-out that fails does not shorten a cooldown',
     HISTORY,
-    'else if ((recent.cooldown?.untilMs ?? 0) < untilMs) recent',
-    'else recent',
+    '    if (cooldown !== undefined && cooldown.untilMs >= untilMs) return;\n',
+    '',
   ),
   mend(
     '8 no call about a denylisted id',

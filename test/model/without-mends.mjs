@@ -1,6 +1,6 @@
 /**
  * `node test/model/without-mends.mjs [name part]`: takes one mend after the other out of a copy of the sources, and shows
- * that the model finds it. Exits with 1 if one is not missed.
+ * that the model finds it. Exits with 1 if one is not noticed.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ function withoutMend({ name, edits }) {
   return folder;
 }
 
-function isMissed(mend) {
+function isNoticed(mend) {
   const folder = withoutMend(mend);
   const args = ['--import', 'tsx', 'test/model/run-model.ts', String(MAX_STEPS), '--seed', String(SEED), '--no-shrink'];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
@@ -41,9 +41,9 @@ function isMissed(mend) {
   return rule !== undefined;
 }
 
-if (isMissed({ name: '(with all mends)', edits: [] }))
+if (isNoticed({ name: '(with all mends)', edits: [] }))
   throw new Error('the model finds something in the sources as they are');
 const wanted = MENDS.filter(({ name }) => name.includes(process.argv[2] ?? ''));
-const surviving = wanted.filter((mend) => !isMissed(mend));
-process.stdout.write(`${wanted.length - surviving.length} of ${wanted.length} are missed.\n`);
+const surviving = wanted.filter((mend) => !isNoticed(mend));
+process.stdout.write(`${wanted.length - surviving.length} of ${wanted.length} are noticed when they are taken out.\n`);
 process.exitCode = surviving.length === 0 ? 0 : 1;

@@ -32,6 +32,8 @@ module.exports = {
       ],
     }),
   ],
+  // No test is about its own speed: a busy machine must not make one fail.
+  testTimeout: 20_000,
   coverageProvider: 'v8',
   // The command line runs in its own processes, where coverage is not measured.
   collectCoverageFrom: ['src/**/*.ts', '!src/cli/**'],

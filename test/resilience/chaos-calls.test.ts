@@ -24,7 +24,7 @@ function unmet(report: Partial<Parameters<typeof verdictsOfCalls>[0]>): string[]
     .map(({ wanted }) => wanted);
 }
 
-const OPT_OUT = { visitor: 'a', seq: 5, answeredAt: 1_000 };
+const OPT_OUT = { visitor: 'a', seq: 5, answeredAt: 1_000, code: undefined };
 
 describe('a verdict of the chaos suite', () => {
   it('is met by a log in which all is well', () => {
@@ -37,7 +37,8 @@ describe('a verdict of the chaos suite', () => {
       { event: 4, seq: 6 },
     );
     const refusals = [{ visitor: 'a', seq: 3, answeredAt: 350 }];
-    expect(unmet({ calls, refusals, optOuts: [OPT_OUT] })).toEqual([]);
+    const lost = { ...OPT_OUT, visitor: 'c', code: 'ERR_AAM_DCS_TIMEOUT' };
+    expect(unmet({ calls, refusals, optOuts: [OPT_OUT, lost] })).toEqual([]);
   });
 
   it.each([
@@ -54,6 +55,7 @@ describe('a verdict of the chaos suite', () => {
       { calls: callsOf({ at: 500, seq: 1 }), refusals: [{ visitor: 'a', seq: 2, answeredAt: 400 }] },
     ],
     ['every opt-out sent', { calls: callsOf({}), optOuts: [OPT_OUT] }],
+    ['every opt-out sent', { calls: callsOf({}), optOuts: [{ ...OPT_OUT, code: 'ERR_AAM_DCS_CIRCUIT_OPEN' }] }],
     [
       'nothing told after an opt-out that was to be told before',
       { calls: callsOf({ isOptOut: true }, { event: 1, seq: 4 }), optOuts: [OPT_OUT] },

@@ -26,6 +26,14 @@ export interface Withdrawal {
   readonly answeredAt: number;
 }
 
+/** An opt-out, and how it was rejected, if it was. */
+export interface OptOut extends Withdrawal {
+  readonly code: string | undefined;
+}
+
+/** A call that failed so may have been sent and not have arrived: on a busy machine, or because of a fault. */
+const LOST: readonly (string | undefined)[] = ['ERR_AAM_DCS_TIMEOUT', 'ERR_AAM_DCS_NETWORK'];
+
 const MINUTE_MS = 60_000;
 /** Calls arrive a little later than they are sent, not all equally. */
 const ARRIVAL_MS = 250;
@@ -98,10 +106,10 @@ export function callsAfterRefusal(calls: readonly LoggedCall[], refusals: readon
   });
 }
 
-/** Opt-outs that never arrived. */
-export function missingOptOuts(calls: readonly LoggedCall[], optOuts: readonly Withdrawal[]): Withdrawal[] {
+/** Opt-outs that never arrived, and whose caller was not told that they failed on the way. */
+export function missingOptOuts(calls: readonly LoggedCall[], optOuts: readonly OptOut[]): OptOut[] {
   const sent = new Set(calls.filter(({ isOptOut }) => isOptOut).map(({ visitor }) => visitor));
-  return optOuts.filter(({ visitor }) => !sent.has(visitor));
+  return optOuts.filter(({ visitor, code }) => !sent.has(visitor) && !LOST.includes(code));
 }
 
 /** What was to be told before the opt-out, and arrived after it. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createDcsSimulator, type DcsRequest, type DcsSimulator } from 'express-aam-segments/testing';
 import { Pool } from 'undici';
 import { ORG } from '../helpers/site';
-import { type LoggedCall, loggedCall, type Withdrawal } from './chaos-calls';
+import { type LoggedCall, loggedCall, type OptOut, type Withdrawal } from './chaos-calls';
 import type { DeskAnswer, Page, SiteReport, SiteSetup } from './chaos-site';
 import {
   ANONYMOUS,
@@ -53,7 +53,7 @@ export interface ChaosReport {
   /** All calls that arrived. */
   readonly calls: readonly LoggedCall[];
   readonly refusals: readonly Withdrawal[];
-  readonly optOuts: readonly Withdrawal[];
+  readonly optOuts: readonly OptOut[];
   /** Opt-outs that were rejected, by code. */
   readonly failedOptOuts: Readonly<Record<string, number>>;
   /** How long it took until all was done after the last fault; `undefined` if it was not. */
@@ -142,7 +142,7 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
     };
     for (const what of ['lookup', 'tell', 'tell', 'tell']) if (random() < 0.7) await ask(what);
     const { seq, code } = await ask('opt-out');
-    tally.optOut({ visitor: ecid, seq, answeredAt: performance.now() }, code);
+    tally.optOut({ visitor: ecid, seq, answeredAt: performance.now(), code });
   };
 
   const endsAtMs = performance.now() + seconds * 1_000;
@@ -268,7 +268,7 @@ class Tally {
   #serverErrors = 0;
   #callsAboutOptedOut = 0;
   readonly refusals: Withdrawal[] = [];
-  readonly #optOuts: Withdrawal[] = [];
+  readonly #optOuts: OptOut[] = [];
   readonly #failedOptOuts: Record<string, number> = {};
   readonly #calls: LoggedCall[] = [];
   /** How calls in flight end shows later. */
@@ -288,7 +288,8 @@ class Tally {
     return page;
   }
 
-  optOut(optOut: Withdrawal, code: string | undefined): void {
+  optOut(optOut: OptOut): void {
+    const { code } = optOut;
     this.#optOuts.push(optOut);
     if (code !== undefined) this.#failedOptOuts[code] = (this.#failedOptOuts[code] ?? 0) + 1;
   }

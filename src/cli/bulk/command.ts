@@ -7,10 +7,10 @@ import { createInternalClient } from '../../dcs-client';
 import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from '../account';
 import { type Command, countOf, EXIT, print, readArgs, UsageError, usage } from '../command';
 import { CsvRows } from './csv-rows';
-import { FileOutput } from './file-output';
 import { NdjsonRows } from './ndjson-rows';
 import { StreamOutput } from './output';
 import { linesIn, progressOn } from './progress';
+import { ResumableOutput } from './resumable-output';
 import type { CustomerSource, Format } from './rows';
 import { Run } from './run';
 import { Tally } from './tally';
@@ -90,7 +90,7 @@ export const bulk: Command = {
       const output =
         to === '-'
           ? new StreamOutput(stdout, rowFormat)
-          : FileOutput.open({ path: to, resume, force, settings }, rowFormat);
+          : ResumableOutput.open({ path: to, resume, force, settings }, rowFormat);
       if (output === 'complete') {
         print(stderr, `${to} is complete. Use --force to start over.`);
         return EXIT.ok;

@@ -1,4 +1,4 @@
-/** Owns: what an output of `bulk` does, and standard output. Next: file-output.ts, which can be resumed. */
+/** Owns: what an output of `bulk` does, and standard output. Next: resumable-output.ts, which can be resumed. */
 import type { Outcome, Row, RowFormat } from './rows';
 
 /** Takes outcomes in the order in which they arrive, and rows in the order of the input. */

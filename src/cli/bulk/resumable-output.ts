@@ -11,7 +11,7 @@ import { digestOf, type Outcome, type Row, type RowFormat } from './rows';
 
 const ROWS_PER_WRITE = 100;
 
-export interface FileOutputOptions {
+export interface ResumableOutputOptions {
   readonly path: string;
   readonly resume: boolean;
   readonly force: boolean;
@@ -19,7 +19,7 @@ export interface FileOutputOptions {
   readonly settings: string;
 }
 
-export class FileOutput implements BulkOutput {
+export class ResumableOutput implements BulkOutput {
   readonly #format: RowFormat;
   readonly #settings: string;
   readonly #file: number;
@@ -40,7 +40,10 @@ export class FileOutput implements BulkOutput {
    * @returns `'complete'` where an earlier run left nothing to resume
    * @throws {UsageError} where a file would be overwritten, or the run to resume had other settings
    */
-  static open({ path, resume, force, settings }: FileOutputOptions, format: RowFormat): FileOutput | 'complete' {
+  static open(
+    { path, resume, force, settings }: ResumableOutputOptions,
+    format: RowFormat,
+  ): ResumableOutput | 'complete' {
     const journalPath = `${path}.journal`;
     const hasJournal = existsSync(journalPath);
     if (!force) {
@@ -63,7 +66,7 @@ export class FileOutput implements BulkOutput {
         `${path} was started with other settings. Use the same ones to resume it, or --force to start over.`,
       );
     }
-    return new FileOutput(path, format, checkpoint, entries);
+    return new ResumableOutput(path, format, checkpoint, entries);
   }
 
   private constructor(path: string, format: RowFormat, checkpoint: Checkpoint, entries: readonly Entry[]) {

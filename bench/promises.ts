@@ -39,6 +39,9 @@ export const PROMISES = {
   blackHoleStale: atMost(1.2, 'times', 'the same for a visitor whose cached answer is past its ttl'),
   recovery: atMost(2_000, 'ms', 'the region recovers: time from the call that probes it to fresh answers'),
   memory: atMost(450, 'bytes', 'a cached visitor with 20 segments: heap'),
+  call: atMost(1.25, 'times', 'CPU time of one call to the DCS, against a bare undici pool that makes the same call'),
+  fewWaiting: atMost(1.1, 'times', 'the same with 64 visitors waiting for a connection, against 1'),
+  manyWaiting: atMost(1.1, 'times', 'the same with 5 000 visitors waiting'),
   bulk: atLeast(0.8, 'times', `${BULK}: throughput with a DCS that takes 20 ms`),
   bulkImmediate: {
     ...atLeast(0.5, 'times', 'the same with a DCS on the same machine that answers at once'),

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-const scenarios = ['warm-hit', 'warm-app', 'memory', 'cold-and-silent', 'black-hole', 'bulk', 'others'];
+const scenarios = ['warm-hit', 'warm-app', 'memory', 'cold-and-silent', 'black-hole', 'calls', 'bulk', 'others'];
 const selected = process.argv.slice(2);
 const unknown = selected.filter((name) => !scenarios.includes(name));
 if (unknown.length > 0) {

@@ -2,10 +2,10 @@
  * Owns: the cached answers of each visitor, and how fresh they are. Generic: it knows nothing of segments. Next:
  * scan-resistant-lru.ts.
  */
-import { ScanResistantLru } from './scan-resistant-lru';
+import { ScanResistantLru, type Seen } from './scan-resistant-lru';
 
 /** What can be cached. The ttl is the value's own, since it depends on the answer. */
-export interface Stamped {
+export interface Stamped extends Seen {
   /** How long the value stays fresh. */
   readonly ttlMs: number;
   /** Whether it may be served as stale after its ttl. */

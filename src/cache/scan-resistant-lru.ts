@@ -10,17 +10,17 @@ const NEWCOMERS_SHARE = 1 / 20;
 /** The requests of one page come within this time: only after it, a visitor has come back. */
 const SAME_VISIT_MS = 5_000;
 
-interface Newcomer<V> {
-  value: V;
-  readonly firstSeenMs: number;
+export interface Seen {
+  /** When the visitor's first value was stored, by the store's clock. Set by the store. */
+  firstSeenMs: number;
 }
 
-export class ScanResistantLru<V extends object> {
+export class ScanResistantLru<V extends Seen> {
   readonly #maxVisitors: number;
   readonly #minNewcomers: number;
   readonly #nowMs: () => number;
   /** Visitors who have not come back yet. They may fill the room that regulars leave. */
-  readonly #newcomers: LRUCache<string, Newcomer<V>>;
+  readonly #newcomers: LRUCache<string, V>;
   /** Visitors who have come back. */
   readonly #regulars: LRUCache<string, V>;
 
@@ -44,24 +44,23 @@ export class ScanResistantLru<V extends object> {
     if (regular !== undefined) return regular;
     const newcomer = this.#newcomers.get(key);
     if (newcomer === undefined) return undefined;
-    const { value, firstSeenMs } = newcomer;
-    if (this.#nowMs() - firstSeenMs < SAME_VISIT_MS) return value;
+    if (this.#nowMs() - newcomer.firstSeenMs < SAME_VISIT_MS) return newcomer;
     this.#newcomers.delete(key);
-    this.#regulars.set(detachedString(key), value);
-    return value;
+    this.#regulars.set(detachedString(key), newcomer);
+    return newcomer;
   }
 
   /** Like {@link get}, without counting as a visit. */
   peek(key: string): V | undefined {
-    return this.#regulars.peek(key) ?? this.#newcomers.peek(key)?.value;
+    return this.#regulars.peek(key) ?? this.#newcomers.peek(key);
   }
 
   /** @param key a {@link detachedString detached} string */
   set(key: string, value: V): void {
-    const newcomer = this.#newcomers.get(key);
-    if (newcomer !== undefined) newcomer.value = value;
-    else if (this.#regulars.has(key)) this.#regulars.set(key, value);
-    else this.#newcomers.set(key, { value, firstSeenMs: this.#nowMs() });
+    // Rounded: whole numbers take no memory of their own.
+    value.firstSeenMs = this.peek(key)?.firstSeenMs ?? Math.ceil(this.#nowMs());
+    if (this.#regulars.has(key)) this.#regulars.set(key, value);
+    else this.#newcomers.set(key, value);
     if (this.size > this.#maxVisitors) this.#evictOne();
   }
 

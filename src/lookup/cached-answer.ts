@@ -22,6 +22,7 @@ export class CachedAnswer implements Stamped, ShownAnswer {
   /** The moment of {@link Generations} at which it was up to date. Set when it is stored. */
   validAt = 0;
   storedAtMs = 0;
+  firstSeenMs = 0;
   variant = '';
   other: this | undefined = undefined;
 

@@ -8,7 +8,7 @@ function answer(
   text: string,
   { ttlMs = 100, keptStale = true, answersAll = false, outlivesWithdrawal = false } = {},
 ): Answer {
-  const stamp = { storedAtMs: 0, variant: '', other: undefined };
+  const stamp = { storedAtMs: 0, firstSeenMs: 0, variant: '', other: undefined };
   return { text, ttlMs, keptStale, answersAll, outlivesWithdrawal, ...stamp };
 }
 

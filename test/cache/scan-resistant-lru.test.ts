@@ -10,13 +10,13 @@ import { ScanResistantLru } from '../../src/cache/scan-resistant-lru';
  */
 function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
   let nowMs = 0;
-  const store = new ScanResistantLru<{ key: string }>(maxVisitors, () => {
+  const store = new ScanResistantLru<{ key: string; firstSeenMs: number }>(maxVisitors, () => {
     nowMs += 5_000;
     return nowMs;
   });
   const view = (key: string): boolean => {
     const isHit = store.get(key) !== undefined;
-    if (!isHit) store.set(key, { key });
+    if (!isHit) store.set(key, { key, firstSeenMs: 0 });
     return isHit;
   };
   for (const key of regulars) {
@@ -40,21 +40,21 @@ describe('ScanResistantLru', () => {
     const { store, view } = storeOf(20);
     expect([view('a'), view('a')]).toEqual([false, true]);
     for (const key of named('flood', 1_000)) view(key);
-    expect(store.get('a')).toEqual({ key: 'a' });
+    expect(store.get('a')).toMatchObject({ key: 'a' });
   });
 
   it('does not take the second request of one page for a second visit', () => {
     let nowMs = 0;
-    const store = new ScanResistantLru<object>(10, () => nowMs);
-    for (const key of ['same-visit', 'back']) store.set(key, {});
+    const store = new ScanResistantLru<{ firstSeenMs: number }>(10, () => nowMs);
+    for (const key of ['same-visit', 'back']) store.set(key, { firstSeenMs: 0 });
     nowMs = 4_999;
     for (const key of ['same-visit', 'back']) store.get(key);
     // Nor a refresh for a first one.
-    store.set('back', {});
+    store.set('back', { firstSeenMs: 0 });
     nowMs = 5_000;
     store.get('back');
-    for (const key of named('flood', 100)) store.set(key, {});
-    expect([store.get('same-visit'), store.get('back')]).toEqual([undefined, {}]);
+    for (const key of named('flood', 100)) store.set(key, { firstSeenMs: 0 });
+    expect([store.get('same-visit'), store.get('back')]).toEqual([undefined, { firstSeenMs: 0 }]);
   });
 
   it('evicts newcomers before regulars, the oldest first', () => {
@@ -62,7 +62,7 @@ describe('ScanResistantLru', () => {
     for (const key of named('new', 12)) view(key);
     expect(store.size).toBe(100);
     expect([store.get('new0'), store.get('new1')]).toEqual([undefined, undefined]);
-    expect(store.get('new2')).toEqual({ key: 'new2' });
+    expect(store.get('new2')).toMatchObject({ key: 'new2' });
     expect(named('regular', 90).map(view)).not.toContain(false);
   });
 
@@ -85,8 +85,8 @@ describe('ScanResistantLru', () => {
 
   it('replaces the value of a visitor', () => {
     const { store } = storeOf(3, ['a']);
-    store.set('a', { key: 'another' });
-    expect([store.get('a'), store.size]).toEqual([{ key: 'another' }, 1]);
+    store.set('a', { key: 'another', firstSeenMs: 0 });
+    expect([store.get('a')?.key, store.size]).toEqual(['another', 1]);
   });
 
   it('deletes newcomers and regulars', () => {
@@ -138,7 +138,7 @@ describe('the keys of a ScanResistantLru', () => {
     };
     const before = heap();
     for (let n = 100; n < 600; n++) {
-      store.set(detachedString(keyOf(n)), { key: 'x' });
+      store.set(detachedString(keyOf(n)), { firstSeenMs: 0, key: 'x' });
       store.get(keyOf(n));
     }
     expect(heap() - before).toBeLessThan(5_000_000); // the headers are 50 000 000

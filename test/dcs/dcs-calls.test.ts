@@ -272,6 +272,19 @@ describe('visitors who withdraw consent', () => {
     expect(again.results).toEqual(['answered']);
   });
 
+  it('just when their call begins have it aborted', () => {
+    const { dcs, sent, lookup } = setup();
+    lookup('a');
+    const ended = jest.fn();
+    const began = () => dcs.abandon([call], 'no-consent');
+    const call: Call = dcs.lookup('a', about({ ecid: ECID }), { began, ended });
+    sent[0]?.answer();
+    expect(ended).toHaveBeenCalledTimes(1);
+    expect([sent[1]?.isAborted, dcs.stats().inFlight]).toEqual([true, 1]);
+    sent[1]?.release();
+    expect(dcs.stats().inFlight).toBe(0);
+  });
+
   it('during the probe of a broken server leave its breaker open, and the next call probes', () => {
     const { dcs, clock, sent, lookup, abandon } = setup();
     for (const key of ['x', 'y']) lookup(key);

@@ -336,6 +336,17 @@ describe('calls about one visitor', () => {
     expect(sent).toHaveLength(21);
   });
 
+  it('end in their order when the DCS denylists the visitor, and no further one is made', () => {
+    const { dcs, sent } = setup();
+    const ended: string[] = [];
+    for (const name of ['first', 'second']) {
+      const end = (result: CallResult) => ended.push(`${name} ${'failure' in result && result.failure.reason}`);
+      dcs.lookup('a', about({ ecid: ECID }), { began: () => {}, ended: end });
+    }
+    sent[0]?.answer({ reason: 'denylisted', message: '', dcsCode: 306 });
+    expect([ended, sent.length]).toEqual([['first denylisted', 'second denylisted'], 1]);
+  });
+
   it('are not more than eight different lookups', () => {
     const { dcs, sent, lookup } = setup();
     for (let n = 0; n < 8; n++) expect(lookup('a').results).toEqual([]);

@@ -321,6 +321,20 @@ describe('a lookup that would fail at once', () => {
   });
 });
 
+describe('a call', () => {
+  it('may be sent twice unless it tells the DCS something, and has its answer read unless it is an opt-out', () => {
+    const { sent, lookup, sendEvent, optOut } = setup();
+    lookup('a');
+    sendEvent('b');
+    optOut('c');
+    expect(sent.map(({ outgoing }) => [outgoing.isRepeatable, outgoing.readsBody])).toEqual([
+      [true, true],
+      [false, true],
+      [true, false],
+    ]);
+  });
+});
+
 describe('calls about one visitor', () => {
   it('are bounded within a minute, whoever makes them', () => {
     const { clock, sent, lookup, abandon } = setup({ maxCallsPerMinute: 20 });

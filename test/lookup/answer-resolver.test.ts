@@ -361,6 +361,18 @@ describe('an answer that is still to come', () => {
   });
 });
 
+describe('what is known', () => {
+  it('is served with its age while it is fresh and when it is stale', () => {
+    const { clock, begin, learn } = resolverOf();
+    clock.nowMs = 1_000;
+    learn(7);
+    clock.nowMs = 3_000;
+    expect(begin()).toMatchObject({ status: 'cached', ageMs: 2_000 });
+    clock.nowMs = 70_000;
+    expect(begin()).toMatchObject({ status: 'stale', ageMs: 69_000 });
+  });
+});
+
 describe('what is out of date', () => {
   it.each(['forget', 'withdraw'] as const)('is not joined, served or remembered after %s()', async (what) => {
     const { resolver, calls, pending, served, last } = resolverOf();

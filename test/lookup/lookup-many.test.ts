@@ -71,6 +71,19 @@ describe('lookupMany()', () => {
     expect(isClosed).toBe(true);
   });
 
+  it('looks nobody up any more when it is left', async () => {
+    const { client, simulator } = await createClient();
+    const results = client.lookupMany(visitors(8), { concurrency: 1 });
+    await results.next();
+    await results.return();
+    // One call that has begun may follow. Each of the others would begin within a few turns of the one before it.
+    for (let n = 0; n < 8; n++) {
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      while (client.stats().inFlight > 0) await new Promise(setImmediate);
+    }
+    expect(simulator.requests.length).toBeLessThanOrEqual(2);
+  });
+
   it('looks up a visitor who occurs twice only once', async () => {
     const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } });
     simulator.visitor(ECID).in(GOLF);

@@ -67,6 +67,8 @@ for (const [n, mutant] of mutants.entries()) {
   if ((n + 1) % 50 === 0) console.log(`${n + 1}/${mutants.length}, ${survivors.length} survived`);
 }
 report();
+// It would keep this process alive.
+tests?.kill('SIGKILL');
 
 function mutantsIn(target) {
   const [path, line] = target.split(':');

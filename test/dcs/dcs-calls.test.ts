@@ -272,6 +272,19 @@ describe('visitors who withdraw consent', () => {
     expect(again.results).toEqual(['answered']);
   });
 
+  it('just when their call begins have it aborted', () => {
+    const { dcs, sent, lookup } = setup();
+    lookup('a');
+    const ended = jest.fn();
+    const began = () => dcs.abandon([call], 'no-consent');
+    const call: Call = dcs.lookup('a', about({ ecid: ECID }), { began, ended });
+    sent[0]?.answer();
+    expect(ended).toHaveBeenCalledTimes(1);
+    expect([sent[1]?.isAborted, dcs.stats().inFlight]).toEqual([true, 1]);
+    sent[1]?.release();
+    expect(dcs.stats().inFlight).toBe(0);
+  });
+
   it('during the probe of a broken server leave its breaker open, and the next call probes', () => {
     const { dcs, clock, sent, lookup, abandon } = setup();
     for (const key of ['x', 'y']) lookup(key);
@@ -308,6 +321,20 @@ describe('a lookup that would fail at once', () => {
   });
 });
 
+describe('a call', () => {
+  it('may be sent twice unless it tells the DCS something, and has its answer read unless it is an opt-out', () => {
+    const { sent, lookup, sendEvent, optOut } = setup();
+    lookup('a');
+    sendEvent('b');
+    optOut('c');
+    expect(sent.map(({ outgoing }) => [outgoing.isRepeatable, outgoing.readsBody])).toEqual([
+      [true, true],
+      [false, true],
+      [true, false],
+    ]);
+  });
+});
+
 describe('calls about one visitor', () => {
   it('are bounded within a minute, whoever makes them', () => {
     const { clock, sent, lookup, abandon } = setup({ maxCallsPerMinute: 20 });
@@ -321,6 +348,17 @@ describe('calls about one visitor', () => {
     clock.advance(60_000);
     lookup('a');
     expect(sent).toHaveLength(21);
+  });
+
+  it('end in their order when the DCS denylists the visitor, and no further one is made', () => {
+    const { dcs, sent } = setup();
+    const ended: string[] = [];
+    for (const name of ['first', 'second']) {
+      const end = (result: CallResult) => ended.push(`${name} ${'failure' in result && result.failure.reason}`);
+      dcs.lookup('a', about({ ecid: ECID }), { began: () => {}, ended: end });
+    }
+    sent[0]?.answer({ reason: 'denylisted', message: '', dcsCode: 306 });
+    expect([ended, sent.length]).toEqual([['first denylisted', 'second denylisted'], 1]);
   });
 
   it('are not more than eight different lookups', () => {

@@ -46,16 +46,19 @@ describe('onAbort()', () => {
       const takeBack = [1, 2, 3].map(() => onAbort(signal, jest.fn()));
       expect(getEventListeners(signal, 'abort')).toHaveLength(1);
       for (const each of takeBack) each();
+      for (const each of takeBack) each();
       expect(getEventListeners(signal, 'abort')).toEqual([]);
       // Once more, after others have begun to wait.
-      const later = onAbort(signal, jest.fn());
+      const later = [onAbort(signal, jest.fn())];
       for (const each of takeBack) each();
+      later.push(onAbort(signal, jest.fn()));
       expect(getEventListeners(signal, 'abort')).toHaveLength(1);
-      later();
+      for (const each of later) each();
     }
     const called = jest.fn();
     onAbort(signal, called);
     controller.abort();
     expect(called).toHaveBeenCalledTimes(1);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });

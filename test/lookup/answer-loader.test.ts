@@ -8,7 +8,7 @@ import { type FakeCall, fakeDcs } from './fake-dcs';
 
 const QUESTION = about({ ecid: ECID, region: 6 });
 
-function setup() {
+function setup(segmentIds: string | false = 'sid') {
   const { dcs, calls } = fakeDcs();
   const cache = new AnswerCache<CachedAnswer>({
     maxVisitors: 100,
@@ -17,7 +17,7 @@ function setup() {
     nowMs: () => 0,
   });
   const generations = new Generations();
-  const config = { destinations: new Map(), dcs: { segmentIds: 'sid' }, cache: { ttlMs: 60_000, emptyTtlMs: 15_000 } };
+  const config = { destinations: new Map(), dcs: { segmentIds }, cache: { ttlMs: 60_000, emptyTtlMs: 15_000 } };
   const loader = new AnswerLoader(config as never, dcs, cache, generations);
   const lookup = (key = 'a') => {
     const flight = loader.lookup([key], QUESTION);
@@ -265,6 +265,29 @@ describe('several calls about a visitor', () => {
 });
 
 describe('an opt-out', () => {
+  it('ends what names the visitor, but for a call in flight about the same visitor, which it waits for', () => {
+    const { dcs, loader, calls } = setup();
+    for (const keys of [['a'], ['a'], ['b', 'a'], ['c']] as const) loader.lookup(keys, QUESTION);
+    const [first, second, byOtherKey] = calls as [FakeCall, FakeCall, FakeCall];
+    for (const call of [first, byOtherKey]) call.phase = 'running';
+    loader.optOut(['a'], { ecid: ECID }).catch(() => {});
+    expect(dcs.abandon).toHaveBeenCalledWith([second, byOtherKey], 'opted-out');
+  });
+
+  it('ends nothing that has ended', () => {
+    const { dcs, loader, calls } = setup();
+    for (const keys of [['a'], ['b', 'a'], ['c', 'a']] as const) loader.lookup(keys, QUESTION);
+    const [first, second, third] = calls as [FakeCall, FakeCall, FakeCall];
+    for (const call of [first, second]) call.answer(7);
+    loader.abandon(['a'], 'no-consent');
+    third.answer(7);
+    loader.abandon(['a'], 'no-consent');
+    expect(dcs.abandon.mock.calls).toEqual([
+      [[third], 'no-consent'],
+      [[], 'no-consent'],
+    ]);
+  });
+
   it('settles when it has been answered', async () => {
     const { loader, calls } = setup();
     const done = loader.optOut(['a'], { ecid: ECID });
@@ -283,6 +306,17 @@ describe('an opt-out', () => {
 });
 
 describe('advice', () => {
+  it.each([
+    ['sid', [expect.stringContaining('d_cts')]],
+    [false, []],
+  ] as const)('says that segment ids are missing where they are wanted: %p', (segmentIds, advice) => {
+    jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const { loader, lookup } = setup(segmentIds);
+    for (let n = 0; n < 10; n++) lookup().call.end({ reply: replyTo({ stuff: [{ cn: 'x', cv: 'y' }] }) });
+    expect(loader.advice).toEqual(advice);
+    jest.restoreAllMocks();
+  });
+
   it('comes from the answers and from the codes of failures', () => {
     jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { loader, lookup } = setup();

@@ -306,11 +306,20 @@ describe('an answer that is still to come', () => {
   });
 
   it('is not shared by those who ask something else', () => {
-    const { calls, begin, pending } = resolverOf();
+    const { calls, begin, pending, last } = resolverOf();
     pending();
     begin({ ecid: ECID }, 'consent');
     begin({ uuid: ECID });
     expect(calls).toHaveLength(3);
+    for (const call of calls) call.answer(7);
+    expect([begin({ ecid: ECID }), begin({ ecid: ECID }, 'consent')]).toEqual(
+      Array(2).fill(expect.objectContaining({ status: 'cached' })),
+    );
+    begin({ ecid: ECID, customerIds: [{ id: 'c1', dataSourceId: 1 }] });
+    last().fail({ reason: 'opted-out', dcsCode: 171 });
+    // Whatever is asked.
+    expect(begin({ ecid: ECID }, 'consent')).toMatchObject({ status: 'excluded', reason: 'opted-out' });
+    expect(calls).toHaveLength(4);
   });
 
   it('is waited for where the visitor has sent an event, even when what is known is fresh', () => {
@@ -349,6 +358,18 @@ describe('an answer that is still to come', () => {
     expect(prefetch()).toEqual(['cached', undefined]);
     clock.nowMs = 60_000;
     expect([prefetch(), calls.length]).toEqual([['stale', 'skipped'], 1]);
+  });
+});
+
+describe('what is known', () => {
+  it('is served with its age while it is fresh and when it is stale', () => {
+    const { clock, begin, learn } = resolverOf();
+    clock.nowMs = 1_000;
+    learn(7);
+    clock.nowMs = 3_000;
+    expect(begin()).toMatchObject({ status: 'cached', ageMs: 2_000 });
+    clock.nowMs = 70_000;
+    expect(begin()).toMatchObject({ status: 'stale', ageMs: 69_000 });
   });
 });
 
@@ -396,6 +417,19 @@ describe('what is out of date', () => {
     learn(7, other);
     resolver.withdraw(other, 'no-consent');
     expect([pending(other), calls.length]).toEqual([expect.anything(), 3]);
+  });
+
+  it('under one of the ids that a visitor shows is so under the others, but for what the DCS has said', () => {
+    const { resolver, pending, served, last, learn } = resolverOf();
+    const customerIds = [{ id: 'c1', dataSourceId: 1 }] as const;
+    const visitor = { ecid: ECID, customerIds };
+    learn(7, visitor);
+    expect(served(visitor)).toEqual(['cached', undefined]);
+    resolver.forget({ customerIds });
+    expect(pending(visitor)).toHaveProperty('promise');
+    last().fail({ reason: 'opted-out', dcsCode: 171 });
+    resolver.withdraw({ customerIds }, 'no-consent');
+    expect(served(visitor)).toEqual(['excluded', 'opted-out']);
   });
 
   it('by an opt-out is everything, before it is answered and after', async () => {

@@ -40,6 +40,8 @@ describe('lookupMany()', () => {
   it('makes no more calls at a time than concurrency', async () => {
     const { client, simulator } = await createClient();
     let most = 0;
+    // So that they overlap if they can.
+    simulator.fault({ kind: 'latency', latencyMs: 10 });
     const results = client.lookupMany(visitors(60), { concurrency: 5 });
     for await (const _ of results) most = Math.max(most, client.stats().inFlight);
     const { requests } = simulator;
@@ -69,6 +71,19 @@ describe('lookupMany()', () => {
     expect(isClosed).toBe(true);
   });
 
+  it('looks nobody up any more when it is left', async () => {
+    const { client, simulator } = await createClient();
+    const results = client.lookupMany(visitors(8), { concurrency: 1 });
+    await results.next();
+    await results.return();
+    // One call that has begun may follow. Each of the others would begin within a few turns of the one before it.
+    for (let n = 0; n < 8; n++) {
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      while (client.stats().inFlight > 0) await new Promise(setImmediate);
+    }
+    expect(simulator.requests.length).toBeLessThanOrEqual(2);
+  });
+
   it('looks up a visitor who occurs twice only once', async () => {
     const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0 } });
     simulator.visitor(ECID).in(GOLF);
@@ -77,6 +92,31 @@ describe('lookupMany()', () => {
     const results = await all(client.lookupMany(given, { concurrency: 1 }));
     expect(results.map(({ segments }) => segments?.names)).toEqual([['golfFans'], [], ['golfFans'], ['golfFans']]);
     expect(simulator.requests).toHaveLength(2);
+  });
+
+  it('answers a visitor who occurs again when the first result waits for its turn', async () => {
+    const { lookupMany, simulator } = await createClientOfBulk();
+    simulator.fault({ kind: 'latency', latencyMs: 100 }, { visitor: ECID });
+    let recorded = 0;
+    async function* source() {
+      for (const ecid of [ECID, OTHER_ECID]) yield { ecid };
+      while (recorded === 0) await new Promise(setImmediate);
+      yield { ecid: OTHER_ECID };
+    }
+    const results = lookupMany(
+      source(),
+      { concurrency: 2 },
+      recording(() => recorded++),
+    );
+    expect((await all(results)).map(({ segments }) => segments?.status)).toEqual(['fresh', 'fresh', 'fresh']);
+    expect(simulator.requestsOf(OTHER_ECID)).toHaveLength(1);
+  });
+
+  it('sets no timer for a rate that is not limited', async () => {
+    const { client } = await createClient();
+    const set = jest.spyOn(global, 'setTimeout');
+    await all(client.lookupMany(visitors(3)));
+    expect(set.mock.calls.filter(([, ms]) => Number.isNaN(ms))).toEqual([]);
   });
 
   it('reports an error per visitor', async () => {
@@ -312,7 +352,10 @@ describe('lookupMany()', () => {
     while (!set.mock.calls.some(isForTheRate)) await new Promise(setImmediate);
     controller.abort(new Error('enough'));
     await expect(next).rejects.toThrow('enough');
-    expect(clear).toHaveBeenCalledWith(set.mock.results[set.mock.calls.findIndex(isForTheRate)]?.value);
+    const timer = set.mock.calls.findIndex(isForTheRate);
+    expect(clear).toHaveBeenCalledWith(set.mock.results[timer]?.value);
+    // The first did not wait, and the second makes up for a delay of 20 ms.
+    expect(set.mock.calls[timer]?.[1]).toBeLessThanOrEqual(100_000 - 20);
   });
 
   it.each([{ concurrency: 0 }, { ratePerSecond: 0 }, { signal: 1 }, { concurency: 1 }])(

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Request } from 'express';
 import request from 'supertest';
+import { LookupSignals } from '../../src/lookup/lookup-signals';
 import { closeSites, cookieOf, createSite, ECID } from '../helpers/site';
 
 afterEach(async () => {
@@ -56,6 +57,7 @@ describe('options.signals', () => {
     ],
     ['is a promise', async () => ({ c_a: 1 }), undefined],
     ['is undefined', () => undefined, undefined],
+    ['is null', () => null, undefined],
   ])('makes the lookup without signals when it %s, and warns once of mistakes', async (_name, signals, warning) => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { view, simulator } = await createSite({
@@ -98,5 +100,11 @@ describe('options.signals', () => {
     simulator.fault({ kind: 'reset' }, { calls: 1 });
     expect(await view()).toMatchObject({ status: 'stale', reason: 'network' });
     expect(simulator.requests).toHaveLength(2);
+  });
+
+  it('may take 20 000 bytes', () => {
+    jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const lengths = [19_995, 19_996].map((n) => new LookupSignals(() => ({ c_a: 'x'.repeat(n) })).of({}).length);
+    expect(lengths).toEqual([20_000, 0]);
   });
 });

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { inspect } from 'node:util';
 import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
 
@@ -88,6 +89,18 @@ describe('lookup()', () => {
     leaving.abort(new Error('left'));
     for (const lookup of left) await expect(lookup).rejects.toThrow('left');
     expect(warned.mock.calls).toEqual([]);
+  });
+
+  it('leaves neither a timer nor a listener behind', async () => {
+    const { aam } = await createSite();
+    const { signal } = new AbortController();
+    const [set, clear] = [jest.spyOn(global, 'setTimeout'), jest.spyOn(global, 'clearTimeout')];
+    await aam.lookup({ ecid: ECID }, { signal, maxWaitMs: 12_345 });
+    await new Promise(setImmediate);
+    const timer = set.mock.results[set.mock.calls.findIndex(([, ms]) => ms === 12_345)]?.value;
+    expect(timer).toBeDefined();
+    expect(clear).toHaveBeenCalledWith(timer);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('rejects after close(), except for a cached answer', async () => {

@@ -148,6 +148,19 @@ describe('OrderedWindow', () => {
     expect([started(), next.mock.calls.length]).toEqual([[], 1]);
   });
 
+  it('keeps the reason for which it was made to fail when a pending read fails later', async () => {
+    let failRead: (reason: Error) => void = () => {};
+    const next = () => new Promise<never>((_resolve, reject) => (failRead = reject));
+    const { window } = setup(sourceOf({ next }));
+    const waiting = expect(window.next()).rejects.toThrow('enough');
+    await turns();
+    window.fail(new Error('enough'));
+    await waiting;
+    failRead(new Error('unreadable'));
+    await turns();
+    await expect(window.next()).rejects.toThrow('enough');
+  });
+
   it('can be made to fail while it waits, before the results that are there', async () => {
     const reported: string[] = [];
     const { window, finish, started } = setup([1, 2, 3, 4], 2, (result) => reported.push(result));
@@ -197,6 +210,16 @@ describe('OrderedWindow', () => {
       const { window } = setup(source, 1);
       void window.next();
       await turns();
+      await expect(window.close()).rejects.toThrow('not closed');
+    });
+
+    it('rejects with that also when the source has failed before', async () => {
+      const source = sourceOf({
+        next: async () => Promise.reject(new Error('unreadable')),
+        return: async () => Promise.reject(new Error('not closed')),
+      });
+      const { window } = setup(source);
+      await expect(window.next()).rejects.toThrow('unreadable');
       await expect(window.close()).rejects.toThrow('not closed');
     });
 

@@ -66,6 +66,33 @@ describe('sendEvent()', () => {
     expect(await view()).toMatchObject({ status: 'cached', names: ['golfFans'] });
   });
 
+  it('sends nothing for a prefetch, not even of a visitor who is known', async () => {
+    const { app, aam, simulator, view } = await createSite({ maxWaitMs: 5_000 });
+    await view();
+    app.get('/buy', async (req, res) => {
+      const { status } = await aam.sendEvent(req, { c_n: 1 });
+      res.json({ status });
+    });
+    const prefetch = request(app)
+      .get('/buy')
+      .set({ Cookie: cookieOf(ECID), 'Sec-Purpose': 'prefetch' });
+    expect((await prefetch).body).toEqual({ status: 'cached' });
+    expect(simulator.requests).toHaveLength(1);
+  });
+
+  it('has the next page wait for the answer where it is not told otherwise', async () => {
+    const { app, aam, simulator, view } = await createSite({ maxWaitMs: 5_000 });
+    await view();
+    simulator.visitor(ECID).in(GOLF);
+    app.get('/buy', (req, res) => {
+      void aam.sendEvent(req, { c_n: 1 });
+      res.end();
+    });
+    simulator.fault({ kind: 'latency', latencyMs: 100 }, { calls: 1 });
+    await request(app).get('/buy').set('Cookie', cookieOf(ECID));
+    expect(await view()).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+  });
+
   it.each([
     ['an unknown option', { refesh: false }, 'ERR_AAM_UNKNOWN_OPTION'],
     ['a refresh that is no boolean', { refresh: 'no' }, 'ERR_AAM_INVALID_OPTION'],

@@ -10,9 +10,14 @@ const MAX_CALLS = 3;
 const TIMEOUT: DcsFailure = { reason: 'timeout', message: 'late' };
 const NO_DATA: DcsFailure = { reason: 'dcs-error', message: 'nothing', noData: true };
 
-function setup(maxCallsPerMinute = MAX_CALLS) {
+function setup(maxCallsPerMinute = MAX_CALLS, maxCalledVisitors?: number) {
   const clock = new FakeClock();
-  const config = { failureCooldownMs: COOLDOWN_MS, noDataCooldownMs: NO_DATA_COOLDOWN_MS, maxCallsPerMinute };
+  const config = {
+    failureCooldownMs: COOLDOWN_MS,
+    noDataCooldownMs: NO_DATA_COOLDOWN_MS,
+    maxCallsPerMinute,
+    maxCalledVisitors,
+  };
   return { clock, history: new CallHistory(config, () => clock.nowMs()) };
 }
 
@@ -81,6 +86,7 @@ describe('CallHistory', () => {
       reason: 'rate-limited',
       message: expect.stringContaining('dcs.maxCallsPerMinute'),
     });
+    expect([history.unavailable('b'), history.retryInMs('b')]).toEqual([undefined, 0]);
   });
 
   it('keeps a denylisted visitor out for good, whatever happened before', () => {
@@ -150,6 +156,50 @@ describe('CallHistory', () => {
     for (let n = 1; n < 60; n++) history.sent(`new ${n}`);
     // All but those of the last minute.
     expect(store.size).toBe(61);
+  });
+
+  it('drops visitors who were called often or in vain as soon as neither counts any more', () => {
+    const stores = jest.spyOn(LRUCache.prototype, 'set');
+    const { history, clock } = setup();
+    for (let n = 0; n < 4; n++) history.failed(`failed ${n}`, TIMEOUT);
+    const store = stores.mock.contexts[0] as LRUCache<string, object>;
+    stores.mockRestore();
+    const sizeAfter = (ms: number) => {
+      clock.advance(ms);
+      history.sent('another');
+      return store.size;
+    };
+    clock.advance(COOLDOWN_MS - 1);
+    for (let n = 0; n < 4; n++) history.sent(`often ${n % 2}`);
+    expect(store.size).toBe(4 + 2);
+    expect(sizeAfter(1)).toBe(2 + 2);
+    expect(sizeAfter(1)).toBe(2 + 1);
+    // From here on 'another' is one of them, too.
+    expect(sizeAfter(59_997)).toBe(2 + 1);
+    expect(sizeAfter(1)).toBe(1);
+  });
+
+  it('keeps one entry of a visitor, whatever becomes of them', () => {
+    const stores = jest.spyOn(LRUCache.prototype, 'set');
+    const { history } = setup();
+    for (const key of ['often', 'often', 'failed', 'denylisted', 'worse', 'worse']) history.sent(key);
+    const [once, often] = stores.mock.contexts as LRUCache<string, object>[];
+    stores.mockRestore();
+    history.failed('failed', TIMEOUT);
+    history.denylist('denylisted', 306);
+    history.denylist('worse', 306);
+    expect([[...(once?.keys() ?? [])], [...(often?.keys() ?? [])].sort()]).toEqual([[], ['failed', 'often']]);
+  });
+
+  it('remembers as few visitors of each kind as it is told to', () => {
+    const { history } = setup(1, 2);
+    for (const key of ['sent 1', 'sent 2', 'sent 3']) history.sent(key);
+    for (const key of ['failed 1', 'failed 2', 'failed 3']) history.failed(key, TIMEOUT);
+    for (const key of ['listed 1', 'listed 2', 'listed 3']) history.denylist(key, 306);
+    const forgotten = ['sent', 'failed', 'listed'].map((kind) => {
+      return [1, 2, 3].filter((n) => history.unavailable(`${kind} ${n}`) === undefined);
+    });
+    expect(forgotten).toEqual([[1], [1], [1]]);
   });
 
   it('keeps of a visitor no more calls than those of the last minute', () => {

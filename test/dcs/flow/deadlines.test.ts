@@ -58,7 +58,7 @@ describe('Deadlines', () => {
     const second = deadlines.set(() => expired.push('second'));
     deadlines.set(() => expired.push('third'));
     clock.advance(LENGTH_MS);
-    expect(expired).toEqual(['first', 'third']);
+    expect([expired, clock.pending]).toEqual([['first', 'third'], 1]);
     clock.advance(LENGTH_MS - 1);
     expect(expired).toHaveLength(2);
     clock.advance(1);

@@ -267,9 +267,11 @@ describe('events that wait for room', () => {
 describe('events that are held back by their server', () => {
   it('are offered again when it opens by the clock, with a timer that does not keep the process alive', () => {
     const { clock, home, begun, add } = setup();
+    const timers = jest.spyOn(clock, 'after');
     home.closeFor(300);
     for (const key of ['a', 'b']) add(key);
     expect([clock.pending, clock.keepingAlive, clock.nextInMs]).toEqual([1, 0, 300]);
+    expect(timers).toHaveBeenCalledTimes(1);
     clock.advance(299);
     home.open();
     home.room = 1;
@@ -354,5 +356,19 @@ describe('events that are held back by their server', () => {
     standIn.room = 1;
     add('b');
     expect([begun, clock.pending]).toEqual([['a', 'b'], 0]);
+  });
+
+  it('go by their own server when that opens before there is room at the one that stands in', () => {
+    const { clock, home, instead, queue, begun, add } = setup();
+    add('a');
+    home.closeFor(5_000);
+    instead.set(home, new Gate());
+    queue.pump();
+    expect(clock.nextInMs).toBe(5_000);
+    instead.delete(home);
+    home.open();
+    home.room = 1;
+    clock.advance(5_000);
+    expect(begun).toEqual(['a']);
   });
 });

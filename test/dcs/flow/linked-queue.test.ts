@@ -44,6 +44,13 @@ describe('LinkedQueue', () => {
     expect([queue.size, other.size]).toEqual([1, 1]);
   });
 
+  it('is not held on to, nor are its other places, by a place that has left it', () => {
+    const queue = new LinkedQueue<string>();
+    const [, place] = [queue.push('a'), queue.push('b'), queue.push('c')];
+    queue.remove(place as QueuePlace<string>);
+    expect(Object.values(place as object).filter((each) => each !== undefined)).toEqual(['b']);
+  });
+
   it('can lose what is being visited', () => {
     const queue = new LinkedQueue<number>();
     const places = [1, 2, 3].map((value) => queue.push(value));

@@ -248,9 +248,9 @@ describe('the breaker of an origin', () => {
   it.each(['lookup', 'event'] as const)('lets one %s through as its probe, which closes it', (kind) => {
     const { clock, gate, changed, turnedAway, enter } = opened();
     clock.advance(4_999);
-    expect(gate.closedBecause).toBeDefined();
+    expect([gate.closedBecause?.reason, gate.wouldProbe]).toEqual(['circuit-open', false]);
     clock.advance(1);
-    expect([gate.closedBecause, gate.unavailable]).toEqual([undefined, undefined]);
+    expect([gate.closedBecause, gate.unavailable, gate.wouldProbe]).toEqual([undefined, undefined, true]);
     const probe = newCall(kind, 'probe');
     if (kind === 'lookup') gate.enter(probe);
     else gate.begin(probe);

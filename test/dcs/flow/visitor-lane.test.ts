@@ -56,7 +56,9 @@ describe('the lane of a visitor', () => {
     const [first, second] = [add('lookup'), add('lookup')];
     lane.leave(second);
     lane.leaveForLater(second);
-    expect([begun, lane.size]).toEqual([[first], 2]);
+    lane.leave(newCall('lookup', 'nobody'));
+    lane.leaveForLater(newCall('event', 'nobody'));
+    expect([begun, lane.size, lane.keys()]).toEqual([[first], 2, ['a']]);
     lane.leave(first);
     lane.leave(first);
     expect([begun, lane.size]).toEqual([[first, second], 1]);

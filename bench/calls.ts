@@ -45,11 +45,14 @@ async function run(): Promise<void> {
     });
     JSON.parse(await body.text());
   };
-  const lookup = (n: number) => client.lookup({ ecid: ecidOf(n) });
-  const waiting = (count: number) => () => cpuMicrosPerCall(CONNECTIONS + count, lookup);
+  const lookup = (n: number): Promise<unknown> => client.lookup({ ecid: ecidOf(n) });
+  const waiting =
+    (count: number, call = lookup) =>
+    () =>
+      cpuMicrosPerCall(CONNECTIONS + count, call);
 
   const settings = { pairs: PAIRS, warmUp: 2 };
-  const againstPool = await interleaved({ a: waiting(0), b: () => cpuMicrosPerCall(CONNECTIONS, bare) }, settings);
+  const againstPool = await interleaved({ a: waiting(0), b: waiting(0, bare) }, settings);
   print('A call', 'µs of CPU', { a: 'client.lookup()', b: 'bare undici pool' }, againstPool);
   report(PROMISES.call, againstPool.ratio);
   const few = await interleaved({ a: waiting(64), b: waiting(1) }, settings);
@@ -58,6 +61,9 @@ async function run(): Promise<void> {
   const many = await interleaved({ a: waiting(5_000), b: waiting(1) }, settings);
   print('A call while visitors wait', 'µs of CPU', { a: '5 000 waiting', b: '1 waiting' }, many);
   report(PROMISES.manyWaiting, many.ratio);
+  // Nothing of ours: what it costs that many objects live for longer.
+  const manyOfPool = await interleaved({ a: waiting(5_000, bare), b: waiting(1, bare) }, settings);
+  print('The same with the bare pool', 'µs of CPU', { a: '5 000 waiting', b: '1 waiting' }, manyOfPool);
 
   await pool.close();
   await client.close();

@@ -35,7 +35,10 @@ describe('createDcsClient()', () => {
   });
 
   it('sends events in order and never during a lookup', async () => {
-    const { client, simulator } = await createClient({ dcs: { failureCooldownMs: 0, maxCallsPerMinute: 1_000 } });
+    const { client, simulator } = await createClient(
+      { dcs: { failureCooldownMs: 0, maxCallsPerMinute: 1_000 } },
+      { denylistAfter: false },
+    );
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.constantFrom(ECID, OTHER_ECID), fc.boolean()), { minLength: 1, maxLength: 25 }),

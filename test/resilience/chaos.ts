@@ -155,24 +155,29 @@ export async function runChaos({ seconds, seed, express }: ChaosPlan): Promise<C
       await new Promise((resolve) => setTimeout(resolve, random() * 20));
     }
   };
+  /** Ends the faults as well. */
+  const takeLog = () => {
+    tally.calls(simulator);
+    simulator.clear();
+  };
   const weather = async () => {
     const warmAtMs = performance.now() + (endsAtMs - performance.now()) / 3;
     for (let n = 0; !isOver(); n++) {
       setWeather(simulator, n, random);
       await new Promise((resolve) => setTimeout(resolve, SPELL_MS));
-      tally.calls(simulator);
-      simulator.clear();
+      takeLog();
       if (heapAfterWarmUpBytes === 0 && performance.now() > warmAtMs)
         heapAfterWarmUpBytes = (await site.report()).heapBytes;
     }
   };
   await Promise.all([weather(), ...Array.from({ length: CLIENTS }, client)]);
 
-  simulator.clear();
+  // Visits that had begun may have gone on after the weather.
+  takeLog();
   const clearAtMs = performance.now();
   const end = site.crash() === undefined ? await settledReport(site, clearAtMs + MAX_SETTLE_MS) : undefined;
   const settledInMs = end !== undefined && isSettled(end) ? performance.now() - clearAtMs : undefined;
-  tally.calls(simulator);
+  takeLog();
   const crash = site.crash();
   await pool.close();
   await site.stop();

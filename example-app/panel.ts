@@ -31,6 +31,7 @@ const MEANING: Readonly<Record<SegmentStatus, string>> = {
   unknown: 'no answer to serve',
   anonymous: 'no usable visitor id',
   excluded: 'deliberately not asked',
+  preview: 'as a preview decides',
 };
 
 export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: number, stats: AamStats): Panel {
@@ -38,7 +39,7 @@ export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: numbe
   const views = Object.values(stats.requests).reduce((sum, count) => sum + count);
   return {
     headline: `${headlineOf(segments)}, waited ${Math.round(heldMs)} ms`,
-    mood: ageMs !== undefined ? 'known' : status === 'unknown' ? 'waiting' : 'nobody',
+    mood: segments.isKnown ? 'known' : status === 'unknown' ? 'waiting' : 'nobody',
     isPending: reason === 'pending',
     facts: [
       { label: 'Status', value: status, help: MEANING[status] },
@@ -71,6 +72,8 @@ function headlineOf(segments: VisitorSegments<RegisteredName>): string {
       return reason === 'pending' ? 'Not known yet, the answer is pending' : 'Not known, the call failed';
     case 'anonymous':
       return reason === 'no-id' ? 'A first visit, no visitor id yet' : 'No usable visitor id in the cookies';
+    case 'preview':
+      return `${known}, in a preview`;
     case 'excluded':
       if (reason === 'opted-out') return 'Opted out, so no call was made';
       return reason === 'no-consent' ? 'Consent refused, so no call was made' : 'Excluded, so no call was made';

@@ -84,6 +84,7 @@ export interface InternalClient<Name extends string> {
 
 /** The cache only prevents calls in rapid succession: room for the answers of about a second. */
 const MAX_CACHED_VISITORS = 4_000;
+const MAX_CACHED_BYTES = 33_554_432;
 const EMPTY_TTL_MS = 15_000;
 
 /**
@@ -107,6 +108,7 @@ export function createInternalClient<const Name extends string = never>(
   const resolved = resolvedClientOptions(group<DcsClientOptions>('options', options, DCS_CLIENT_OPTIONS));
   const cache = {
     maxVisitors: MAX_CACHED_VISITORS,
+    maxBytes: MAX_CACHED_BYTES,
     ttlMs: resolved.dcs.failureCooldownMs,
     staleWhileRevalidateMs: 0,
     staleIfErrorMs: 0,

@@ -26,7 +26,7 @@ import { createGuard, type Guard, type RequireSegmentOptions } from './routing/r
 import { createSegmentRouter, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
 import type { AnyRequestHandler } from './routing/run-handler';
 import type { SegmentRef } from './segments/segment-refs';
-import { notAsked, type SegmentStatus, type ServedAnswer } from './segments/served-answer';
+import { anonymous, excluded, type SegmentStatus, type ServedAnswer } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
 
 /** Counts since construction, and current sizes. Contains no identifiers. */
@@ -129,6 +129,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     unknown: 0,
     anonymous: 0,
     excluded: 0,
+    preview: 0,
   };
 
   function aamSegmentsMiddleware(req: ServedRequest, res: ServedResponse, next: (error?: unknown) => void): void {
@@ -144,7 +145,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     const requestedAt = resolver.moment;
     const exclusion = exclusionOf(req);
     if (exclusion !== undefined) {
-      serve({}, notAsked('excluded', exclusion));
+      serve({}, excluded(exclusion));
       return;
     }
     const { cookie } = req.headers;
@@ -159,7 +160,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       holdRequest(pending, leftMs(), res, {
         arrived: (answer) => {
           // Another request of the same visitor may have refused meanwhile.
-          if (resolver.hasWithdrawnSince(requestedAt, visitor)) serve(visitor, notAsked('excluded', 'no-consent'));
+          if (resolver.hasWithdrawnSince(requestedAt, visitor)) serve(visitor, excluded('no-consent'));
           else lookUp(answer, nowMs());
         },
         failed: () => lookUp(NO_CONSENT, nowMs()),
@@ -168,7 +169,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
           pending.then(({ refusal }) => {
             if (refusal !== undefined) resolver.withdraw(visitor, refusal);
           });
-          serve(visitor, notAsked('excluded', 'no-consent'));
+          serve(visitor, excluded('no-consent'));
         },
       });
     }
@@ -217,9 +218,9 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     if (refusal !== undefined) {
       // Also removes what was cached before the refusal.
       if (problem === undefined) resolver.withdraw(visitor, refusal);
-      return notAsked('excluded', refusal);
+      return excluded(refusal);
     }
-    if (problem !== undefined) return notAsked('anonymous', problem);
+    if (problem !== undefined) return anonymous(problem);
     const signalsOf = signals && (() => signals.of(req));
     return resolver.begin(visitor, tcString, !isPrefetch(req.headers), atMs, signalsOf);
   }

@@ -327,7 +327,7 @@ describe('stats()', () => {
     await view('theme=dark');
     await view(cookieOf(ECID.replace(/^2/, '3'), 9, 'global'));
     expect(aam.stats()).toEqual({
-      requests: { fresh: 1, cached: 1, stale: 0, unknown: 0, anonymous: 1, excluded: 1 },
+      requests: { fresh: 1, cached: 1, stale: 0, unknown: 0, anonymous: 1, excluded: 1, preview: 0 },
       visitors: 1,
       calls: 1,
       inFlight: 0,

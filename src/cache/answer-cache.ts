@@ -1,26 +1,9 @@
 /**
- * Owns: the cached answers of each visitor, and how fresh they are. Generic: it knows nothing of segments. Next:
- * scan-resistant-lru.ts.
+ * Owns: the cached answers of each visitor, and how fresh they are. Generic: an answer is a text, of which it knows only its
+ * own stamps. Next: scan-resistant-lru.ts.
  */
-import { ScanResistantLru, type Seen } from './scan-resistant-lru';
-
-/** What can be cached. The ttl is the value's own, since it depends on the answer. */
-export interface Stamped extends Seen {
-  /** How long the value stays fresh. */
-  readonly ttlMs: number;
-  /** Whether it may be served as stale after its ttl. */
-  readonly keptStale: boolean;
-  /** Whether it answers every variant of the question. */
-  readonly answersAll: boolean;
-  /** Whether it stays when the visitor withdraws consent. */
-  readonly outlivesWithdrawal: boolean;
-  /** When it was stored, by the cache's clock. Set by the cache. */
-  storedAtMs: number;
-  /** What the question contained besides the visitor; answers to different variants are kept apart. Set by the cache. */
-  variant: string;
-  /** The visitor's answer to another variant, a linked list. Set by the cache. */
-  other: this | undefined;
-}
+import { ScanResistantLru } from './scan-resistant-lru';
+import { firstSeenMsOf, isFinal, isOfVariant, type Stamps, stamped, storedAtMsOf, ttlMsOf } from './stamps';
 
 /**
  * - `fresh`: within its ttl;
@@ -32,22 +15,36 @@ export type Freshness = 'fresh' | 'stale' | 'late' | 'expired';
 
 export interface AnswerCacheConfig {
   readonly maxVisitors: number;
+  /** Bounds the memory that the answers take, roughly. */
+  readonly maxBytes: number;
   readonly staleWhileRevalidateMs: number;
   readonly staleIfErrorMs: number;
   /** A monotonic clock. */
   readonly nowMs: () => number;
 }
 
+/** The answers about one visitor, the newest first. Nearly always there is one, without a list. */
+type Answers = string | readonly string[];
+
 /** Answers kept per visitor: logged in, logged out, with and without a consent string. */
 const MAX_VARIANTS = 4;
+/** What V8 and the store need besides the characters of an answer and its key. */
+const OVERHEAD_BYTES = 120;
 
-export class AnswerCache<V extends Stamped> {
+export class AnswerCache {
   readonly #config: AnswerCacheConfig;
-  readonly #store: ScanResistantLru<V>;
+  readonly #store: ScanResistantLru<Answers>;
 
   constructor(config: AnswerCacheConfig) {
+    const { maxVisitors, maxBytes, nowMs } = config;
     this.#config = config;
-    this.#store = new ScanResistantLru(config.maxVisitors, config.nowMs);
+    this.#store = new ScanResistantLru({
+      maxVisitors,
+      maxBytes,
+      nowMs,
+      bytesOf: (key, answers) => key.length + OVERHEAD_BYTES + lengthOf(answers),
+      firstSeenMsOf: (answers) => firstSeenMsOf(typeof answers === 'string' ? answers : (answers[0] as string)),
+    });
   }
 
   /** Number of visitors in the cache. */
@@ -55,18 +52,25 @@ export class AnswerCache<V extends Stamped> {
     return this.#store.size;
   }
 
-  get(key: string, variant: string): V | undefined {
-    for (let value = this.#store.get(key); value !== undefined; value = value.other) {
-      if (value.variant === variant || value.answersAll) return value;
-    }
-    return undefined;
+  /** An estimate of the memory that the answers take. */
+  get bytes(): number {
+    return this.#store.bytes;
   }
 
-  freshness(value: V, nowMs: number): Freshness {
+  /** The answer with its stamps behind it. */
+  get(key: string, variant: string): string | undefined {
+    const answers = this.#store.get(key);
+    if (answers === undefined) return undefined;
+    if (typeof answers !== 'string') return answers.find((each) => isAnswerTo(each, variant));
+    return isAnswerTo(answers, variant) ? answers : undefined;
+  }
+
+  /** @param entry as {@link get} returns it */
+  freshness(entry: string, nowMs: number): Freshness {
     const { staleWhileRevalidateMs, staleIfErrorMs } = this.#config;
-    const pastTtlMs = nowMs - value.storedAtMs - value.ttlMs;
+    const pastTtlMs = nowMs - storedAtMsOf(entry) - ttlMsOf(entry);
     if (pastTtlMs < 0) return 'fresh';
-    if (!value.keptStale) return 'expired';
+    if (isFinal(entry)) return 'expired';
     if (pastTtlMs < staleWhileRevalidateMs) return 'stale';
     return pastTtlMs < staleIfErrorMs ? 'late' : 'expired';
   }
@@ -74,11 +78,27 @@ export class AnswerCache<V extends Stamped> {
   /**
    * Stores an answer in the place of the one to the same question.
    * @param key detached from the request's memory, see {@link detachedString}
+   * @param text in Latin-1
    */
-  set(key: string, variant: string, value: V): void {
-    value.storedAtMs = this.#config.nowMs();
-    value.variant = variant;
-    this.#store.set(key, linked(value, this.#store.peek(key)));
+  set(key: string, text: string, stamps: Stamps): void {
+    const present = listOf(this.#store.peek(key));
+    const nowMs = Math.floor(this.#config.nowMs());
+    const firstSeenMs = present[0] === undefined ? nowMs : firstSeenMsOf(present[0]);
+    const entry = stamped(text, { ...stamps, storedAtMs: nowMs, firstSeenMs });
+    const others = stamps.isFinal
+      ? []
+      : present.filter((each) => !isFinal(each) && !isOfVariant(each, stamps.variant)).slice(0, MAX_VARIANTS - 1);
+    this.#put(key, [entry, ...others]);
+  }
+
+  /** Puts an answer with other text, and the same stamps, in the place of one that is stored. */
+  replace(key: string, entry: string, replacement: string): void {
+    const present = listOf(this.#store.peek(key));
+    if (present.includes(entry))
+      this.#put(
+        key,
+        present.map((each) => (each === entry ? replacement : each)),
+      );
   }
 
   /** Whether anything is stored about a visitor, without counting it as a visit. */
@@ -91,28 +111,28 @@ export class AnswerCache<V extends Stamped> {
     this.#store.delete(key);
   }
 
-  /** Deletes what a visitor who withdraws consent does not want stored; what outlives that stays. */
+  /** Deletes what a visitor who withdraws consent does not want stored; what is final stays. */
   withdraw(key: string): void {
-    for (let value = this.#store.peek(key); value !== undefined; value = value.other) {
-      if (!value.outlivesWithdrawal) continue;
-      value.other = undefined;
-      this.#store.set(key, value);
-      return;
-    }
-    this.#store.delete(key);
+    const present = listOf(this.#store.peek(key));
+    const kept = present.filter(isFinal);
+    if (kept.length === 0) this.#store.delete(key);
+    else if (kept.length < present.length) this.#put(key, kept);
+  }
+
+  #put(key: string, answers: readonly string[]): void {
+    this.#store.set(key, answers.length === 1 ? (answers[0] as string) : answers);
   }
 }
 
-/** Links the newest answer to those of other variants, {@link MAX_VARIANTS} in all. */
-function linked<V extends Stamped>(newest: V, cached: V | undefined): V {
-  let last = newest;
-  let count = 1;
-  for (let each = cached; each !== undefined && count < MAX_VARIANTS; each = each.other) {
-    if (each.variant === newest.variant || each.answersAll || newest.answersAll) continue;
-    last.other = each;
-    last = each;
-    count++;
-  }
-  last.other = undefined;
-  return newest;
+function isAnswerTo(entry: string, variant: string): boolean {
+  return isOfVariant(entry, variant) || isFinal(entry);
+}
+
+function listOf(answers: Answers | undefined): readonly string[] {
+  if (answers === undefined) return [];
+  return typeof answers === 'string' ? [answers] : answers;
+}
+
+function lengthOf(answers: Answers): number {
+  return listOf(answers).reduce((sum, { length }) => sum + length, 0);
 }

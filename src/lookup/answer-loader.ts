@@ -13,8 +13,8 @@ import type { Question } from '../dcs/protocol/request';
 import { AamError } from '../errors';
 import type { VisitorKeys } from '../identity/cache-keys';
 import type { Visitor } from '../identity/visitor';
+import { type PackedAnswer, packAnswer } from '../segments/packed-answer';
 import { type DestinationFormats, segmentSetOf } from '../segments/segment-set';
-import { CachedAnswer } from './cached-answer';
 import { ConfigurationAdvice } from './configuration-advice';
 import type { Generations } from './generations';
 
@@ -39,7 +39,7 @@ export interface Flight {
    * Settles after the answer was remembered. Rejects with a {@link NoAnswer}, which is no error yet; a rejection that nobody
    * waits for is not reported as unhandled.
    */
-  readonly promise: Promise<CachedAnswer>;
+  readonly promise: Promise<PackedAnswer>;
   /** Whether the call probes a server whose breaker is open: nobody should be held for it. */
   readonly isProbe: boolean;
 }
@@ -58,10 +58,25 @@ const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
   denylisted: 2_147_483_647,
 };
 
+const NOTHING = {
+  ids: [],
+  values: undefined,
+  destinations: undefined,
+  region: undefined,
+  transactionId: undefined,
+};
+
+/** What a call has brought, and for how long it holds. */
+interface Answer {
+  readonly text: PackedAnswer;
+  readonly ttlMs: number;
+  readonly isFinal: boolean;
+}
+
 export class AnswerLoader {
   readonly #config: AnswerLoaderConfig;
   readonly #dcs: Dcs;
-  readonly #cache: AnswerCache<CachedAnswer>;
+  readonly #cache: AnswerCache;
   readonly #generations: Generations;
   readonly #advice: ConfigurationAdvice;
   /** By the first of the visitor's keys, oldest first. */
@@ -70,7 +85,7 @@ export class AnswerLoader {
   readonly #byOtherKey = new Map<string, Set<OwnFlight>>();
   #events = 0;
 
-  constructor(config: AnswerLoaderConfig, dcs: Dcs, cache: AnswerCache<CachedAnswer>, generations: Generations) {
+  constructor(config: AnswerLoaderConfig, dcs: Dcs, cache: AnswerCache, generations: Generations) {
     this.#config = config;
     this.#dcs = dcs;
     this.#cache = cache;
@@ -184,10 +199,15 @@ export class AnswerLoader {
     if (!this.#isOutdated(flight)) {
       // What was asked before the event, in another process too, is older than its answer.
       if (flight.call?.kind === 'event') this.#generations.renew(flight.keys[0]);
-      answer.validAt = this.#generations.now;
-      this.#cache.set(flight.keys[0], flight.variant, answer);
+      const { text, ttlMs, isFinal } = answer;
+      this.#cache.set(flight.keys[0], text, {
+        variant: flight.variant,
+        isFinal,
+        ttlMs,
+        validAt: this.#generations.now,
+      });
     }
-    flight.resolve(answer);
+    flight.resolve(answer.text);
   }
 
   #unlist(flight: OwnFlight): void {
@@ -210,19 +230,19 @@ export class AnswerLoader {
   }
 
   /** The visitor's segments, or that the DCS does not serve them; `undefined` for a failure. */
-  #answerIn(result: CallResult, { region: cookieRegion }: Visitor): CachedAnswer | undefined {
+  #answerIn(result: CallResult, { region: cookieRegion }: Visitor): Answer | undefined {
     if ('reply' in result) {
       const { reply } = result;
       const { cache, destinations } = this.#config;
       this.#advice.onReply(reply);
       const set = segmentSetOf(reply, destinations);
-      const isEmpty = set.ids === '' && set.values === undefined;
-      return CachedAnswer.segments(set, {
-        region: reply.region,
-        transactionId: reply.transactionId,
-        cookieRegion,
+      const isEmpty = set.ids.length === 0 && set.values === undefined;
+      const { region, transactionId } = reply;
+      return {
+        text: packAnswer({ ...set, region, transactionId, cookieRegion, excluded: undefined }),
         ttlMs: isEmpty ? cache.emptyTtlMs : cache.ttlMs,
-      });
+        isFinal: false,
+      };
     }
     if (!('failure' in result)) return undefined;
     const { reason, dcsCode, optOutTtlMs } = result.failure;
@@ -230,7 +250,13 @@ export class AnswerLoader {
     // Without either it was not the DCS who said so, but the visitor.
     const isOfDcs = dcsCode !== undefined || optOutTtlMs !== undefined;
     if (!isOfDcs || !isExclusion(reason)) return undefined;
-    return CachedAnswer.exclusion(reason, cookieRegion, optOutTtlMs ?? EXCLUSION_TTL_MS[reason]);
+    return {
+      text: packAnswer({ ...NOTHING, cookieRegion, excluded: reason }),
+      ttlMs: optOutTtlMs ?? EXCLUSION_TTL_MS[reason],
+      // It answers whatever is asked. It outlives a withdrawal: else a refusal would have the visitor asked about again. And
+      // it ends with its ttl, so that nobody is kept out on old news.
+      isFinal: true,
+    };
   }
 }
 
@@ -238,12 +264,12 @@ class OwnFlight implements Flight {
   readonly keys: VisitorKeys;
   readonly variant: string;
   readonly isAwaited: boolean;
-  readonly promise: Promise<CachedAnswer>;
+  readonly promise: Promise<PackedAnswer>;
   call: Call | undefined;
   /** The generation under which the call was sent; `undefined` while it waits. */
   beganAt: number | undefined;
   isListed = false;
-  resolve!: (answer: CachedAnswer) => void;
+  resolve!: (answer: PackedAnswer) => void;
   reject!: (why: NoAnswer) => void;
   readonly #host: { now(): number; ended(result: CallResult): void };
 

@@ -4,12 +4,14 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { AnswerCache, type AnswerCacheConfig } from '../cache/answer-cache';
+import { isFinal, storedAtMsOf, validAtOf } from '../cache/stamps';
 import type { Dcs } from '../dcs/dcs';
 import type { DcsFailure, FailureReason } from '../dcs/protocol/dcs-error';
 import type { Exclusion } from '../dcs/protocol/error-codes';
 import { CacheKeys } from '../identity/cache-keys';
 import type { Visitor } from '../identity/visitor';
-import { notAsked, type ServedAnswer } from '../segments/served-answer';
+import { cookieRegionOf, exclusionOf, type PackedAnswer, withCookieRegion } from '../segments/packed-answer';
+import { cached, excluded, fresh, PENDING, type ServedAnswer, stale, unknown } from '../segments/served-answer';
 import {
   AnswerLoader,
   type AnswerLoaderConfig,
@@ -18,14 +20,16 @@ import {
   isExclusion,
   type NoAnswer,
 } from './answer-loader';
-import type { CachedAnswer } from './cached-answer';
 import { Generations } from './generations';
+
+/** An answer from the cache, with the cache's stamps behind it. */
+type CachedEntry = PackedAnswer;
 
 /** A call is in flight that a request may wait for. */
 export interface PendingAnswer {
   readonly flight: Flight;
   /** What to serve when it fails or is late. */
-  readonly fallback: CachedAnswer | undefined;
+  readonly fallback: CachedEntry | undefined;
 }
 
 /** The resolved values that it needs. */
@@ -41,7 +45,7 @@ export class AnswerResolver {
   /** The monotonic clock that everything in here goes by. */
   readonly nowMs: () => number;
   readonly #dcs: Dcs;
-  readonly #cache: AnswerCache<CachedAnswer>;
+  readonly #cache: AnswerCache;
   readonly #generations = new Generations();
   readonly #loader: AnswerLoader;
   readonly #keys: CacheKeys;
@@ -104,16 +108,15 @@ export class AnswerResolver {
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
     const known = this.#known(key, variant, visitor);
     const freshness = known === undefined ? 'expired' : this.#cache.freshness(known, nowMs);
-    if (known !== undefined && visitor.region !== undefined) known.cookieRegion = visitor.region;
     // The visitor has done something: the answer to that is what the next page goes by.
     const event = mayCall ? this.#loader.imminentEventOf(key, variant) : undefined;
     if (known !== undefined && freshness === 'fresh' && event === undefined) return fromCache(known, nowMs);
     const fallback = freshness === 'expired' ? undefined : known;
-    if (!mayCall) return fallback === undefined ? SKIPPED : stale(fallback, nowMs, 'skipped', undefined);
+    if (!mayCall) return fallback === undefined ? SKIPPED : staleFrom(fallback, nowMs, 'skipped', undefined);
     if (event !== undefined) return { flight: event, fallback };
     // Whoever asks the same joins, before anything is refused.
     const running = this.#loader.lookupOf(key, variant);
-    const found = running ?? this.#lookup(key, variant, visitor, tcString, signalsOf, known?.cookieRegion);
+    const found = running ?? this.#lookup(key, variant, visitor, tcString, signalsOf, known);
     // Behind the visitor's back.
     if (freshness === 'stale' && 'promise' in found) return this.pending(known, nowMs);
     return 'promise' in found ? { flight: found, fallback } : this.failed({ failure: found }, fallback, nowMs);
@@ -167,7 +170,8 @@ export class AnswerResolver {
   ): Promise<ServedAnswer> {
     const keys = this.#keys.allKeysOf(visitor);
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
-    const region = visitor.region ?? this.#cache.get(keys[0], variant)?.cookieRegion;
+    const known = this.#cache.get(keys[0], variant);
+    const region = visitor.region ?? regionKnownOf(known);
     const question = { visitor: { ...visitor, region }, tcString, signals, variant };
     const flight = this.#outsideOfRequests(() => this.#loader.sendEvent(keys, question, isAwaited));
     try {
@@ -178,43 +182,49 @@ export class AnswerResolver {
   }
 
   /** What to serve when the call that was waited for has brought something. */
-  arrived(answer: CachedAnswer): ServedAnswer {
-    if (answer.excluded !== undefined) return excluded(answer.excluded, answer);
-    return { status: 'fresh', reason: undefined, answer, ageMs: 0, failure: undefined };
+  arrived(answer: PackedAnswer): ServedAnswer {
+    const exclusion = exclusionOf(answer);
+    return exclusion === undefined ? fresh(answer) : excluded(exclusion, answer);
   }
 
   /** What to serve when it was not waited for any longer. */
-  pending(known: CachedAnswer | undefined, nowMs: number): ServedAnswer {
-    return known === undefined ? STILL_PENDING : this.#asGoodAsBefore(known, nowMs, 'revalidating', undefined);
+  pending(known: CachedEntry | undefined, nowMs: number): ServedAnswer {
+    return known === undefined ? PENDING : this.#asGoodAsBefore(known, nowMs, 'revalidating', undefined);
   }
 
   /** What to serve when it failed: a failing refresh never takes known segments away. */
-  failed(why: NoAnswer, known: CachedAnswer | undefined, nowMs: number): ServedAnswer {
+  failed(why: NoAnswer, known: CachedEntry | undefined, nowMs: number): ServedAnswer {
     // Of an event that was dropped the page learns nothing, as if it were still waiting.
     if (!('failure' in why)) return this.pending(known, nowMs);
     const { failure } = why;
-    if (isExclusion(failure.reason)) return excluded(failure.reason, undefined);
+    if (isExclusion(failure.reason)) return excluded(failure.reason);
     if (known !== undefined) return this.#asGoodAsBefore(known, nowMs, failure.reason, failure);
-    return { status: 'unknown', reason: failure.reason, answer: undefined, ageMs: undefined, failure };
+    return unknown(failure.reason, failure);
   }
 
   /** What is remembered, unless the visitor has withdrawn or was forgotten under another of their ids since. */
-  #known(key: string, variant: string, visitor: Visitor): CachedAnswer | undefined {
+  #known(key: string, variant: string, visitor: Visitor): CachedEntry | undefined {
     const known = this.#cache.get(key, variant);
-    if (known === undefined || known.outlivesWithdrawal || visitor.customerIds === undefined) return known;
-    return this.#generations.isOutdated(this.#keys.allKeysOf(visitor), known.validAt) ? undefined : known;
+    if (known === undefined) return undefined;
+    if (visitor.customerIds !== undefined && !isFinal(known)) {
+      if (this.#generations.isOutdated(this.#keys.allKeysOf(visitor), validAtOf(known))) return undefined;
+    }
+    if (visitor.region === undefined || visitor.region === cookieRegionOf(known)) return known;
+    const moved = withCookieRegion(known, visitor.region);
+    this.#cache.replace(key, known, moved);
+    return moved;
   }
 
   /** What was to be replaced: it may be as good as before. */
   #asGoodAsBefore(
-    known: CachedAnswer,
+    known: CachedEntry,
     nowMs: number,
     reason: FailureReason | 'revalidating',
     failure: DcsFailure | undefined,
   ): ServedAnswer {
     // An exclusion is never stale: it held when the request came.
-    const isFresh = known.excluded !== undefined || this.#cache.freshness(known, nowMs) === 'fresh';
-    return isFresh ? fromCache(known, nowMs) : stale(known, nowMs, reason, failure);
+    const isFresh = isFinal(known) || this.#cache.freshness(known, nowMs) === 'fresh';
+    return isFresh ? fromCache(known, nowMs) : staleFrom(known, nowMs, reason, failure);
   }
 
   #lookup(
@@ -223,9 +233,9 @@ export class AnswerResolver {
     visitor: Visitor,
     tcString: string | undefined,
     signalsOf: () => string,
-    knownRegion: number | undefined,
+    known: CachedEntry | undefined,
   ): Flight | DcsFailure {
-    const located = { ...visitor, region: visitor.region ?? knownRegion };
+    const located = { ...visitor, region: visitor.region ?? regionKnownOf(known) };
     const unavailable = this.#dcs.unavailable(key, located);
     if (unavailable !== undefined) return unavailable;
     // The site's function, in the context of its request.
@@ -236,31 +246,22 @@ export class AnswerResolver {
 
 const NO_SIGNALS = () => '';
 
-const STILL_PENDING: ServedAnswer = {
-  status: 'unknown',
-  reason: 'pending',
-  answer: undefined,
-  ageMs: undefined,
-  failure: undefined,
-};
+const SKIPPED = excluded('skipped');
 
-const SKIPPED = notAsked('excluded', 'skipped');
-
-function fromCache(known: CachedAnswer, nowMs: number): ServedAnswer {
-  if (known.excluded !== undefined) return excluded(known.excluded, known);
-  const ageMs = nowMs - known.storedAtMs;
-  return { status: 'cached', reason: undefined, answer: known, ageMs, failure: undefined };
+function regionKnownOf(known: CachedEntry | undefined): number | undefined {
+  return known === undefined ? undefined : cookieRegionOf(known);
 }
 
-function stale(
-  known: CachedAnswer,
+function fromCache(known: CachedEntry, nowMs: number): ServedAnswer {
+  const exclusion = exclusionOf(known);
+  return exclusion === undefined ? cached(known, nowMs - storedAtMsOf(known)) : excluded(exclusion, known);
+}
+
+function staleFrom(
+  known: CachedEntry,
   nowMs: number,
   reason: FailureReason | 'revalidating' | 'skipped',
   failure: DcsFailure | undefined,
 ): ServedAnswer {
-  return { status: 'stale', reason, answer: known, ageMs: nowMs - known.storedAtMs, failure };
-}
-
-function excluded(reason: Exclusion, answer: CachedAnswer | undefined): ServedAnswer {
-  return { status: 'excluded', reason, answer, ageMs: undefined, failure: undefined };
+  return stale(known, nowMs - storedAtMsOf(known), reason, failure);
 }

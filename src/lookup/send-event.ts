@@ -3,7 +3,7 @@ import { encodedSignals, type Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import { flag, group } from '../option-checks';
 import { isPrefetch } from '../request/prefetch';
-import { notAsked } from '../segments/served-answer';
+import { excluded } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { AnswerResolver } from './answer-resolver';
 
@@ -37,7 +37,7 @@ export async function sendEventOf<Name extends string>(
   if (status === 'anonymous' || status === 'excluded' || isPrefetch(req.headers)) return segments;
   const { visitor, tcString, requestedAt } = VisitorSegments.questionOf(segments);
   if (resolver.hasWithdrawnSince(requestedAt, visitor)) {
-    return VisitorSegments.renewed(segments, notAsked('excluded', 'no-consent'));
+    return VisitorSegments.renewed(segments, excluded('no-consent'));
   }
   const served = await resolver.sendEvent(visitor, tcString, encoded, isAwaited);
   return VisitorSegments.renewed(segments, served);

@@ -7,7 +7,7 @@ import type { Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
-import { assert, count, flag, group, ms, optional } from '../option-checks';
+import { assert, count, flag, group, integer, ms, optional } from '../option-checks';
 import {
   DCS_CLIENT_OPTIONS,
   type DcsClientOptions,
@@ -136,6 +136,12 @@ export interface CacheOptions {
    */
   readonly maxVisitors?: number | undefined;
   /**
+   * Roughly how much memory the cached answers may take, in bytes, from 1 MiB. A usual answer takes some 300 bytes, the largest
+   * one 256 KiB; beyond the limit, visitors are evicted as beyond `maxVisitors`.
+   * @default 128 MiB, or 1 KiB for each of `maxVisitors` if that is more
+   */
+  readonly maxBytes?: number | undefined;
+  /**
    * How long an answer stays fresh, in milliseconds: status `cached`. 0 refreshes it on every request.
    * @default 60000
    */
@@ -164,6 +170,8 @@ export interface CacheOptions {
   readonly keySecret?: string | undefined;
 }
 
+const MIB = 1_048_576;
+
 /** The options, checked, with their defaults. */
 export interface ResolvedOptions extends ResolvedClientOptions {
   readonly maxWaitMs: number;
@@ -186,6 +194,7 @@ export interface ResolvedOptions extends ResolvedClientOptions {
   readonly privacy: { readonly varyCookie: boolean };
   readonly cache: {
     readonly maxVisitors: number;
+    readonly maxBytes: number;
     readonly ttlMs: number;
     readonly staleWhileRevalidateMs: number;
     readonly staleIfErrorMs: number;
@@ -232,12 +241,14 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
   const privacy = group<PrivacyOptions>('options.privacy', privacyGroup, { varyCookie: true });
   const cache = group<CacheOptions>('options.cache', cacheGroup, {
     maxVisitors: true,
+    maxBytes: true,
     ttlMs: true,
     staleWhileRevalidateMs: true,
     staleIfErrorMs: true,
     emptyTtlMs: true,
     keySecret: true,
   });
+  const maxVisitors = count('options.cache.maxVisitors', cache.maxVisitors, 100_000);
   return {
     ...resolvedClientOptions(top),
     maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
@@ -259,7 +270,8 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     },
     privacy: { varyCookie: flag('options.privacy.varyCookie', privacy.varyCookie, false) },
     cache: {
-      maxVisitors: count('options.cache.maxVisitors', cache.maxVisitors, 100_000),
+      maxVisitors,
+      maxBytes: maxBytesOf(cache.maxBytes, maxVisitors),
       ttlMs: ms('options.cache.ttlMs', cache.ttlMs, 60_000),
       staleWhileRevalidateMs: ms('options.cache.staleWhileRevalidateMs', cache.staleWhileRevalidateMs, 600_000),
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
@@ -267,6 +279,11 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       keySecret: keySecretOf(cache.keySecret),
     },
   };
+}
+
+function maxBytesOf(given: unknown, maxVisitors: number): number {
+  const fallback = Math.max(128 * MIB, maxVisitors * 1_024);
+  return integer('options.cache.maxBytes', given, MIB, Number.MAX_SAFE_INTEGER, fallback);
 }
 
 function cookieNames(path: string, given: unknown): readonly string[] {

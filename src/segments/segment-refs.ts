@@ -3,8 +3,8 @@
  * that a misspelt name fails on the first request, not on the first visitor in the segment. Next: visitor-segments.ts.
  */
 import { AamError } from '../errors';
-import type { SegmentSet } from './segment-set';
-import { includesId } from './segment-set';
+import { includesId, type PackedAnswer, valuesOf } from './packed-answer';
+import { packedId } from './packed-ids';
 
 /** A segment by id, as a number or a string of digits, or by a value of a configured cookie destination. */
 export type SegmentId = number | `${number}` | { readonly value: string };
@@ -14,8 +14,8 @@ export type SegmentRef<Name extends string = string> = Name | SegmentId;
 
 /** A resolved reference: exactly one of the two is set. */
 export interface Wanted {
-  /** The id between commas, as {@link includesId} takes it. */
-  readonly needle: string | undefined;
+  /** An id as {@link packedId} writes it. */
+  readonly id: string | undefined;
   readonly value: string | undefined;
 }
 
@@ -28,15 +28,15 @@ export function canonicalId(id: unknown): string | undefined {
 /** Resolves an id or a `{ value }`; `undefined` for anything else. */
 export function wantedById(ref: unknown): Wanted | undefined {
   const id = canonicalId(ref);
-  if (id !== undefined) return { needle: `,${id},`, value: undefined };
+  if (id !== undefined) return { id: packedId(id), value: undefined };
   if (typeof ref !== 'object' || ref === null) return undefined;
   const { value } = ref as { value?: unknown };
-  return typeof value === 'string' && value !== '' ? { needle: undefined, value } : undefined;
+  return typeof value === 'string' && value !== '' ? { id: undefined, value } : undefined;
 }
 
-export function isIn(set: SegmentSet, wanted: Wanted): boolean {
-  if (wanted.needle !== undefined) return includesId(set.ids, wanted.needle);
-  return set.values?.includes(wanted.value as string) ?? false;
+export function isIn(answer: PackedAnswer, wanted: Wanted): boolean {
+  if (wanted.id !== undefined) return includesId(answer, wanted.id);
+  return valuesOf(answer)?.includes(wanted.value as string) ?? false;
 }
 
 /** The names that a site has given to its segments. */
@@ -49,10 +49,10 @@ export class SegmentNames {
   }
 
   /** The names of the segments that a visitor is in, in the order of their configuration. */
-  namesIn(set: SegmentSet): string[] {
+  namesIn(answer: PackedAnswer): string[] {
     const names: string[] = [];
     for (const [name, wanted] of this.#byName) {
-      if (isIn(set, wanted)) names.push(name);
+      if (isIn(answer, wanted)) names.push(name);
     }
     return names;
   }

@@ -1,10 +1,33 @@
 /**
- * Owns: what is served to one request: a status, its reason, and the DCS's answer if there is one. Made by lookup/. Next:
- * visitor-segments.ts, which shows it.
+ * Owns: what is served to one request: a status, with the reason and the answer that go with it. Made by lookup/ through the
+ * functions below. Next: visitor-segments.ts, which shows it.
  */
 import type { DcsFailure, FailureReason } from '../dcs/protocol/dcs-error';
 import type { Exclusion } from '../dcs/protocol/error-codes';
-import type { SegmentSet } from './segment-set';
+import type { PackedAnswer } from './packed-answer';
+
+/** What is served to one request. All have the same fields, so that reading them is fast whatever the status. */
+export type ServedAnswer =
+  | Served<'fresh' | 'cached', undefined, PackedAnswer, number>
+  | Served<'stale', StaleReason, PackedAnswer, number>
+  | Served<'unknown', 'pending' | FailureReason, undefined, undefined>
+  | Served<'anonymous', 'no-id' | 'bad-id', undefined, undefined>
+  | Served<'excluded', ExclusionReason, PackedAnswer | undefined, undefined>
+  | Served<'preview', undefined, PackedAnswer, undefined>;
+
+interface Served<Status, Reason, Answer, AgeMs> {
+  readonly status: Status;
+  readonly reason: Reason;
+  /** The DCS's answer; for `excluded` it holds no segments. */
+  readonly answer: Answer;
+  /** Since the DCS gave it. */
+  readonly ageMs: AgeMs;
+  /** The failure behind `stale` and `unknown`, for callers that throw it. */
+  readonly failure: DcsFailure | undefined;
+}
+
+type StaleReason = 'revalidating' | 'skipped' | FailureReason;
+type ExclusionReason = 'skipped' | 'bot' | Exclusion;
 
 /**
  * - `fresh`: the DCS answered during this request;
@@ -12,46 +35,55 @@ import type { SegmentSet } from './segment-set';
  * - `stale`: from the cache, older than its ttl;
  * - `unknown`: no answer to serve;
  * - `anonymous`: no usable visitor id;
- * - `excluded`: deliberately not asked.
+ * - `excluded`: deliberately not asked;
+ * - `preview`: a preview decides, not the visitor. So far only `segmentsStub()` of `express-aam-segments/testing` makes it.
  */
-export type SegmentStatus = 'fresh' | 'cached' | 'stale' | 'unknown' | 'anonymous' | 'excluded';
+export type SegmentStatus = ServedAnswer['status'];
 
 /**
- * The reason behind a {@link SegmentStatus}; `fresh` and `cached` have none.
+ * The reason behind a {@link SegmentStatus}; `fresh`, `cached` and `preview` have none.
  * - `stale`: `revalidating`, `skipped` (a prefetch, which refreshes nothing), or why the refresh failed;
  * - `unknown`: `pending` (the call is in flight; the next view has its answer), or why the call failed;
  * - `anonymous`: `no-id`, `bad-id`;
  * - `excluded`: `opted-out`, `no-consent`, `bot`, `denylisted`, `invalid-id`, `refused` (by the DCS), `skipped` (by the
  *   option `skip`, or a prefetch without a cached answer).
  */
-export type SegmentReason =
-  | 'revalidating'
-  | 'pending'
-  | 'no-id'
-  | 'bad-id'
-  | 'skipped'
-  | 'bot'
-  | FailureReason
-  | Exclusion;
+export type SegmentReason = NonNullable<ServedAnswer['reason']>;
 
-/** The parts of a DCS answer that are shown. */
-export interface ShownAnswer extends SegmentSet {
-  /** The data centre that answered. */
-  readonly region: number | undefined;
-  readonly transactionId: string | undefined;
+export function fresh(answer: PackedAnswer): ServedAnswer {
+  return { status: 'fresh', reason: undefined, answer, ageMs: 0, failure: undefined };
 }
 
-/** What is served to one request. */
-export interface ServedAnswer {
-  readonly status: SegmentStatus;
-  readonly reason: SegmentReason | undefined;
-  readonly answer: ShownAnswer | undefined;
-  readonly ageMs: number | undefined;
-  /** The failure behind `stale` and `unknown`, for callers that throw it. */
-  readonly failure: DcsFailure | undefined;
+export function cached(answer: PackedAnswer, ageMs: number): ServedAnswer {
+  return { status: 'cached', reason: undefined, answer, ageMs, failure: undefined };
 }
 
-/** The answer to a request for which no call is made. */
-export function notAsked(status: 'anonymous' | 'excluded', reason: SegmentReason): ServedAnswer {
-  return { status, reason, answer: undefined, ageMs: undefined, failure: undefined };
+export function stale(answer: PackedAnswer, ageMs: number, reason: StaleReason, failure?: DcsFailure): ServedAnswer {
+  return { status: 'stale', reason, answer, ageMs, failure };
+}
+
+export function unknown(reason: FailureReason, failure: DcsFailure): ServedAnswer {
+  return { status: 'unknown', reason, answer: undefined, ageMs: undefined, failure };
+}
+
+/** The call is still in flight. */
+export const PENDING: ServedAnswer = {
+  status: 'unknown',
+  reason: 'pending',
+  answer: undefined,
+  ageMs: undefined,
+  failure: undefined,
+};
+
+export function anonymous(reason: 'no-id' | 'bad-id'): ServedAnswer {
+  return { status: 'anonymous', reason, answer: undefined, ageMs: undefined, failure: undefined };
+}
+
+/** @param answer in which the DCS said so */
+export function excluded(reason: ExclusionReason, answer?: PackedAnswer): ServedAnswer {
+  return { status: 'excluded', reason, answer, ageMs: undefined, failure: undefined };
+}
+
+export function preview(answer: PackedAnswer): ServedAnswer {
+  return { status: 'preview', reason: undefined, answer, ageMs: undefined, failure: undefined };
 }

@@ -5,8 +5,8 @@ import type { ServerResponse } from 'node:http';
 import type { Visitor } from '../identity/visitor';
 import { isRecord } from '../option-checks';
 import type { ResponsePrivacy } from '../request/response-privacy';
+import { destinationsOf, idsOf, NO_ANSWER, type PackedAnswer, regionOf, transactionIdOf } from './packed-answer';
 import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segment-refs';
-import { NO_SEGMENTS, type SegmentSet, splitIds } from './segment-set';
 import type { SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
 
 /** What an instance of the middleware shares with all segments that it serves. */
@@ -21,7 +21,7 @@ export interface Instance {
  * `has()` is `false`. Printing it or converting it to JSON shows no identifier.
  *
  * Reading segments (`has()`, `hasAny()`, `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, JSON; not
- * `status`, `reason` and the rest) makes the response private, for anonymous visitors too.
+ * `status`, `reason`, `isKnown` and the rest) makes the response private, for anonymous visitors too.
  */
 export class VisitorSegments<Name extends string = string> implements Iterable<string> {
   readonly #instance: Instance;
@@ -104,27 +104,27 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
    * elsewhere it returns `false`, with one warning per name
    */
   has(ref: SegmentRef<Name>): boolean {
-    return isInSet(this.#instance.names.resolve(ref), this.#read());
+    return isWanted(this.#instance.names.resolve(ref), this.#read());
   }
 
   /** Whether the visitor is in at least one of the segments; `false` without arguments. Throws as {@link has} does. */
   hasAny(...refs: readonly SegmentRef<Name>[]): boolean {
     // Resolve all first, so that a misspelt name fails for every visitor.
     const wanted = this.#resolved(refs);
-    const set = this.#read();
-    return wanted.some((each) => isInSet(each, set));
+    const answer = this.#read();
+    return wanted.some((each) => isWanted(each, answer));
   }
 
   /** Whether the visitor is in all of the segments; `true` without arguments. Throws as {@link has} does. */
   hasAll(...refs: readonly SegmentRef<Name>[]): boolean {
     const wanted = this.#resolved(refs);
-    const set = this.#read();
-    return wanted.every((each) => isInSet(each, set));
+    const answer = this.#read();
+    return wanted.every((each) => isWanted(each, answer));
   }
 
   /** The ids of the visitor's segments, as canonical decimal strings. */
   get ids(): readonly string[] {
-    return splitIds(this.#read().ids);
+    return idsOf(this.#read());
   }
 
   /** The configured names of the visitor's segments, in the order of the option `segments`. */
@@ -144,7 +144,16 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
 
   /** Cookie destinations of the visitor: cookie name to raw value, also of those without a configured format. */
   get destinations(): Readonly<Record<string, string>> {
-    return this.#read().destinations ?? NO_DESTINATIONS;
+    return destinationsOf(this.#read()) ?? NO_DESTINATIONS;
+  }
+
+  /**
+   * Whether there is an answer (`fresh`, `cached`, `stale`, `preview`). Without one `has()` is `false` for all segments, which
+   * says nothing about the visitor.
+   */
+  get isKnown(): boolean {
+    const { status } = this.#served;
+    return status === 'fresh' || status === 'cached' || status === 'stale' || status === 'preview';
   }
 
   /** Where the segments come from, or why there are none. */
@@ -152,7 +161,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return this.#served.status;
   }
 
-  /** The reason for the status; `undefined` for `fresh` and `cached`. */
+  /** The reason for the status; `undefined` for `fresh`, `cached` and `preview`. */
   get reason(): SegmentReason | undefined {
     return this.#served.reason;
   }
@@ -164,12 +173,12 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
 
   /** The region of the data centre that answered; `undefined` without an answer. */
   get region(): number | undefined {
-    return this.#served.answer?.region;
+    return regionOf(this.#answer);
   }
 
   /** The DCS's id of the call behind the answer, for Adobe support. */
   get transactionId(): string | undefined {
-    return this.#served.answer?.transactionId;
+    return transactionIdOf(this.#answer);
   }
 
   /** The visitor with their ids. Personal data, which JSON and printing leave out. */
@@ -188,22 +197,22 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     options: object,
     inspect: (value: object, options: object) => string,
   ) {
-    const set = this.#set;
-    const shown = { status: this.status, ids: splitIds(set.ids), names: this.#instance.names.namesIn(set) };
+    const answer = this.#answer;
+    const shown = { status: this.status, ids: idsOf(answer), names: this.#instance.names.namesIn(answer) };
     return `VisitorSegments ${inspect({ ...shown, reason: this.reason }, options)}`;
   }
 
-  get #set(): SegmentSet {
-    return this.#served.answer ?? NO_SEGMENTS;
+  get #answer(): PackedAnswer {
+    return this.#served.answer ?? NO_ANSWER;
   }
 
   /** The segments; the response is private from now on. */
-  #read(): SegmentSet {
+  #read(): PackedAnswer {
     if (this.#unread !== undefined) {
       this.#instance.privacy.keepPrivate(this.#unread);
       this.#unread = undefined;
     }
-    return this.#set;
+    return this.#answer;
   }
 
   #resolved(refs: readonly SegmentRef<Name>[]): (Wanted | undefined)[] {
@@ -211,8 +220,8 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   }
 }
 
-function isInSet(wanted: Wanted | undefined, set: SegmentSet): boolean {
-  return wanted !== undefined && isIn(set, wanted);
+function isWanted(wanted: Wanted | undefined, answer: PackedAnswer): boolean {
+  return wanted !== undefined && isIn(answer, wanted);
 }
 
-const NO_DESTINATIONS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_DESTINATIONS: Readonly<Record<string, string>> = Object.freeze(Object.create(null));

@@ -4,15 +4,26 @@ import fc from 'fast-check';
 import { detachedString } from '../../src/cache/detached-string';
 import { ScanResistantLru } from '../../src/cache/scan-resistant-lru';
 
+interface Value {
+  readonly key: string;
+  readonly firstSeenMs: number;
+}
+
 /**
  * A store, and `view`, which looks a visitor up and stores them on a miss. Between any two views so much time passes that
  * they are not of one visit. `regulars` have been viewed twice.
  */
 function storeOf(maxVisitors: number, regulars: readonly string[] = []) {
   let nowMs = 0;
-  const store = new ScanResistantLru<{ key: string; firstSeenMs: number }>(maxVisitors, () => {
-    nowMs += 5_000;
-    return nowMs;
+  const store = new ScanResistantLru<Value>({
+    maxVisitors,
+    maxBytes: 1_000_000_000,
+    bytesOf: () => 1,
+    firstSeenMsOf: ({ firstSeenMs }) => firstSeenMs,
+    nowMs: () => {
+      nowMs += 5_000;
+      return nowMs;
+    },
   });
   const view = (key: string): boolean => {
     const isHit = store.get(key) !== undefined;
@@ -45,16 +56,20 @@ describe('ScanResistantLru', () => {
 
   it('does not take the second request of one page for a second visit', () => {
     let nowMs = 0;
-    const store = new ScanResistantLru<{ firstSeenMs: number }>(10, () => nowMs);
-    for (const key of ['same-visit', 'back']) store.set(key, { firstSeenMs: 0 });
+    const store = new ScanResistantLru<Value>({
+      maxVisitors: 10,
+      maxBytes: 100,
+      bytesOf: () => 1,
+      firstSeenMsOf: ({ firstSeenMs }) => firstSeenMs,
+      nowMs: () => nowMs,
+    });
+    for (const key of ['same-visit', 'back']) store.set(key, { key, firstSeenMs: 0 });
     nowMs = 4_999;
     for (const key of ['same-visit', 'back']) store.get(key);
-    // Nor a refresh for a first one.
-    store.set('back', { firstSeenMs: 0 });
     nowMs = 5_000;
     store.get('back');
-    for (const key of named('flood', 100)) store.set(key, { firstSeenMs: 0 });
-    expect([store.get('same-visit'), store.get('back')]).toEqual([undefined, { firstSeenMs: 0 }]);
+    for (const key of named('flood', 100)) store.set(key, { key, firstSeenMs: nowMs });
+    expect([store.get('same-visit'), store.get('back')]).toEqual([undefined, { key: 'back', firstSeenMs: 0 }]);
   });
 
   it('evicts newcomers before regulars, the oldest first', () => {
@@ -122,6 +137,53 @@ describe('ScanResistantLru', () => {
     }
     expect(hits / 100_000).toBeGreaterThan(0.9);
     expect(store.size).toBe(12_000);
+  });
+});
+
+describe('the bytes of a ScanResistantLru', () => {
+  const storeOfBytes = (maxBytes: number) => {
+    const clock = { nowMs: 0 };
+    const store = new ScanResistantLru<{ bytes: number; firstSeenMs: number }>({
+      maxVisitors: 1_000,
+      maxBytes,
+      bytesOf: (key, { bytes }) => key.length + bytes,
+      firstSeenMsOf: ({ firstSeenMs }) => firstSeenMs,
+      nowMs: () => clock.nowMs,
+    });
+    const set = (key: string, bytes: number) => store.set(key, { bytes, firstSeenMs: clock.nowMs });
+    const has = (...keys: string[]) => keys.map((key) => store.peek(key) !== undefined);
+    return { store, clock, set, has };
+  };
+
+  it('are those of keys and values, counted once each', () => {
+    const { store, set } = storeOfBytes(1_000);
+    set('a', 10);
+    set('bb', 20);
+    set('a', 5);
+    expect(store.bytes).toBe(1 + 5 + 2 + 20);
+    store.delete('bb');
+    store.delete('bb');
+    expect(store.bytes).toBe(6);
+  });
+
+  it('are kept within the limit by the eviction of newcomers first, all but the last one', () => {
+    const { store, clock, set, has } = storeOfBytes(100);
+    set('r', 39);
+    clock.nowMs = 5_000;
+    store.get('r');
+    set('a', 29);
+    set('b', 29);
+    set('c', 49);
+    expect([has('r', 'a', 'b', 'c'), store.bytes]).toEqual([[true, false, false, true], 90]);
+    set('c', 79);
+    expect([has('r', 'c'), store.bytes]).toEqual([[false, true], 80]);
+  });
+
+  it('leave no room for a value that is larger than all of it', () => {
+    const { store, set, has } = storeOfBytes(100);
+    set('a', 1);
+    set('b', 100);
+    expect([has('a', 'b'), store.bytes, store.size]).toEqual([[false, false], 0, 0]);
   });
 });
 

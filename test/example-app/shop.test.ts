@@ -82,7 +82,7 @@ describe('a page of the shop', () => {
     for (const path of ['/style.css', '/pictures.svg', '/favicon.svg']) {
       expect((await request(app).get(path)).status).toBe(200);
     }
-    expect(Object.values(aam.stats().requests)).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(Object.values(aam.stats().requests).filter((count) => count !== 0)).toEqual([]);
   });
 });
 

@@ -98,9 +98,9 @@ export const MENDS = [
   ),
   mend(
     '4 what the DCS has said outlives a refusal',
-    'lookup/cached-answer.ts',
-    'get outlivesWithdrawal(): boolean {\n    return this.excluded !== undefined;',
-    'get outlivesWithdrawal(): boolean {\n    return false;',
+    'cache/answer-cache.ts',
+    'const kept = present.filter(isFinal);',
+    'const kept = present.filter(() => false);',
   ),
   mend(
     '4 a refusal ends what waits',
@@ -117,8 +117,8 @@ export const MENDS = [
   mend(
     '4 an answer beside an id that has refused is out of date',
     RESOLVER,
-    'known.outlivesWithdrawal || visitor.customerIds === undefined',
-    'known.outlivesWithdrawal || known.validAt >= 0',
+    'visitor.customerIds !== undefined && !isFinal(known)',
+    'visitor.customerIds !== undefined && validAtOf(known) < 0',
   ),
   mend(
     '5 a neutral probe leaves the breaker open',
@@ -249,7 +249,7 @@ export const MENDS = [
     '    if (call.isProbe) this.#closeForProbe();\n  }\n\n  /** What a call',
     '  }\n\n  /** What a call',
   ),
-  mend('an exclusion is never stale', RESOLVER, 'const isFresh = known.excluded !== undefined || ', 'const isFresh = '),
+  mend('an exclusion is never stale', RESOLVER, 'const isFresh = isFinal(known) || ', 'const isFresh = '),
   mend(
     'what close() ends does not begin first',
     CALLS,

@@ -1,7 +1,7 @@
 /** What holds when a request is answered, at once or later. */
 import type { Call } from '../../src/dcs/flow/call';
 import type { PendingAnswer } from '../../src/lookup/answer-resolver';
-import type { ServedAnswer } from '../../src/segments/served-answer';
+import type { SegmentReason, SegmentStatus, ServedAnswer } from '../../src/segments/served-answer';
 import { must } from './broken-rule';
 import type { RecordedCall } from './recorded-calls';
 import { type ModelVisitor, variantOf } from './visitors';
@@ -91,14 +91,21 @@ export function checkMade(host: WireRulesHost, record: RecordedCall): void {
   must(freeAtMs <= host.nowMs(), 'a visitor who must not be asked about is refused at once', () => String(record));
 }
 
+/** What a page shows of its answer. Each call has a transaction id of its own. */
+export interface Shown {
+  readonly status: SegmentStatus;
+  readonly reason: SegmentReason | undefined;
+  readonly transactionId: string | undefined;
+}
+
 /** Nothing is served that is older than what the request may see. */
-export function checkServed(host: WireRulesHost, wire: WireRules, request: PageRequest, served: ServedAnswer): void {
+export function checkServed(host: WireRulesHost, wire: WireRules, request: PageRequest, served: Shown): void {
   host.coverage.count(`served: ${served.status}${served.reason === undefined ? '' : `/${served.reason}`}`);
-  const { status, answer } = served;
+  const { status, transactionId } = served;
   const isKnown = status === 'fresh' || status === 'cached' || status === 'stale';
-  must(isKnown === (answer !== undefined) || status === 'excluded', 'segments come with an answer', () => status);
+  must(isKnown === (transactionId !== undefined), 'segments come with an answer', () => status);
   if (!isKnown) return;
-  const callId = Number(answer?.transactionId?.slice('call'.length));
+  const callId = Number(transactionId?.slice('call'.length));
   const source = wire.sentAt.get(callId);
   must(source !== undefined, 'an answer is from a call');
   const { moment, record } = source as NonNullable<typeof source>;

@@ -10,8 +10,9 @@ import { AnswerResolver, type PendingAnswer } from '../../src/lookup/answer-reso
 import { lookupVisitor } from '../../src/lookup/lookup-visitor';
 import { sendEventOf } from '../../src/lookup/send-event';
 import { ResponsePrivacy } from '../../src/request/response-privacy';
+import { transactionIdOf } from '../../src/segments/packed-answer';
 import { SegmentNames } from '../../src/segments/segment-refs';
-import { notAsked, type ServedAnswer } from '../../src/segments/served-answer';
+import { excluded, type ServedAnswer } from '../../src/segments/served-answer';
 import { type Instance, VisitorSegments } from '../../src/segments/visitor-segments';
 import { must } from './broken-rule';
 import type { Coverage } from './coverage';
@@ -111,7 +112,7 @@ export class Site implements WaitingRulesHost {
       {
         destinations: new Map(),
         dcs: { segmentIds: 'sid' },
-        cache: { ...limits, keySecret: undefined },
+        cache: { ...limits, maxBytes: 134_217_728, keySecret: undefined },
       },
       this.calls,
       nowMs,
@@ -325,11 +326,11 @@ export class Site implements WaitingRulesHost {
     const { visitor, resolverMoment } = request;
     if (how === 'refuses' || how === 'is late and refuses') {
       this.#withdraw(visitor, 'no-consent');
-      this.#serve(request, notAsked('excluded', 'no-consent'));
+      this.#serve(request, excluded('no-consent'));
     } else if (this.#resolver.hasWithdrawnSince(resolverMoment, this.#located(request))) {
       const hasWithdrawn = this.facts.withdrawnAt(visitor.keys) > request.cameAt;
       must(hasWithdrawn, 'only who has withdrawn is taken for it');
-      this.#serve(request, notAsked('excluded', 'no-consent'));
+      this.#serve(request, excluded('no-consent'));
     } else {
       this.#begin(request, true, false);
     }
@@ -380,7 +381,9 @@ export class Site implements WaitingRulesHost {
   }
 
   #serve(request: PageRequest, served: ServedAnswer): void {
-    checkServed(this, this.#wire, request, served);
+    const { status, reason, answer } = served;
+    const transactionId = answer === undefined ? undefined : transactionIdOf(answer);
+    checkServed(this, this.#wire, request, { status, reason, transactionId });
     const { resolverMoment, tcString } = request;
     const visitor = this.#located(request);
     const segments = new VisitorSegments(
@@ -424,9 +427,7 @@ export class Site implements WaitingRulesHost {
     this.#mustSettle(
       'lookup',
       looked.then(({ status, reason, transactionId }) => {
-        const isKnown = status === 'fresh' || status === 'cached' || status === 'stale';
-        const answer = isKnown ? ({ transactionId } as never) : undefined;
-        checkServed(this, this.#wire, request, { status, reason, answer, ageMs: undefined, failure: undefined });
+        checkServed(this, this.#wire, request, { status, reason, transactionId });
       }),
     );
   }

@@ -32,6 +32,7 @@ describe('resolveOptions', () => {
       privacy: { varyCookie: false },
       cache: {
         maxVisitors: 100_000,
+        maxBytes: 134_217_728,
         ttlMs: 60_000,
         staleWhileRevalidateMs: 600_000,
         staleIfErrorMs: 3_600_000,

@@ -1,12 +1,23 @@
 import { AamError } from '../../src/errors';
+import { packAnswer } from '../../src/segments/packed-answer';
+import { packedId } from '../../src/segments/packed-ids';
 import { canonicalId, isIn, SegmentNames, type Wanted, wantedById } from '../../src/segments/segment-refs';
-import { joinIds } from '../../src/segments/segment-set';
 
-const SET = { ids: joinIds(['984263', '7']), values: ['sports', '007'], destinations: undefined };
-const EMPTY = { ids: '', values: undefined, destinations: undefined };
+const answerOf = (ids: readonly string[], values?: readonly string[]) =>
+  packAnswer({
+    ids,
+    values,
+    destinations: undefined,
+    region: 7,
+    transactionId: 'a984263',
+    cookieRegion: undefined,
+    excluded: undefined,
+  });
+const SET = answerOf(['984263', '7'], ['sports', '007']);
+const EMPTY = answerOf([]);
 
-const byId = (id: string): Wanted => ({ needle: `,${id},`, value: undefined });
-const byValue = (value: string): Wanted => ({ needle: undefined, value });
+const byId = (id: string): Wanted => ({ id: packedId(id), value: undefined });
+const byValue = (value: string): Wanted => ({ id: undefined, value });
 const names = () =>
   new SegmentNames(
     new Map([

@@ -1,0 +1,90 @@
+/**
+ * Owns: what the cache notes about a text, in characters at its end: one object less for each visitor. Numbers are written to
+ * the base of 128, so that they never widen the text. Next: answer-cache.ts.
+ *
+ *     text  variant  length of the variant(2)  isFinal(1)  ttlMs(5)  validAt(5)  storedAtMs(6)  firstSeenMs(6)
+ */
+
+/** What is noted about a text. Numbers are whole and not negative. */
+export interface Stamps {
+  /** What the question contained besides the visitor; answers to different variants are kept apart. In ASCII. */
+  readonly variant: string;
+  /** Whether it answers every variant of the question, stays when the visitor withdraws consent, and ends with its ttl. */
+  readonly isFinal: boolean;
+  /** How long it stays fresh. */
+  readonly ttlMs: number;
+  /** The generation in which it was up to date. */
+  readonly validAt: number;
+}
+
+/** Those that the cache sets itself, by its clock. */
+export interface StoredStamps extends Stamps {
+  readonly storedAtMs: number;
+  /** When the visitor's first text was stored. */
+  readonly firstSeenMs: number;
+}
+
+const MAX_VARIANT_LENGTH = 128 ** 2 - 1;
+// Places, counted from the end.
+const FIRST_SEEN = 6;
+const STORED_AT = 12;
+const VALID_AT = 17;
+const TTL = 22;
+const IS_FINAL = 23;
+const VARIANT_LENGTH = 25;
+
+/** @param text in Latin-1 */
+export function stamped(text: string, stamps: StoredStamps): string {
+  const variant = stamps.variant.slice(0, MAX_VARIANT_LENGTH);
+  const parts = [
+    text,
+    variant,
+    number(variant.length, 2),
+    number(stamps.isFinal ? 1 : 0, 1),
+    number(stamps.ttlMs, 5),
+    number(stamps.validAt, 5),
+    number(stamps.storedAtMs, 6),
+    number(stamps.firstSeenMs, 6),
+  ];
+  // Through a buffer, since V8 keeps the parts of a concatenated string.
+  return Buffer.from(parts.join(''), 'latin1').toString('latin1');
+}
+
+export function firstSeenMsOf(entry: string): number {
+  return numberAt(entry, entry.length - FIRST_SEEN, 6);
+}
+
+export function storedAtMsOf(entry: string): number {
+  return numberAt(entry, entry.length - STORED_AT, 6);
+}
+
+export function validAtOf(entry: string): number {
+  return numberAt(entry, entry.length - VALID_AT, 5);
+}
+
+export function ttlMsOf(entry: string): number {
+  return numberAt(entry, entry.length - TTL, 5);
+}
+
+export function isFinal(entry: string): boolean {
+  return entry.charCodeAt(entry.length - IS_FINAL) === 1;
+}
+
+export function isOfVariant(entry: string, variant: string): boolean {
+  const end = entry.length - VARIANT_LENGTH;
+  return numberAt(entry, end, 2) === variant.length && entry.startsWith(variant, end - variant.length);
+}
+
+function number(value: number, width: number): string {
+  let text = '';
+  for (let left = width, rest = value; left > 0; left--, rest = Math.floor(rest / 128)) {
+    text = String.fromCharCode(rest % 128) + text;
+  }
+  return text;
+}
+
+function numberAt(entry: string, start: number, width: number): number {
+  let value = 0;
+  for (let at = start; at < start + width; at++) value = value * 128 + entry.charCodeAt(at);
+  return value;
+}

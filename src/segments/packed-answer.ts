@@ -1,0 +1,177 @@
+/**
+ * Owns: the form in which an answer of the DCS is kept: one string, since there are as many of them as visitors. It holds no
+ * time and nothing else of this process, so that it can be stored elsewhere, and its version comes first. Next:
+ * visitor-segments.ts, which shows it.
+ *
+ *     version  kind  region(3)  cookieRegion(3)  lengths of: transactionId(1) ids(3) rest(3)   transactionId  ids  rest
+ *
+ * Numbers are written to the base of 128. Apart from the ids everything is ASCII, so that searching the whole text for an id
+ * finds ids only.
+ */
+import type { Exclusion } from '../dcs/protocol/error-codes';
+import { packedId, unpackedIds } from './packed-ids';
+import { recordOf, type SegmentSet } from './segment-set';
+
+/** An answer in one string. What follows it in the string is ignored: the cache adds its own stamps. */
+export type PackedAnswer = string;
+
+/** What an answer says besides the segments. */
+export interface AnswerDetails {
+  /** The data centre that answered. */
+  readonly region: number | undefined;
+  readonly transactionId: string | undefined;
+  /** The last region that the visitor's own cookies named: where to ask when they name none. */
+  readonly cookieRegion: number | undefined;
+}
+
+/** An answer as a plain object. */
+export interface AnswerRecord extends SegmentSet, AnswerDetails {
+  /** Set instead of segments: the DCS does not serve this visitor. */
+  readonly excluded: Exclusion | undefined;
+}
+
+const VERSION = 1;
+const KIND_AT = 1;
+const REGION_AT = 2;
+const COOKIE_REGION_AT = 5;
+const ID_LENGTH_AT = 8;
+const IDS_LENGTH_AT = 9;
+const REST_LENGTH_AT = 12;
+const HEAD = 15;
+
+/** In the order of their numbers: a new one comes last. */
+const EXCLUSIONS: readonly (Exclusion | undefined)[] = [
+  undefined,
+  'opted-out',
+  'no-consent',
+  'denylisted',
+  'invalid-id',
+  'refused',
+];
+
+export function packAnswer(answer: AnswerRecord): PackedAnswer {
+  const { ids, values, destinations, region, cookieRegion, transactionId = '', excluded } = answer;
+  const packedIds = ids.map(packedId).join('');
+  const rest = values === undefined && destinations === undefined ? '' : asciiJson({ values, destinations });
+  const parts = [
+    number(VERSION, 1),
+    number(EXCLUSIONS.indexOf(excluded), 1),
+    optional(region),
+    optional(cookieRegion),
+    number(transactionId.length, 1),
+    number(packedIds.length, 3),
+    number(rest.length, 3),
+    transactionId,
+    packedIds,
+    rest,
+  ];
+  // Through a buffer, since V8 keeps the parts of a concatenated string.
+  return Buffer.from(parts.join(''), 'latin1').toString('latin1');
+}
+
+export function unpackAnswer(text: PackedAnswer): AnswerRecord {
+  const { values, destinations } = restOf(text);
+  return {
+    ids: idsOf(text),
+    values,
+    destinations,
+    region: regionOf(text),
+    transactionId: transactionIdOf(text),
+    cookieRegion: cookieRegionOf(text),
+    excluded: exclusionOf(text),
+  };
+}
+
+export function exclusionOf(text: PackedAnswer): Exclusion | undefined {
+  return EXCLUSIONS[text.charCodeAt(KIND_AT)];
+}
+
+export function regionOf(text: PackedAnswer): number | undefined {
+  return optionalAt(text, REGION_AT);
+}
+
+export function cookieRegionOf(text: PackedAnswer): number | undefined {
+  return optionalAt(text, COOKIE_REGION_AT);
+}
+
+/** The same answer, and whatever follows it, with another region of the visitor's cookies. */
+export function withCookieRegion(text: PackedAnswer, region: number): PackedAnswer {
+  const changed = text.slice(0, COOKIE_REGION_AT) + optional(region) + text.slice(COOKIE_REGION_AT + 3);
+  return Buffer.from(changed, 'latin1').toString('latin1');
+}
+
+export function transactionIdOf(text: PackedAnswer): string | undefined {
+  const length = text.charCodeAt(ID_LENGTH_AT);
+  return length > 0 ? text.slice(HEAD, HEAD + length) : undefined;
+}
+
+export function idsOf(text: PackedAnswer): string[] {
+  const start = HEAD + text.charCodeAt(ID_LENGTH_AT);
+  return unpackedIds(text, start, start + numberAt(text, IDS_LENGTH_AT));
+}
+
+/** @param packed as {@link packedId} writes it */
+export function includesId(text: PackedAnswer, packed: string): boolean {
+  return text.includes(packed, HEAD);
+}
+
+export function valuesOf(text: PackedAnswer): readonly string[] | undefined {
+  return restOf(text).values;
+}
+
+export function destinationsOf(text: PackedAnswer): Readonly<Record<string, string>> | undefined {
+  return restOf(text).destinations;
+}
+
+/** Few answers have cookie destinations, and few pages read them. */
+function restOf(text: PackedAnswer): Pick<SegmentSet, 'values' | 'destinations'> {
+  const length = numberAt(text, REST_LENGTH_AT);
+  if (length === 0) return NOTHING;
+  const start = HEAD + text.charCodeAt(ID_LENGTH_AT) + numberAt(text, IDS_LENGTH_AT);
+  const [values, destinations] = JSON.parse(text.slice(start, start + length)) as [
+    readonly string[] | null,
+    readonly (readonly [string, string])[] | null,
+  ];
+  return { values: values ?? undefined, destinations: destinations === null ? undefined : recordOf(destinations) };
+}
+
+function asciiJson({ values, destinations }: Omit<SegmentSet, 'ids'>): string {
+  const json = JSON.stringify([values ?? null, destinations === undefined ? null : Object.entries(destinations)]);
+  return json.replace(/[\u0080-\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** 0 for none. A region that does not fit is as good as none. */
+function optional(value: number | undefined): string {
+  const isKept = value !== undefined && Number.isInteger(value) && value >= 0 && value < 128 ** 3 - 1;
+  return number(isKept ? value + 1 : 0, 3);
+}
+
+function optionalAt(text: string, at: number): number | undefined {
+  const value = numberAt(text, at);
+  return value > 0 ? value - 1 : undefined;
+}
+
+function number(value: number, width: number): string {
+  let text = '';
+  for (let left = width, rest = value; left > 0; left--, rest = Math.floor(rest / 128)) {
+    text = String.fromCharCode(rest % 128) + text;
+  }
+  return text;
+}
+
+function numberAt(text: string, at: number): number {
+  return (text.charCodeAt(at) * 128 + text.charCodeAt(at + 1)) * 128 + text.charCodeAt(at + 2);
+}
+
+/** Stands for the answer where there is none. */
+export const NO_ANSWER: PackedAnswer = packAnswer({
+  ids: [],
+  values: undefined,
+  destinations: undefined,
+  region: undefined,
+  transactionId: undefined,
+  cookieRegion: undefined,
+  excluded: undefined,
+});
+
+const NOTHING: Pick<SegmentSet, 'values' | 'destinations'> = { values: undefined, destinations: undefined };

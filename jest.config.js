@@ -11,7 +11,7 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
   },
   moduleNameMapper: {
     '^express-aam-segments$': '<rootDir>/src/index.ts',
-    '^express-aam-segments/testing$': '<rootDir>/src/testing/dcs-simulator.ts',
+    '^express-aam-segments/testing$': '<rootDir>/src/testing/public.ts',
     '^express$': express,
   },
 });

@@ -24,6 +24,8 @@ const RANKS: readonly (string | readonly string[])[] = [
   'routing',
   ['index.ts', 'middleware.ts', 'dcs-client.ts'],
   'testing',
+  // The stub is the real class; the simulator shares nothing with the package.
+  ['testing/segments-stub.ts', 'testing/public.ts'],
   'cli',
 ];
 /** Folders that import nothing else of the package: one is generic, the other must not repeat the client's mistakes. */

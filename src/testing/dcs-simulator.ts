@@ -14,15 +14,6 @@ import { type SimulatedVisitor, simulatedVisitor } from './simulated-visitor';
 import { type DcsSimulatorOptions, resolveSimulatorOptions } from './simulator-options';
 import { VisitorBook } from './visitors';
 
-export type { CustomerId } from './customer-ids';
-export type { DcsParams } from './dcs-params';
-export type { Fault, FaultHandle, FaultScope } from './faults';
-export type { DcsOrigins } from './origins';
-export type { RateWindowLimit } from './rate-window';
-export type { DcsRequest, ReceivedOptions } from './request-log';
-export type { DestinationDetails, SimulatedVisitor } from './simulated-visitor';
-export type { DcsSimulatorOptions, OriginName, RateLimit } from './simulator-options';
-
 /**
  * A simulated DCS: HTTP servers on 127.0.0.1, one per region and one for the alias. They answer `/event`, `/id` and `/demoptout`
  * as the Audience Manager documentation says, have the visitors that a test adds, fail on demand, and log requests.

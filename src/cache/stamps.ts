@@ -2,7 +2,7 @@
  * Owns: what the cache notes about a text, in characters at its end: one object less for each visitor. Numbers are written to
  * the base of 128, so that they never widen the text. Next: answer-cache.ts.
  *
- *     text  variant  length of the variant(2)  isFinal(1)  ttlMs(5)  validAt(5)  storedAtMs(6)  firstSeenMs(6)
+ *     text  variant  length of the variant(2)  isFinal(1)  ttlMs(5)  validAt(5)  storedAtMs(6)  ms since first seen(2)
  */
 
 /** What is noted about a text. Numbers are whole and not negative. */
@@ -20,18 +20,20 @@ export interface Stamps {
 /** Those that the cache sets itself, by its clock. */
 export interface StoredStamps extends Stamps {
   readonly storedAtMs: number;
-  /** When the visitor's first text was stored. */
+  /** When the visitor's first text was stored, if that was within the last 16 seconds, else a later time. */
   readonly firstSeenMs: number;
 }
 
 const MAX_VARIANT_LENGTH = 128 ** 2 - 1;
+/** Only whether a visitor has been known for seconds matters. */
+const MAX_SINCE_FIRST_SEEN_MS = 128 ** 2 - 1;
 // Places, counted from the end.
-const FIRST_SEEN = 6;
-const STORED_AT = 12;
-const VALID_AT = 17;
-const TTL = 22;
-const IS_FINAL = 23;
-const VARIANT_LENGTH = 25;
+const SINCE_FIRST_SEEN = 2;
+const STORED_AT = 8;
+const VALID_AT = 13;
+const TTL = 18;
+const IS_FINAL = 19;
+const VARIANT_LENGTH = 21;
 
 /** @param text in Latin-1 */
 export function stamped(text: string, stamps: StoredStamps): string {
@@ -44,14 +46,14 @@ export function stamped(text: string, stamps: StoredStamps): string {
     number(stamps.ttlMs, 5),
     number(stamps.validAt, 5),
     number(stamps.storedAtMs, 6),
-    number(stamps.firstSeenMs, 6),
+    number(Math.min(stamps.storedAtMs - stamps.firstSeenMs, MAX_SINCE_FIRST_SEEN_MS), 2),
   ];
   // Through a buffer, since V8 keeps the parts of a concatenated string.
   return Buffer.from(parts.join(''), 'latin1').toString('latin1');
 }
 
 export function firstSeenMsOf(entry: string): number {
-  return numberAt(entry, entry.length - FIRST_SEEN, 6);
+  return storedAtMsOf(entry) - numberAt(entry, entry.length - SINCE_FIRST_SEEN, 2);
 }
 
 export function storedAtMsOf(entry: string): number {

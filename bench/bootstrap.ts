@@ -8,8 +8,7 @@ const RESAMPLES = 2_000;
  */
 export function bootstrapInterval(rounds: readonly (readonly number[])[]): readonly [number, number] {
   const random = seededRandom();
-  const draw = <T>(values: readonly T[]): T[] =>
-    values.map(() => values[Math.floor(random() * values.length)] as T);
+  const draw = <T>(values: readonly T[]): T[] => values.map(() => values[Math.floor(random() * values.length)] as T);
   const medians = Array.from({ length: RESAMPLES }, () => median(draw(rounds).flatMap(draw)));
   medians.sort((x, y) => x - y);
   return [medians[Math.floor(RESAMPLES * 0.025)] as number, medians[Math.ceil(RESAMPLES * 0.975) - 1] as number];

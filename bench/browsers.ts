@@ -13,14 +13,18 @@ const USER_AGENTS = [
 
 /** All of them consent to Audience Manager. Few are distinct, as on a site: a string has the day and the choices. */
 const TC_STRINGS = [2, 3, 4, 5, 6, 7, 8, 9].flatMap((purpose) => {
-  return [[565], [1, 565], [1, 2, 564, 565, 1_000]].map((vendors) => tcStringOf({ vendors, purposes: [1, purpose, 10] }));
+  return [[565], [1, 565], [1, 2, 564, 565, 1_000]].map((vendors) =>
+    tcStringOf({ vendors, purposes: [1, purpose, 10] }),
+  );
 });
 
 /** The Cookie header of a visitor who has accepted cookies: everything that the consent gate looks for. */
-export function consentingCookieHeaderOf(n: number): string {
+export function consentingCookieHeaderOf(n: number, region = 9): string {
   const session = ((n + 1) * 0x9e3779b1).toString(36).padEnd(32, '0');
   return [
-    cookieHeaderOf(n).replace('1234567890', String(1_000_000_000 + n * 7)).replace('abcdefghijklmnopqrstuvwxyz012345', session),
+    cookieHeaderOf(n, region)
+      .replace('1234567890', String(1_000_000_000 + n * 7))
+      .replace('abcdefghijklmnopqrstuvwxyz012345', session),
     `euconsent-v2=${TC_STRINGS[n % TC_STRINGS.length]}`,
   ].join('; ');
 }

@@ -16,7 +16,7 @@ import { type Site, startSite, type Variant } from './site-process';
 
 const VISITORS = 600;
 const CONNECTIONS = 16;
-const ROUNDS = Number(process.env.R ?? 5);
+const ROUNDS = 5;
 const BLOCKS = 16;
 const VIEWS_PER_BLOCK = 1_200;
 /** The JIT compiler is done after some ten thousand. */
@@ -106,7 +106,9 @@ async function run(): Promise<void> {
   const ratios = new Map(
     VARIANTS.map((variant) => [variant, rounds.map((blocks) => blocks.map((block) => block[variant] / block.nothing))]),
   );
-  console.log(`\nA page view of a cached visitor: ${rounds.length} rounds of ${BLOCKS} blocks of ${VIEWS_PER_BLOCK} views`);
+  console.log(
+    `\nA page view of a cached visitor: ${rounds.length} rounds of ${BLOCKS} blocks of ${VIEWS_PER_BLOCK} views`,
+  );
   const rows = VARIANTS.map((variant) => {
     const ofVariant = ratios.get(variant) as number[][];
     const [low, high] = bootstrapInterval(ofVariant);

@@ -6,10 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AamStats } from 'express-aam-segments';
 import { createDcsSimulator } from 'express-aam-segments/testing';
 import { Pool } from 'undici';
+import { consentingCookieHeaderOf } from './browsers';
 import { interleaved, print } from './interleaved';
 import { PROMISES, type Promised, report } from './promises';
 import { startSite } from './site-process';
-import { cookieHeaderOf, ecidOf, segmentsOf } from './visitors';
+import { ecidOf, segmentsOf } from './visitors';
 
 const WARM_REGION = 9;
 const BLACK_HOLE = 7;
@@ -26,7 +27,7 @@ async function run(): Promise<void> {
   const { origins, defaultOrigin } = simulator.dcs;
   // Visitors without segments become stale after 15 s: the warm ones get segments, the stale ones do not.
   for (let n = 0; n < VISITORS; n++) simulator.visitor(ecidOf(n)).in(...segmentsOf(n));
-  const site = await startSite('bare', simulator.dcs);
+  const site = await startSite('unread', simulator.dcs);
   const pool = new Pool(`http://127.0.0.1:${site.port}`, { connections: CONNECTIONS });
   const view = async (cookie: string) => {
     const { body } = await pool.request({ path: '/', method: 'GET', headers: { cookie } });
@@ -40,13 +41,13 @@ async function run(): Promise<void> {
     await Promise.all(Array.from({ length: CONNECTIONS }, client));
   };
 
-  const warm = Array.from({ length: VISITORS }, (_, n) => cookieHeaderOf(n, WARM_REGION));
-  const stale = Array.from({ length: VISITORS }, (_, n) => cookieHeaderOf(VISITORS + n, BLACK_HOLE));
+  const warm = Array.from({ length: VISITORS }, (_, n) => consentingCookieHeaderOf(n, WARM_REGION));
+  const stale = Array.from({ length: VISITORS }, (_, n) => consentingCookieHeaderOf(VISITORS + n, BLACK_HOLE));
   let strangers = 2 * VISITORS;
   const cookies = {
     warm: (n: number) => warm[n % VISITORS] as string,
     stale: (n: number) => stale[n % VISITORS] as string,
-    cold: () => cookieHeaderOf(strangers++, BLACK_HOLE),
+    cold: () => consentingCookieHeaderOf(strangers++, BLACK_HOLE),
   };
   await viewMany(VISITORS, cookies.warm);
   await viewMany(VISITORS, cookies.stale);
@@ -66,9 +67,9 @@ async function run(): Promise<void> {
     status: keyof AamStats['requests'],
   ) => {
     const cpuMicroseconds = async (of: (n: number) => string) => {
-      const before = await site.use('ours');
+      const before = await site.cpuMicros();
       await viewMany(REQUESTS, of);
-      return ((await site.use('ours')) - before) / REQUESTS;
+      return ((await site.cpuMicros()) - before) / REQUESTS;
     };
     const before = (await site.stats()).requests;
     const measure = { a: () => cpuMicroseconds(cookieOf), b: () => cpuMicroseconds(cookies.warm) };
@@ -99,7 +100,7 @@ async function run(): Promise<void> {
   console.log('\nThe region comes back');
   report(PROMISES.recovery, servedAtMs - probe.at);
   await pool.close();
-  site.stop();
+  await site.stop();
   await simulator.close();
 }
 

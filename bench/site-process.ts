@@ -1,72 +1,88 @@
-/**
- * An Express site in its own process, whose middleware can be switched between ours and one that does nothing, in the same app
- * with the same heap.
- */
+/** A bare Express site in a process of its own, alone on its core, with one of the {@link Variant variants}. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import cookieParser from 'cookie-parser';
-import express, { type Express, type RequestHandler } from 'express';
+import { parse } from 'cookie';
+import express, { type Request, type RequestHandler } from 'express';
 import { type AamStats, aamSegments } from 'express-aam-segments';
+import { moveToSiteCore } from './cores';
 import { ORG } from './visitors';
 
-/** `bare`: a route that sends a line of text; `rendering`: cookie-parser and a page rendered by EJS. */
-export type AppKind = 'bare' | 'rendering';
-export type Middleware = 'ours' | 'idle';
+/**
+ * - `nothing`: a middleware that does nothing;
+ * - `read`: ours, and the page reads a segment;
+ * - `unread`: ours, and nobody reads segments;
+ * - `floor`: a property on the request and a header, the least that such a middleware can do;
+ * - `cookies`: `cookie.parse` of the Cookie header.
+ */
+export type Variant = 'nothing' | 'read' | 'unread' | 'floor' | 'cookies';
 
 export interface Site {
   readonly port: number;
-  /** Switches to this middleware. Resolves to the CPU time used so far, in microseconds. */
-  use(middleware: Middleware): Promise<number>;
+  /** The CPU time of all of its threads so far, in microseconds. */
+  cpuMicros(): Promise<number>;
   stats(): Promise<AamStats>;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
+type Question = 'cpuMicros' | 'stats';
+
 /** Starts a site that calls this DCS. */
-export async function startSite(kind: AppKind, dcs: object): Promise<Site> {
-  const child = fork(__filename, [kind, JSON.stringify(dcs)]);
+export async function startSite(variant: Variant, dcs: object): Promise<Site> {
+  const child = fork(__filename, [variant, JSON.stringify(dcs)]);
+  moveToSiteCore(child.pid as number);
   const [port] = (await once(child, 'message')) as [number];
   return {
     port,
-    use: (middleware) => ask(child, middleware),
+    cpuMicros: () => ask(child, 'cpuMicros'),
     stats: () => ask(child, 'stats'),
-    stop: () => child.disconnect(),
+    async stop() {
+      child.disconnect();
+      await once(child, 'exit');
+    },
   };
 }
 
-async function ask<T>(child: ChildProcess, question: Middleware | 'stats'): Promise<T> {
+async function ask<T>(child: ChildProcess, question: Question): Promise<T> {
   child.send(question);
   const [answer] = (await once(child, 'message')) as [T];
   return answer;
 }
 
-function bareApp(middleware: RequestHandler): Express {
-  const app = express();
-  app.use(middleware);
-  app.get('/', (_req, res) => res.send('<!doctype html><title>Shop</title><h1>Welcome</h1>'));
-  return app;
-}
+const CLUB = '<!doctype html><title>Shop</title><h1>Welcome to the club</h1>';
+const SHOP = '<!doctype html><title>Shop</title><h1>Welcome to the shop</h1>';
 
-function renderingApp(middleware: RequestHandler): Express {
+async function serve(variant: Variant, dcs: object): Promise<void> {
+  const aam = aamSegments({
+    orgId: ORG,
+    partner: 'acme',
+    segments: { golfFans: 984_007 },
+    consent: { required: true },
+    cache: { ttlMs: 3_600_000 },
+    maxWaitMs: 10_000,
+    dcs,
+  });
+  const middlewares: Record<Variant, RequestHandler> = {
+    nothing: (_req, _res, next) => next(),
+    read: aam,
+    unread: aam,
+    floor(req, res, next) {
+      (req as Request & { visit: object }).visit = { segments: variant };
+      res.setHeader('Cache-Control', 'private');
+      next();
+    },
+    cookies(req, _res, next) {
+      req.cookies = parse(req.headers.cookie ?? '');
+      next();
+    },
+  };
   const app = express();
-  app.set('views', __dirname).set('view engine', 'ejs').enable('view cache');
-  app.use(cookieParser(), middleware);
-  const product = (id: number) => ({ id, name: `Club ${id}`, text: 'Forged & balanced', price: `${id}9.90` });
-  const products = Array.from({ length: 12 }, (_, id) => product(id));
-  const page = { title: 'Shop', nav: ['clubs', 'balls', 'shoes'], headline: 'Welcome', products };
-  app.get('/', (_req, res) => res.render('page', page));
-  return app;
-}
-
-async function serve(kind: AppKind, dcs: object): Promise<void> {
-  const aam = aamSegments({ orgId: ORG, partner: 'acme', cache: { ttlMs: 3_600_000 }, maxWaitMs: 10_000, dcs });
-  const middlewares: Record<Middleware, RequestHandler> = { ours: aam, idle: (_req, _res, next) => next() };
-  let current = middlewares.ours;
-  const create = kind === 'bare' ? bareApp : renderingApp;
-  const server = create((req, res, next) => current(req, res, next)).listen(0, '127.0.0.1');
+  app.use(middlewares[variant]);
+  if (variant === 'read') app.get('/', (req, res) => res.send(req.aamSegments.has('golfFans') ? CLUB : SHOP));
+  else app.get('/', (_req, res) => res.send(SHOP));
+  const server = app.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  process.on('message', (question: Middleware | 'stats') => {
-    if (question !== 'stats') current = middlewares[question];
+  process.on('message', (question: Question) => {
     const { user, system } = process.cpuUsage();
     process.send?.(question === 'stats' ? aam.stats() : user + system);
   });
@@ -74,4 +90,4 @@ async function serve(kind: AppKind, dcs: object): Promise<void> {
   process.send?.((server.address() as AddressInfo).port);
 }
 
-if (require.main === module) void serve(process.argv[2] as AppKind, JSON.parse(process.argv[3] as string));
+if (require.main === module) void serve(process.argv[2] as Variant, JSON.parse(process.argv[3] as string));

@@ -1,3 +1,4 @@
+import { tracingChannel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformSync } from '@swc/core';
@@ -8,7 +9,20 @@ const root = join(__dirname, '..');
 const docs = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
 const messages = readFileSync(join(root, 'src', 'channels', 'messages.ts'), 'utf8');
 
+/** Ends subscriptions: channels outlive a test file. */
+const subscriptions: (() => void)[] = [];
+function tracingUntilEnd(name: string) {
+  const channel = tracingChannel(name);
+  return {
+    subscribe(subscribers: Parameters<typeof channel.subscribe>[0]) {
+      channel.subscribe(subscribers);
+      subscriptions.push(() => channel.unsubscribe(subscribers));
+    },
+  };
+}
+
 afterEach(async () => {
+  for (const end of subscriptions.splice(0)) end();
   jest.restoreAllMocks();
   await closeClients();
 });
@@ -20,7 +34,7 @@ describe('docs/watching.md', () => {
       jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
       module: { type: 'commonjs' },
     });
-    new Function('require', 'exports', js)(require, {});
+    new Function('require', 'exports', js)(() => ({ tracingChannel: tracingUntilEnd }), {});
     const warned = jest.spyOn(console, 'warn').mockImplementation(() => {});
     const clock = advanceableClock();
     const { client, simulator } = await createClient({ dcs: { timeoutMs: 60_000 } });

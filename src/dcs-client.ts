@@ -3,6 +3,7 @@
  * without requests and therefore without consent, which its caller has to check.
  */
 import { performance } from 'node:perf_hooks';
+import { DcsPublisher } from './channels/dcs-publisher';
 import type { DcsStats } from './dcs/dcs';
 import { createDcs } from './dcs/dcs-calls';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
@@ -116,7 +117,8 @@ export function createInternalClient<const Name extends string = never>(
     keySecret: undefined,
   };
   const nowMs = () => Math.floor(performance.now());
-  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: EMPTY_TTL_MS });
+  const publisher = new DcsPublisher(() => client);
+  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: EMPTY_TTL_MS }, publisher);
   const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy({ varyCookie: false }) };
   const client: DcsClient<Name> = {

@@ -1,3 +1,12 @@
+export type {
+  BreakerMessage,
+  ConsentSignal,
+  DcsCallMessage,
+  DecisionMessage,
+  EventMessage,
+  IdSource,
+  RequestMessage,
+} from './channels/messages';
 export type { DcsDispatcher } from './dcs/connections';
 export type { BreakerState } from './dcs/flow/circuit-breaker';
 export type { EventStats } from './dcs/flow/event-queue';

@@ -1,11 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import { requestChannel } from './channels/channels';
+import { DcsPublisher } from './channels/dcs-publisher';
+import type { ConsentSignal, IdSource, RequestMessage } from './channels/messages';
 import { type Consent, ConsentGate, NO_CONSENT } from './consent/consent-gate';
 import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
 import type { AamError, AamErrorCode } from './errors';
 import { IdentityReader } from './identity/identity-reader';
+import { pseudonymOf } from './identity/pseudonym';
 import { SiteIdentity } from './identity/site-identity';
 import { checkedVisitor, type Identity, type Visitor, type VisitorId } from './identity/visitor';
 import { webSdkCookieName } from './identity/web-sdk-cookies';
@@ -25,6 +29,7 @@ import { segmentsServedBy } from './routing/request-segments';
 import { createGuard, type Guard, type RequireSegmentOptions } from './routing/require-segment';
 import { createSegmentRouter, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
 import type { AnyRequestHandler } from './routing/run-handler';
+import { regionOf } from './segments/packed-answer';
 import type { SegmentRef } from './segments/segment-refs';
 import { anonymous, excluded, type SegmentStatus, type ServedAnswer } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
@@ -107,9 +112,11 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const resolved = resolveOptions(options);
   const { maxWaitMs, orgId } = resolved;
   const nowMs = () => Math.floor(performance.now());
-  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs });
+  const publisher = new DcsPublisher(() => aamSegmentsMiddleware);
+  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs }, publisher);
   const resolver = new AnswerResolver(resolved, dcs, nowMs);
-  const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy(resolved.privacy) };
+  const privacy = new ResponsePrivacy(resolved.privacy);
+  const instance: Instance = { names: resolved.names, privacy, middleware: aamSegmentsMiddleware };
   const segmentsOf = segmentsServedBy(instance);
   const cookies = new CookieFinder();
   const { regions } = resolved.dcs;
@@ -143,6 +150,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     }
     const startedAtMs = nowMs();
     const requestedAt = resolver.moment;
+    let idSource: IdSource | undefined;
+    let consentSignal: ConsentSignal | undefined;
     const exclusion = exclusionOf(req);
     if (exclusion !== undefined) {
       serve({}, excluded(exclusion));
@@ -152,6 +161,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
     const identity = siteIdentity.complete(identityReader.read(found, req.originalUrl ?? req.url), req);
     const { visitor } = identity;
+    idSource = identity.source;
     const consent = gate.consider(req, found, identity);
     if (consent instanceof Promise) awaitConsent(consent);
     else lookUp(consent, startedAtMs);
@@ -160,8 +170,12 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       holdRequest(pending, leftMs(), res, {
         arrived: (answer) => {
           // Another request of the same visitor may have refused meanwhile.
-          if (resolver.hasWithdrawnSince(requestedAt, visitor)) serve(visitor, excluded('no-consent'));
-          else lookUp(answer, nowMs());
+          if (!resolver.hasWithdrawnSince(requestedAt, visitor)) {
+            lookUp(answer, nowMs());
+            return;
+          }
+          consentSignal = 'withdrawn';
+          serve(visitor, excluded('no-consent'));
         },
         failed: () => lookUp(NO_CONSENT, nowMs()),
         gaveUp: () => {
@@ -169,6 +183,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
           pending.then(({ refusal }) => {
             if (refusal !== undefined) resolver.withdraw(visitor, refusal);
           });
+          consentSignal = 'site';
           serve(visitor, excluded('no-consent'));
         },
       });
@@ -176,6 +191,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
 
     function lookUp(answeredConsent: Consent, atMs: number): void {
       const { tcString } = answeredConsent;
+      consentSignal = answeredConsent.signal;
       const answer = answerTo(req, identity, answeredConsent, atMs);
       if ('flight' in answer) awaitAnswer(answer, tcString);
       else serve(visitor, answer, tcString);
@@ -183,15 +199,19 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
 
     function awaitAnswer({ flight, fallback }: PendingAnswer, tcString: string | undefined): void {
       holdRequest(flight.promise, flight.isProbe ? 0 : leftMs(), res, {
-        arrived: (answer) => serve(visitor, resolver.arrived(answer), tcString),
+        arrived: (answer) => serve(visitor, resolver.arrived(answer), tcString, 'dcs'),
         failed: (why) => serve(visitor, resolver.failed(why as NoAnswer, fallback, nowMs()), tcString),
         gaveUp: () => serve(visitor, resolver.pending(fallback, nowMs()), tcString),
       });
     }
 
-    function serve(servedVisitor: Visitor, served: ServedAnswer, tcString?: string): void {
+    function serve(servedVisitor: Visitor, served: ServedAnswer, tcString?: string, from: From = 'memory'): void {
       requests[served.status]++;
       expose(req, res, new VisitorSegments(instance, servedVisitor, served, res, replaced, tcString, requestedAt));
+      if (requestChannel.hasSubscribers) {
+        const servedFrom = served.answer === undefined ? undefined : from;
+        publishRequest(servedVisitor, served, nowMs() - startedAtMs, { servedFrom, idSource, consentSignal });
+      }
       next();
     }
 
@@ -199,6 +219,26 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     function leftMs(): number {
       return res.destroyed ? 0 : maxWaitMs - (nowMs() - startedAtMs);
     }
+  }
+
+  /** For those who watch. */
+  function publishRequest(
+    visitor: Visitor,
+    { status, reason, ageMs, answer }: ServedAnswer,
+    waitMs: number,
+    how: Pick<RequestMessage, 'servedFrom' | 'idSource' | 'consentSignal'>,
+  ): void {
+    const seen = {
+      status,
+      reason,
+      waitMs,
+      ageMs,
+      region: answer === undefined ? undefined : regionOf(answer),
+      ...how,
+      pseudonym: pseudonymOf(visitor),
+    };
+    const message: RequestMessage = { instance: aamSegmentsMiddleware, ...seen };
+    requestChannel.publish(message);
   }
 
   /** Why a request is excluded before its cookies are read. */
@@ -247,6 +287,9 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     routeBySegment: (routes: SegmentRoutes) => createSegmentRouter(segmentsOf, routes),
   });
 }
+
+/** Where an answer is served from. */
+type From = NonNullable<RequestMessage['servedFrom']>;
 
 /** Mistakes in a call of `sendEvent()`, which would go unnoticed where its promise is not awaited. */
 const SITE_ERRORS: readonly AamErrorCode[] = [

@@ -11,7 +11,8 @@ import { closeSites, cookieOf, ECID, GOLF, HIGH_VALUE } from './helpers/site';
 
 const root = join(__dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code as string);
+const watching = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
+const blocks = [...`${readme}\n${watching}`.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code as string);
 const [quickStart] = blocks as [string];
 const ownTest = blocks.find((code) => code.includes("test('")) as string;
 

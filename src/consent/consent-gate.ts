@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { detachedString } from '../cache/detached-string';
+import type { ConsentSignal } from '../channels/messages';
 import type { Identity } from '../identity/visitor';
 import {
   type CookieFinder,
@@ -26,6 +27,8 @@ export interface Consent {
   readonly refusal: Refusal | undefined;
   /** A TC string that consents; it is sent with the call. */
   readonly tcString: string | undefined;
+  /** What decided, for those who watch; `undefined` if nothing did. */
+  readonly signal?: ConsentSignal | undefined;
 }
 
 /** The resolved options that deciding needs. */
@@ -46,8 +49,19 @@ export interface ConsentConfig {
 const MAX_TC_STRINGS = 1_000;
 
 const ALLOWED: Consent = { refusal: undefined, tcString: undefined };
-const OPTED_OUT: Consent = { refusal: 'opted-out', tcString: undefined };
-export const NO_CONSENT: Consent = { refusal: 'no-consent', tcString: undefined };
+const OPTED_OUT: Consent = { refusal: 'opted-out', tcString: undefined, signal: 'amcv-optout' };
+/** By what decided. Made once, as most requests have one of these. */
+const ALLOWED_BY = { 'web-sdk': allowing('web-sdk'), 'opt-in': allowing('opt-in'), site: allowing('site') };
+const REFUSED = {
+  gpc: refusedBy('gpc'),
+  tcf: refusedBy('tcf'),
+  webSdk: refusedBy('web-sdk'),
+  optIn: refusedBy('opt-in'),
+  site: refusedBy('site'),
+  required: refusedBy('required'),
+};
+/** Where the site's function does not say so in time, or fails. */
+export const NO_CONSENT: Consent = REFUSED.site;
 
 export class ConsentGate {
   readonly #config: ConsentConfig;
@@ -69,16 +83,22 @@ export class ConsentGate {
   consider(req: IncomingMessage, found: FoundCookies, identity: Identity): Consent | Promise<Consent> {
     if (identity.optedOut) return OPTED_OUT;
     // Not ===, since Node joins repeated headers: `1, 1`.
-    if (this.#config.gpc && req.headers['sec-gpc']?.includes('1')) return NO_CONSENT;
+    if (this.#config.gpc && req.headers['sec-gpc']?.includes('1')) return REFUSED.gpc;
     const tcString = this.#tcf === undefined ? undefined : this.#tcString(found[this.#tcf]);
     const tcf = tcString === undefined ? undefined : tcString !== REFUSING;
     const webSdk = agreementIn(found[this.#webSdk], webSdkConsent);
     const optIn = agreementIn(found[this.#optIn], optInConsent);
-    if (tcf === false || webSdk === false || optIn === false) return NO_CONSENT;
+    if (tcf === false) return REFUSED.tcf;
+    if (webSdk === false) return REFUSED.webSdk;
+    if (optIn === false) return REFUSED.optIn;
     // Without an id there will be no call, so the site's function is not called.
     if (identity.problem !== undefined) return ALLOWED;
-    const allowed = tcString === undefined ? ALLOWED : { refusal: undefined, tcString };
-    if (this.#given === undefined) return !this.#config.required || tcf || webSdk || optIn ? allowed : NO_CONSENT;
+    if (this.#given === undefined) {
+      const signal = tcf ? 'tcf' : webSdk ? 'web-sdk' : optIn ? 'opt-in' : undefined;
+      if (signal === undefined) return this.#config.required ? REFUSED.required : ALLOWED;
+      return allowedBy(signal, tcString);
+    }
+    const allowed = allowedBy('site', tcString);
     const answer = this.#given.call(req, false);
     if (isPromise(answer)) return this.#awaited(this.#given, answer, allowed);
     return answer === true ? allowed : NO_CONSENT;
@@ -106,6 +126,18 @@ export class ConsentGate {
     if (agrees) this.#tcStrings.set(detachedString(tcString), agrees);
     return agrees;
   }
+}
+
+function allowedBy(signal: 'tcf' | keyof typeof ALLOWED_BY, tcString: string | undefined): Consent {
+  return signal === 'tcf' || tcString !== undefined ? { refusal: undefined, tcString, signal } : ALLOWED_BY[signal];
+}
+
+function allowing(signal: ConsentSignal): Consent {
+  return { refusal: undefined, tcString: undefined, signal };
+}
+
+function refusedBy(signal: ConsentSignal): Consent {
+  return { refusal: 'no-consent', tcString: undefined, signal };
 }
 
 /** Stands for a refusal; no valid TC string is empty. */

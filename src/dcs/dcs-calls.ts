@@ -3,13 +3,14 @@
  * gate of the origin that answers for them, and is sent; how it ends is told to the breaker, to the visitor's history and
  * to whoever made it. Who asks, how long they wait and what is remembered is not known here.
  */
+import type { CallTrace, DcsPublisher } from '../channels/dcs-publisher';
 import type { Visitor } from '../identity/visitor';
 import type { Dcs, DcsStats } from './dcs';
 import { Call, type CallKind, type CallObserver } from './flow/call';
 import { CallHistory, type CallHistoryConfig } from './flow/call-history';
-import type { CallOutcome } from './flow/circuit-breaker';
+import type { BreakerState, CallOutcome } from './flow/circuit-breaker';
 import { type Clock, PROCESS_CLOCK } from './flow/clock';
-import { EventQueue, type EventQueueConfig } from './flow/event-queue';
+import { type EventHost, EventQueue, type EventQueueConfig } from './flow/event-queue';
 import { LocalVisitorLane, type VisitorLane } from './flow/visitor-lane';
 import {
   type Exchange,
@@ -31,12 +32,14 @@ export interface DcsCallsConfig extends OriginsConfig, EventQueueConfig, CallHis
 }
 
 /** On real connections and by the real clock. */
-export function createDcs(config: DcsCallsConfig & HttpExchangeConfig): Dcs {
-  return new DcsCalls(config, new HttpTransport(config, PROCESS_CLOCK), PROCESS_CLOCK);
+export function createDcs(config: DcsCallsConfig & HttpExchangeConfig, publisher?: DcsPublisher): Dcs {
+  return new DcsCalls(config, new HttpTransport(config, PROCESS_CLOCK), PROCESS_CLOCK, publisher);
 }
 
 interface Running {
   readonly origin: Origin;
+  /** For those who watch. */
+  readonly trace: CallTrace | undefined;
   exchange: Exchange | undefined;
   /** It is tried again when its connection is free. */
   isForLater: boolean;
@@ -56,6 +59,7 @@ export class DcsCalls implements Dcs {
   readonly #config: DcsCallsConfig;
   readonly #clock: Clock;
   readonly #transport: Transport;
+  readonly #publisher: DcsPublisher | undefined;
   readonly #writer: RequestWriter;
   readonly #history: CallHistory;
   readonly #lane: VisitorLane;
@@ -67,8 +71,10 @@ export class DcsCalls implements Dcs {
   /** Called when a call is over, while something waits for all of them. */
   #onOver: () => void = () => {};
 
-  constructor(config: DcsCallsConfig, transport: Transport, clock: Clock) {
+  /** @param publisher for those who watch; without one nothing is published */
+  constructor(config: DcsCallsConfig, transport: Transport, clock: Clock, publisher?: DcsPublisher) {
     this.#config = config;
+    this.#publisher = publisher;
     this.#clock = clock;
     this.#transport = transport;
     this.#writer = new RequestWriter(config.orgId, config.segmentIds);
@@ -77,8 +83,9 @@ export class DcsCalls implements Dcs {
       start: (call, origin) => this.#send(call, origin),
       turnAway: (call, origin, why) => this.#turnAway(call, origin, why),
       changed: () => this.#events.pump(),
+      breakerChanged: (origin, state, previous) => this.#breakerChanged(origin, state, previous),
     });
-    this.#events = new EventQueue(config, clock, {
+    const eventHost: EventHost = {
       gatesFor: ({ region }) => {
         const home = this.#origins.homeOf(region);
         const standIn = this.#origins.standInFor(home);
@@ -92,7 +99,8 @@ export class DcsCalls implements Dcs {
         event.end({ isDropped: true });
         this.#lane.advance(event.key);
       },
-    });
+    };
+    this.#events = new EventQueue(config, clock, eventHost, publisher);
     this.#lane = new LocalVisitorLane(clock, this.#history, {
       begin: (call) => this.#begin(call),
       offer: (event) => this.#events.offer(event),
@@ -138,6 +146,7 @@ export class DcsCalls implements Dcs {
 
   sendEvent(key: string, question: Question, isStranger: boolean, observer: CallObserver): Call {
     const event = this.#callFor('event', key, question, observer);
+    this.#publisher?.event('queued');
     if (this.#closing !== undefined) {
       this.#reject(event, CLOSED);
       return event;
@@ -247,11 +256,21 @@ export class DcsCalls implements Dcs {
   }
 
   #send(call: Call, origin: Origin): void {
-    const running: Running = { origin, exchange: undefined, isForLater: false };
+    const trace = this.#traceOf(call, origin);
+    const running: Running = { origin, trace, exchange: undefined, isForLater: false };
     this.#running.set(call, running);
     call.phase = 'running';
     call.observer.began();
-    const exchange = this.#transport.send(
+    const send = () => this.#exchange(call, running);
+    const exchange = trace === undefined ? send() : trace.send(send);
+    running.exchange = exchange;
+    // What its observer, a subscriber or the transport did meanwhile has ended it, and it had no exchange to abort yet.
+    if (call.hasEnded && call.phase === 'running' && this.#running.has(call)) exchange.abort();
+  }
+
+  #exchange(call: Call, running: Running): Exchange {
+    const { origin, trace } = running;
+    return this.#transport.send(
       {
         origin: origin.url,
         request: call.request,
@@ -261,15 +280,26 @@ export class DcsCalls implements Dcs {
       {
         attempted: () => {
           this.#sent++;
+          trace?.attempted();
           this.#history.sent(call.key);
         },
         settled: (result) => this.#settled(call, running, result),
         released: () => this.#released(call, running),
       },
     );
-    running.exchange = exchange;
-    // What its observer or the transport did meanwhile has ended it, and it had no exchange to abort yet.
-    if (call.hasEnded && call.phase === 'running' && this.#running.has(call)) exchange.abort();
+  }
+
+  /** `undefined` unless somebody watches. */
+  #traceOf({ kind, region }: Call, { url }: Origin): CallTrace | undefined {
+    // Of `lookup()` it may be any number.
+    const known = region !== undefined && this.#config.regions.has(region) ? region : undefined;
+    return this.#publisher?.call(kind, known, url, () => this.#clock.nowMs());
+  }
+
+  #breakerChanged(origin: Origin, state: BreakerState, previous: BreakerState): void {
+    this.#publisher?.breaker(() => {
+      return { origin: origin.url.origin, region: this.#origins.regionOf(origin), state, previous };
+    });
   }
 
   #settled(call: Call, running: Running, result: HttpAnswer | DcsFailure): void {
@@ -278,12 +308,14 @@ export class DcsCalls implements Dcs {
     const reply = 'body' in result ? readReply(call, result) : result;
     const { gate } = running.origin;
     if (!('reason' in reply)) {
+      running.trace?.settled('success');
       gate.settle(call, 'success');
       this.#events.answered(call.key);
       if (call.kind === 'event') this.#events.ended('sent');
       call.end({ reply });
       return;
     }
+    running.trace?.settled(outcomeOf(reply), reply.reason, () => DcsError.from(reply));
     // First, since the end of a probe lets the next call through.
     if (reply.reason === 'rate-limited') gate.pause(reply.retryAfterMs);
     gate.settle(call, outcomeOf(reply));
@@ -297,8 +329,9 @@ export class DcsCalls implements Dcs {
     call.end({ failure: reply });
   }
 
-  #released(call: Call, { origin, isForLater }: Running): void {
+  #released(call: Call, { origin, trace, isForLater }: Running): void {
     this.#running.delete(call);
+    trace?.released();
     // Opted out meanwhile: nothing more is told of that visitor.
     if (isForLater && !call.hasEnded && this.#isOptingOut(call.key)) {
       this.#events.ended('failed');
@@ -362,6 +395,7 @@ export class DcsCalls implements Dcs {
       this.#reject(call, failure);
       return;
     }
+    running.trace?.settled('neutral', failure.reason);
     running.origin.gate.settle(call, 'neutral');
     if (call.kind === 'event') this.#events.ended('failed');
     call.end({ failure });

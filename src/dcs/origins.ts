@@ -2,6 +2,7 @@
  * Owns: which server is called about a visitor: that of their region, or the default one in its place. Next: dcs-calls.ts.
  */
 import type { Call } from './flow/call';
+import type { BreakerState } from './flow/circuit-breaker';
 import type { Clock } from './flow/clock';
 import { OriginGate, type OriginGateConfig, type OriginStats } from './flow/origin-gate';
 import type { DcsFailure } from './protocol/dcs-error';
@@ -27,6 +28,8 @@ export interface OriginsHost {
   turnAway(call: Call, origin: Origin, why: DcsFailure): void;
   /** A gate has opened or closed: events may be waiting for that. */
   changed(): void;
+  /** For those who watch. */
+  breakerChanged(origin: Origin, state: BreakerState, previous: BreakerState): void;
 }
 
 export class Origins {
@@ -80,6 +83,12 @@ export class Origins {
     return this.homeOf(undefined);
   }
 
+  /** The region that an origin is called for; `undefined` for the default origin, and where it is several. */
+  regionOf({ url }: Origin): number | undefined {
+    const served = this.#config.regions.entries().filter(([, origin]) => origin.origin === url.origin);
+    return served.length === 1 ? served[0]?.[0] : undefined;
+  }
+
   #originAt(url: URL): Origin {
     const present = this.#byUrl.get(url) ?? this.#byName.get(url.origin);
     if (present !== undefined) {
@@ -92,6 +101,7 @@ export class Origins {
         start: (call) => this.#host.start(call, origin),
         turnAway: (call, why) => this.#host.turnAway(call, origin, why),
         changed: () => this.#host.changed(),
+        breakerChanged: (state, previous) => this.#host.breakerChanged(origin, state, previous),
       }),
     };
     this.#byName.set(url.origin, origin);

@@ -3,6 +3,7 @@
  * Pure; never throws. It must not know whether the visitor may be asked about (consent/) or what is cached for them. Next:
  * site-identity.ts.
  */
+import type { IdSource } from '../channels/messages';
 import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../request/cookie-header';
 import { idHandedOver } from './adobe-mc';
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
@@ -50,24 +51,29 @@ export class IdentityReader {
 
     let sawId = amcv.id !== undefined || webSdk !== undefined || sEcid.id !== undefined;
     let ecid: string | undefined;
+    let source: IdSource | undefined;
     let isFromWebSdk = false;
     if (isVisitorId(webSdk) && (!isVisitorId(amcv.id) || (webSdk !== amcv.id && clusterRegion !== undefined))) {
       // If the two disagree, a cluster cookie, which lives for half an hour, shows that the site now runs the Web SDK.
       ecid = webSdk;
+      source = 'web-sdk';
       isFromWebSdk = true;
     } else {
       ecid = usable(amcv.id) ?? usable(sEcid.id);
+      if (ecid !== undefined) source = ecid === amcv.id ? 'amcv' : 's_ecid';
     }
     if (ecid === undefined && this.#config.adobeMc) {
       const handedOver = idHandedOver(url, this.#config.orgId, Date.now());
       if (handedOver !== undefined) sawId = true;
       ecid = usable(handedOver);
+      if (ecid !== undefined) source = 'adobe_mc';
     }
     let uuid: string | undefined;
     for (let n = 0; ecid === undefined && uuid === undefined && n < this.#uuids.length; n++) {
       const value = firstId(found[this.#uuids[n] as CookieSlot], textOf);
       if (value !== undefined) sawId = true;
       uuid = usable(value);
+      if (uuid !== undefined) source = 'uuid-cookie';
     }
 
     const withRegion = amcv.region === undefined ? sEcid : amcv;
@@ -84,6 +90,7 @@ export class IdentityReader {
       },
       problem: ecid !== undefined || uuid !== undefined ? undefined : sawId ? 'bad-id' : 'no-id',
       optedOut: amcv.optedOut || sEcid.optedOut,
+      source,
     };
   }
 

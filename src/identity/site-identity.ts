@@ -38,14 +38,15 @@ export class SiteIdentity {
     if (problem !== undefined) resolve.complain(`: ${problem}`);
     return visitor === undefined
       ? { visitor: {}, problem: 'bad-id', optedOut: identity.optedOut }
-      : { visitor, problem: undefined, optedOut: identity.optedOut };
+      : { visitor, problem: undefined, optedOut: identity.optedOut, source: 'site' };
   }
 
   #withCustomerIds(customerIds: SiteCallback<unknown>, identity: Identity, req: unknown): Identity {
     const { ids, problem } = usableCustomerIds(customerIds.call(req, undefined));
     if (problem !== undefined) customerIds.complain(`: ${problem}`);
     if (ids.length === 0) return identity;
-    return { ...identity, visitor: { ...identity.visitor, customerIds: ids }, problem: undefined };
+    const { source = 'customer-ids' } = identity;
+    return { ...identity, visitor: { ...identity.visitor, customerIds: ids }, problem: undefined, source };
   }
 }
 

@@ -2,6 +2,7 @@
  * Owns: what a visitor is, and the check of one that the site's code passes in. Next: identity-reader.ts, which reads visitors
  * from cookies.
  */
+import type { IdSource } from '../channels/messages';
 import { AamError } from '../errors';
 import { type CustomerId, usableCustomerIds } from './customer-ids';
 
@@ -27,6 +28,8 @@ export interface Identity {
   readonly problem: 'no-id' | 'bad-id' | undefined;
   /** Whether a cookie says that the visitor opted out. */
   readonly optedOut: boolean;
+  /** Where the id was found, for those who watch. */
+  readonly source?: IdSource | undefined;
 }
 
 /** A visitor named by ECID or by Audience Manager UUID, 38 decimal digits each, by customer ids, or by both. */

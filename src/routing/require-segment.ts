@@ -3,6 +3,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { RegisteredName } from '../express';
 import { assert, group, isText, oneOf } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
+import { publishDecision } from './decision';
 import { requestSegments, type SegmentsOf } from './request-segments';
 import { type AnyRequestHandler, isRequestHandler, type Next, runHandler, toError } from './run-handler';
 import { segmentRequired } from './segment-required';
@@ -69,6 +70,7 @@ export function createGuard(
     try {
       const segments = segmentsOf(req);
       isIn = match === 'all' ? segments.hasAll(...wanted) : segments.hasAny(...wanted);
+      publishDecision(segments, 'guard', wanted, isIn === true ? 'passed' : 'refused');
     } catch (error) {
       next(toError(error));
       return;

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RegisteredName } from '../express';
 import { assert, isRecord, isText } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
+import { publishDecision, textOf } from './decision';
 import { requestSegments, type SegmentsOf } from './request-segments';
 import type { Guard } from './require-segment';
 import { type AnyRequestHandler, isRequestHandler, type Next, runHandler, toError } from './run-handler';
@@ -54,7 +55,9 @@ export function createSegmentRouter(segmentsOf: SegmentsOf, routes: SegmentRoute
       const segments = segmentsOf(req);
       // Checks all names first, so that a misspelt one fails for every visitor.
       segments.hasAny(...refs);
-      handlers = handlersOf.get(refs.find((ref) => segments.has(ref)) ?? 'default');
+      const chosen = refs.find((ref) => segments.has(ref)) ?? 'default';
+      handlers = handlersOf.get(chosen);
+      publishDecision(segments, 'router', refs, handlers === undefined ? 'none' : textOf(chosen));
     } catch (error) {
       next(toError(error));
       return;

@@ -14,6 +14,8 @@ export interface Instance {
   readonly names: SegmentNames;
   /** Keeps responses for which segments were read out of shared caches. */
   readonly privacy: ResponsePrivacy;
+  /** What `aamSegments()` returned, which messages to those who watch are about. */
+  readonly middleware?: object;
 }
 
 /**
@@ -76,6 +78,12 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     readonly requestedAt: number;
   } {
     return { visitor: segments.#visitor, tcString: segments.#tcString, requestedAt: segments.#requestedAt };
+  }
+
+  /** The middleware that has served these segments, without making the response private. @internal */
+  static middlewareOf(segments: VisitorSegments): object | undefined {
+    // `segments` may come from another copy of the package, or from a test.
+    return isRecord(segments) && #instance in segments ? segments.#instance.middleware : undefined;
   }
 
   /** A copy in front of the segments that other instances have served since, which can still be found. @internal */

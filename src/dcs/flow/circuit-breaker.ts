@@ -25,20 +25,25 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
  */
 export type CallOutcome = 'success' | 'failure' | 'neutral';
 
+/** Told of each change of a breaker, in the middle of others: it must not call back. */
+export type BreakerListener = (state: BreakerState, previous: BreakerState) => void;
+
 const SLICES = 10;
 
 export class CircuitBreaker {
   readonly #limits: BreakerLimits | false;
   readonly #nowMs: () => number;
   readonly #window: SlidingCounts;
+  readonly #changed: BreakerListener;
   #isOpen = false;
   #isProbing = false;
   #mayProbeAtMs = 0;
 
   /** @param limits `false`: a breaker that never opens */
-  constructor(limits: BreakerLimits | false, nowMs: () => number) {
+  constructor(limits: BreakerLimits | false, nowMs: () => number, changed: BreakerListener = () => {}) {
     this.#limits = limits;
     this.#nowMs = nowMs;
+    this.#changed = changed;
     this.#window = new SlidingCounts(limits === false ? 1 : limits.windowMs, nowMs);
   }
 
@@ -60,6 +65,7 @@ export class CircuitBreaker {
   begin(): boolean {
     if (!this.#isOpen || this.#isProbing) return false;
     this.#isProbing = true;
+    this.#changed('half-open', 'open');
     return true;
   }
 
@@ -74,21 +80,21 @@ export class CircuitBreaker {
     const { minCalls, failurePercent } = this.#limits;
     if (calls < minCalls || failures * 100 < failurePercent * calls) return false;
     this.#open();
+    this.#changed('open', 'closed');
     return true;
   }
 
   /** A neutral probe has shown nothing: the next call may probe at once. */
   #endProbe(outcome: CallOutcome): boolean {
     this.#isProbing = false;
-    if (outcome === 'neutral') return false;
-    if (outcome === 'failure') {
-      this.#open();
-      return true;
+    if (outcome === 'failure') this.#open();
+    if (outcome === 'success') {
+      this.#isOpen = false;
+      this.#window.clear();
+      this.#window.add(false);
     }
-    this.#isOpen = false;
-    this.#window.clear();
-    this.#window.add(false);
-    return false;
+    this.#changed(this.state, 'half-open');
+    return outcome === 'failure';
   }
 
   #open(): void {

@@ -3,6 +3,7 @@
  * their turn among the calls about their visitor. They wait as long as they have to, but there are only so many; when there
  * are more, those go first that a flood would bring. Next: visitor-lane.ts, which decides whose turn it is.
  */
+import type { DcsPublisher } from '../../channels/dcs-publisher';
 import type { Call } from './call';
 import type { Clock } from './clock';
 import { LinkedQueue } from './linked-queue';
@@ -73,6 +74,7 @@ export class EventQueue {
   readonly #config: EventQueueConfig;
   readonly #clock: Clock;
   readonly #host: EventHost;
+  readonly #publisher: DcsPublisher | undefined;
   readonly #waiting = new Map<string, Waiting>();
   /** Visitors by the number of their waiting events. */
   readonly #byCount: readonly Group[] = Array.from({ length: MAX_QUEUED_PER_VISITOR + 2 }, () => ({
@@ -88,10 +90,12 @@ export class EventQueue {
   #isPumping = false;
   #mustPumpAgain = false;
 
-  constructor(config: EventQueueConfig, clock: Clock, host: EventHost) {
+  /** @param publisher told of the end of each event */
+  constructor(config: EventQueueConfig, clock: Clock, host: EventHost, publisher?: DcsPublisher) {
     this.#config = config;
     this.#clock = clock;
     this.#host = host;
+    this.#publisher = publisher;
   }
 
   stats(): EventStats {
@@ -143,6 +147,7 @@ export class EventQueue {
     if (how === 'sent') this.#sent++;
     else if (how === 'failed') this.#failed++;
     else this.#dropped++;
+    this.#publisher?.event(how);
   }
 
   /** Whether an event whose visitor's turn it is may begin now. If not, its lane is advanced when that may have changed. */

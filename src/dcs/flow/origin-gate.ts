@@ -5,7 +5,13 @@
  */
 import type { DcsFailure } from '../protocol/dcs-error';
 import type { Call, CallKind } from './call';
-import { type BreakerLimits, type BreakerState, type CallOutcome, CircuitBreaker } from './circuit-breaker';
+import {
+  type BreakerLimits,
+  type BreakerListener,
+  type BreakerState,
+  type CallOutcome,
+  CircuitBreaker,
+} from './circuit-breaker';
 import type { Clock } from './clock';
 import { Deadlines } from './deadlines';
 import { LinkedQueue, type QueuePlace } from './linked-queue';
@@ -40,6 +46,8 @@ export interface GateHost {
   turnAway(call: Call, why: DcsFailure): void;
   /** A call may begin that could not before, or cannot that could: events may be waiting for that. */
   changed(): void;
+  /** For those who watch. */
+  readonly breakerChanged?: BreakerListener;
 }
 
 interface Queued {
@@ -77,7 +85,7 @@ export class OriginGate {
     this.#config = config;
     this.#clock = clock;
     this.#host = host;
-    this.#breaker = new CircuitBreaker(config.breaker, () => clock.nowMs());
+    this.#breaker = new CircuitBreaker(config.breaker, () => clock.nowMs(), host.breakerChanged);
     this.#deadlines = new Deadlines(config.timeoutMs, clock);
     this.#maxEvents = Math.ceil(config.connections / 2);
   }

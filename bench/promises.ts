@@ -44,10 +44,10 @@ export const PROMISES = {
   blackHoleStale: atMost(1.2, 'times', 'the same for a visitor whose cached answer is past its ttl'),
   recovery: atMost(2_000, 'ms', 'the region recovers: time from the call that probes it to fresh answers'),
   memory: {
-    ...atMost(520, 'bytes', `${CACHED} with 20 segments, seen twice: memory, in a cache of 60 000`),
+    ...atMost(330, 'bytes', `${CACHED} with 20 segments, seen twice: memory, in a cache of 60 000`),
     wanted: 300,
   },
-  memoryOfMany: { ...atMost(500, 'bytes', 'the same in a cache of 1 000 000'), wanted: 300 },
+  memoryOfMany: { ...atMost(300, 'bytes', 'the same in a cache of 1 000 000'), wanted: 240 },
   churn: {
     ...atMost(
       1_000,

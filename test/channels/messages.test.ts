@@ -1,8 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel, tracingChannel } from 'node:diagnostics_channel';
+import { EventEmitter, once } from 'node:events';
 import { inspect } from 'node:util';
 import { type DcsCallMessage, type RequestMessage, requireSegment, routeBySegment } from 'express-aam-segments';
 import request from 'supertest';
+import { VisitorSegments } from '../../src/segments/visitor-segments';
 import { closeClients, createClient } from '../helpers/client';
 import { closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
 import { CHANNELS, dcsCalls, expectEqualCounts, on, published, stopWatching, watch } from './watch';
@@ -77,6 +79,22 @@ describe('the request message', () => {
       .get('/')
       .set({ ...headers, Cookie: cookieOf(ECID) + cookies });
     expect(watched.requests).toMatchObject([{ consentSignal }]);
+  });
+
+  it('names the site’s function that did not answer in time, and a refusal that came meanwhile', async () => {
+    const watched = watch();
+    const late = await createSite({ maxWaitMs: 1, consent: { given: () => new Promise(() => {}) } });
+    await late.view();
+    const asked = new EventEmitter();
+    const given = () => new Promise<boolean>((agree) => asked.emit('asked', agree));
+    const { view } = await createSite({ consent: { given } });
+    const question = once(asked, 'asked');
+    const held = view();
+    const [agree] = await question;
+    await view(cookieOf(ECID, 9, 'global'));
+    agree(true);
+    await held;
+    expect(watched.requests.map(({ consentSignal }) => consentSignal)).toEqual(['site', 'amcv-optout', 'withdrawn']);
   });
 
   it('and the decision are published in the async context of the request, the calls outside of it', async () => {
@@ -262,7 +280,13 @@ describe('messages', () => {
     aam({ headers: { cookie: cookieOf(ECID) } } as never, {} as never, next);
     const ours = asked.mock.contexts.map((each) => String(each.name)).filter((name) => name.startsWith('express-aam'));
     expect([next.mock.calls.length, ours]).toEqual([1, ['express-aam-segments:request']]);
-    expect([hmac.mock.calls.length, publish.mock.calls.length]).toEqual([0, 0]);
+    const found = jest.spyOn(VisitorSegments, 'middlewareOf');
+    aam.requireSegment('golfFans', { otherwise: () => {} })(
+      { headers: {}, aamSegments: await aam.lookup({ ecid: ECID }) } as never,
+      {} as never,
+      next,
+    );
+    expect([hmac.mock.calls.length, publish.mock.calls.length, found.mock.calls.length]).toEqual([0, 0, 0]);
     on(CHANNELS.requests, (_: RequestMessage) => {});
     aam({ headers: { cookie: cookieOf(ECID) } } as never, {} as never, next);
     expect(hmac).toHaveBeenCalledTimes(1);

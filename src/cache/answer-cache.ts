@@ -28,8 +28,10 @@ type Answers = string | readonly string[];
 
 /** Answers kept per visitor: logged in, logged out, with and without a consent string. */
 const MAX_VARIANTS = 4;
-/** What V8 and the store need besides the characters of an answer and its key. */
+/** What V8 and the store need besides the characters of a visitor's answers and their key. */
 const OVERHEAD_BYTES = 120;
+/** The same for each answer in a list. */
+const LISTED_BYTES = 48;
 
 export class AnswerCache {
   readonly #config: AnswerCacheConfig;
@@ -134,5 +136,6 @@ function listOf(answers: Answers | undefined): readonly string[] {
 }
 
 function lengthOf(answers: Answers): number {
-  return listOf(answers).reduce((sum, { length }) => sum + length, 0);
+  if (typeof answers === 'string') return answers.length;
+  return answers.reduce((sum, { length }) => sum + LISTED_BYTES + length, 0);
 }

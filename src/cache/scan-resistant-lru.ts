@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import { detachedString } from './detached-string';
 
-/** Share of the store reserved for newcomers, so that they can become regulars. */
+/** Share of the store, in visitors and in bytes, that is reserved for newcomers, so that they can become regulars. */
 const NEWCOMERS_SHARE = 1 / 20;
 /** The requests of one page come within this time: only after it, a visitor has come back. */
 const SAME_VISIT_MS = 5_000;
@@ -24,16 +24,19 @@ export interface ScanResistantLruConfig<V> {
 export class ScanResistantLru<V extends {}> {
   readonly #config: ScanResistantLruConfig<V>;
   readonly #minNewcomers: number;
+  readonly #minNewcomerBytes: number;
   /** Visitors who have not come back yet. They may fill the room that regulars leave. */
   readonly #newcomers: LRUCache<string, V>;
   /** Visitors who have come back. */
   readonly #regulars: LRUCache<string, V>;
-  #bytes = 0;
+  #newcomerBytes = 0;
+  #regularBytes = 0;
 
   constructor(config: ScanResistantLruConfig<V>) {
-    const { maxVisitors } = config;
+    const { maxVisitors, maxBytes } = config;
     this.#config = config;
     this.#minNewcomers = Math.max(1, Math.floor(maxVisitors * NEWCOMERS_SHARE));
+    this.#minNewcomerBytes = Math.floor(maxBytes * NEWCOMERS_SHARE);
     // One more than fits, since eviction comes after insertion.
     this.#newcomers = new LRUCache({ max: maxVisitors + 1 });
     this.#regulars = new LRUCache({ max: maxVisitors });
@@ -44,7 +47,7 @@ export class ScanResistantLru<V extends {}> {
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#newcomerBytes + this.#regularBytes;
   }
 
   /** A hit makes a newcomer a regular, unless it is part of the first visit. */
@@ -54,8 +57,9 @@ export class ScanResistantLru<V extends {}> {
     const newcomer = this.#newcomers.get(key);
     if (newcomer === undefined) return undefined;
     if (this.#config.nowMs() - this.#config.firstSeenMsOf(newcomer) < SAME_VISIT_MS) return newcomer;
-    this.#newcomers.delete(key);
+    this.delete(key);
     this.#regulars.set(detachedString(key), newcomer);
+    this.#regularBytes += this.#config.bytesOf(key, newcomer);
     return newcomer;
   }
 
@@ -64,30 +68,45 @@ export class ScanResistantLru<V extends {}> {
     return this.#regulars.peek(key) ?? this.#newcomers.peek(key);
   }
 
-  /** @param key a {@link detachedString detached} string */
+  /**
+   * A value that would take more than the newcomers' share of the bytes is not stored: it would evict all others.
+   * @param key a {@link detachedString detached} string
+   */
   set(key: string, value: V): void {
-    const { bytesOf, maxVisitors, maxBytes } = this.#config;
-    const replaced = this.peek(key);
-    this.#bytes += bytesOf(key, value) - (replaced === undefined ? 0 : bytesOf(key, replaced));
-    if (this.#regulars.has(key)) this.#regulars.set(key, value);
-    else this.#newcomers.set(key, value);
-    while (this.size > maxVisitors) this.#evictOne(this.#minNewcomers);
-    // Here newcomers have no reserve, or a few large answers about them would evict everybody else.
-    while (this.#bytes > maxBytes && this.size > 0) this.#evictOne(1);
+    const { maxVisitors, maxBytes, bytesOf } = this.#config;
+    const isRegular = this.#regulars.has(key);
+    const bytes = bytesOf(key, value);
+    this.#subtract(key);
+    if (bytes > this.#minNewcomerBytes) {
+      this.#newcomers.delete(key);
+      this.#regulars.delete(key);
+      return;
+    }
+    if (isRegular) this.#regularBytes += bytes;
+    else this.#newcomerBytes += bytes;
+    (isRegular ? this.#regulars : this.#newcomers).set(key, value);
+    while (this.size > maxVisitors) this.#evictOne(this.#newcomers.size > this.#minNewcomers);
+    while (this.bytes > maxBytes) this.#evictOne(this.#newcomerBytes > this.#minNewcomerBytes);
   }
 
   delete(key: string): void {
-    const value = this.peek(key);
-    if (value === undefined) return;
-    this.#bytes -= this.#config.bytesOf(key, value);
+    this.#subtract(key);
     this.#newcomers.delete(key);
     this.#regulars.delete(key);
   }
 
-  /** Evicts the least recently seen newcomer, or regular when there are only so many newcomers left. */
-  #evictOne(minNewcomers: number): void {
-    const isNewcomer = this.#newcomers.size > minNewcomers || this.#regulars.size === 0;
-    const store = isNewcomer ? this.#newcomers : this.#regulars;
+  /** Before a value is replaced or deleted. */
+  #subtract(key: string): void {
+    const { bytesOf } = this.#config;
+    const regular = this.#regulars.peek(key);
+    if (regular !== undefined) this.#regularBytes -= bytesOf(key, regular);
+    const newcomer = this.#newcomers.peek(key);
+    if (newcomer !== undefined) this.#newcomerBytes -= bytesOf(key, newcomer);
+  }
+
+  /** Evicts the least recently seen newcomer or regular. */
+  #evictOne(isNewcomer: boolean): void {
+    const store = isNewcomer || this.#regulars.size === 0 ? this.#newcomers : this.#regulars;
     for (const key of store.rkeys()) {
       this.delete(key);
       return;

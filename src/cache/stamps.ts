@@ -2,7 +2,7 @@
  * Owns: what the cache notes about a text, in characters at its end: one object less for each visitor. Numbers are written to
  * the base of 128, so that they never widen the text. Next: answer-cache.ts.
  *
- *     text  variant  length of the variant(2)  isFinal(1)  ttlMs(5)  validAt(5)  storedAtMs(6)  ms since first seen(2)
+ *     text  variant  length of the variant and isFinal(2)  ttlMs(5)  validAt(5)  storedAtMs(6)  ms since first seen(2)
  */
 
 /** What is noted about a text. Numbers are whole and not negative. */
@@ -24,7 +24,7 @@ export interface StoredStamps extends Stamps {
   readonly firstSeenMs: number;
 }
 
-const MAX_VARIANT_LENGTH = 128 ** 2 - 1;
+const MAX_VARIANT_LENGTH = 128 ** 2 / 2 - 1;
 /** Only whether a visitor has been known for seconds matters. */
 const MAX_SINCE_FIRST_SEEN_MS = 128 ** 2 - 1;
 // Places, counted from the end.
@@ -32,8 +32,7 @@ const SINCE_FIRST_SEEN = 2;
 const STORED_AT = 8;
 const VALID_AT = 13;
 const TTL = 18;
-const IS_FINAL = 19;
-const VARIANT_LENGTH = 21;
+const VARIANT_LENGTH = 20;
 
 /** @param text in Latin-1 */
 export function stamped(text: string, stamps: StoredStamps): string {
@@ -41,8 +40,7 @@ export function stamped(text: string, stamps: StoredStamps): string {
   const parts = [
     text,
     variant,
-    number(variant.length, 2),
-    number(stamps.isFinal ? 1 : 0, 1),
+    number(variant.length * 2 + (stamps.isFinal ? 1 : 0), 2),
     number(stamps.ttlMs, 5),
     number(stamps.validAt, 5),
     number(stamps.storedAtMs, 6),
@@ -69,12 +67,12 @@ export function ttlMsOf(entry: string): number {
 }
 
 export function isFinal(entry: string): boolean {
-  return entry.charCodeAt(entry.length - IS_FINAL) === 1;
+  return numberAt(entry, entry.length - VARIANT_LENGTH, 2) % 2 === 1;
 }
 
 export function isOfVariant(entry: string, variant: string): boolean {
   const end = entry.length - VARIANT_LENGTH;
-  return numberAt(entry, end, 2) === variant.length && entry.startsWith(variant, end - variant.length);
+  return Math.floor(numberAt(entry, end, 2) / 2) === variant.length && entry.startsWith(variant, end - variant.length);
 }
 
 function number(value: number, width: number): string {

@@ -10,7 +10,13 @@ import type { DcsFailure, FailureReason } from '../dcs/protocol/dcs-error';
 import type { Exclusion } from '../dcs/protocol/error-codes';
 import { CacheKeys } from '../identity/cache-keys';
 import type { Visitor } from '../identity/visitor';
-import { cookieRegionOf, exclusionOf, type PackedAnswer, withCookieRegion } from '../segments/packed-answer';
+import {
+  cookieRegionOf,
+  exclusionOf,
+  type PackedAnswer,
+  regionKept,
+  withCookieRegion,
+} from '../segments/packed-answer';
 import { cached, excluded, fresh, PENDING, type ServedAnswer, stale, unknown } from '../segments/served-answer';
 import {
   AnswerLoader,
@@ -209,8 +215,9 @@ export class AnswerResolver {
     if (visitor.customerIds !== undefined && !isFinal(known)) {
       if (this.#generations.isOutdated(this.#keys.allKeysOf(visitor), validAtOf(known))) return undefined;
     }
-    if (visitor.region === undefined || visitor.region === cookieRegionOf(known)) return known;
-    const moved = withCookieRegion(known, visitor.region);
+    const region = regionKept(visitor.region);
+    if (region === undefined || region === cookieRegionOf(known)) return known;
+    const moved = withCookieRegion(known, region);
     this.#cache.replace(key, known, moved);
     return moved;
   }

@@ -136,8 +136,8 @@ export interface CacheOptions {
    */
   readonly maxVisitors?: number | undefined;
   /**
-   * Roughly how much memory the cached answers may take, in bytes, from 1 MiB. A usual answer takes some 300 bytes, the largest
-   * one 256 KiB; beyond the limit, visitors are evicted as beyond `maxVisitors`.
+   * Roughly how much memory the cached answers may take, in bytes, from 1 MiB. A usual answer takes some 300 bytes. Beyond the
+   * limit, visitors are evicted as beyond `maxVisitors`; an answer that takes more than a twentieth of it is not cached.
    * @default 128 MiB, or 1 KiB for each of `maxVisitors` if that is more
    */
   readonly maxBytes?: number | undefined;

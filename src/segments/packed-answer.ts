@@ -3,7 +3,7 @@
  * time and nothing else of this process, so that it can be stored elsewhere, and its version comes first. Next:
  * visitor-segments.ts, which shows it.
  *
- *     version  kind  region(3)  cookieRegion(3)  lengths of: transactionId(1) ids(3) rest(3)   transactionId  ids  rest
+ *     version  kind  region(3)  cookieRegion(3)  lengths of: transactionId(1) ids(3) rest(4)   transactionId  ids  rest
  *
  * Numbers are written to the base of 128. Apart from the ids everything is ASCII, so that searching the whole text for an id
  * finds ids only.
@@ -37,7 +37,7 @@ const COOKIE_REGION_AT = 5;
 const ID_LENGTH_AT = 8;
 const IDS_LENGTH_AT = 9;
 const REST_LENGTH_AT = 12;
-const HEAD = 15;
+const HEAD = 16;
 
 /** In the order of their numbers: a new one comes last. */
 const EXCLUSIONS: readonly (Exclusion | undefined)[] = [
@@ -52,7 +52,7 @@ const EXCLUSIONS: readonly (Exclusion | undefined)[] = [
 export function packAnswer(answer: AnswerRecord): PackedAnswer {
   const { ids, values, destinations, region, cookieRegion, transactionId = '', excluded } = answer;
   const packedIds = ids.map(packedId).join('');
-  const rest = values === undefined && destinations === undefined ? '' : asciiJson({ values, destinations });
+  const rest = packedValues(values) + (destinations === undefined ? '' : asciiJson(Object.entries(destinations)));
   const parts = [
     number(VERSION, 1),
     number(EXCLUSIONS.indexOf(excluded), 1),
@@ -60,7 +60,7 @@ export function packAnswer(answer: AnswerRecord): PackedAnswer {
     optional(cookieRegion),
     number(transactionId.length, 1),
     number(packedIds.length, 3),
-    number(rest.length, 3),
+    number(rest.length, 4),
     transactionId,
     packedIds,
     rest,
@@ -70,11 +70,10 @@ export function packAnswer(answer: AnswerRecord): PackedAnswer {
 }
 
 export function unpackAnswer(text: PackedAnswer): AnswerRecord {
-  const { values, destinations } = restOf(text);
   return {
     ids: idsOf(text),
-    values,
-    destinations,
+    values: valuesOf(text),
+    destinations: destinationsOf(text),
     region: regionOf(text),
     transactionId: transactionIdOf(text),
     cookieRegion: cookieRegionOf(text),
@@ -107,7 +106,7 @@ export function transactionIdOf(text: PackedAnswer): string | undefined {
 
 export function idsOf(text: PackedAnswer): string[] {
   const start = HEAD + text.charCodeAt(ID_LENGTH_AT);
-  return unpackedIds(text, start, start + numberAt(text, IDS_LENGTH_AT));
+  return unpackedIds(text, start, start + numberAt(text, IDS_LENGTH_AT, 3));
 }
 
 /** @param packed as {@link packedId} writes it */
@@ -115,39 +114,67 @@ export function includesId(text: PackedAnswer, packed: string): boolean {
   return text.includes(packed, HEAD);
 }
 
+/** A value of a cookie destination, as {@link includesValue} takes it. */
+export function packedValue(value: string): string {
+  return `${SEPARATOR}${asciiJson(value).slice(1, -1)}${SEPARATOR}`;
+}
+
+export function includesValue(text: PackedAnswer, packed: string): boolean {
+  const { start, end } = restIn(text);
+  if (start === end) return false;
+  const at = text.indexOf(packed, start);
+  // Only the values have separators.
+  return at !== -1 && at + packed.length <= end;
+}
+
 export function valuesOf(text: PackedAnswer): readonly string[] | undefined {
-  return restOf(text).values;
+  const { start, destinationsAt } = restIn(text);
+  if (destinationsAt === start) return undefined;
+  const values = text.slice(start + 1, destinationsAt - 1).split(SEPARATOR);
+  return values.map((value) => JSON.parse(`"${value}"`) as string);
 }
 
 export function destinationsOf(text: PackedAnswer): Readonly<Record<string, string>> | undefined {
-  return restOf(text).destinations;
+  const { destinationsAt, end } = restIn(text);
+  if (destinationsAt === end) return undefined;
+  return recordOf(JSON.parse(text.slice(destinationsAt, end)) as (readonly [string, string])[]);
 }
 
-/** Few answers have cookie destinations, and few pages read them. */
-function restOf(text: PackedAnswer): Pick<SegmentSet, 'values' | 'destinations'> {
-  const length = numberAt(text, REST_LENGTH_AT);
-  if (length === 0) return NOTHING;
-  const start = HEAD + text.charCodeAt(ID_LENGTH_AT) + numberAt(text, IDS_LENGTH_AT);
-  const [values, destinations] = JSON.parse(text.slice(start, start + length)) as [
-    readonly string[] | null,
-    readonly (readonly [string, string])[] | null,
-  ];
-  return { values: values ?? undefined, destinations: destinations === null ? undefined : recordOf(destinations) };
+/** Where the values are, between separators, and behind them the destinations. Few answers have any. */
+function restIn(text: PackedAnswer): { readonly start: number; readonly destinationsAt: number; readonly end: number } {
+  const start = HEAD + text.charCodeAt(ID_LENGTH_AT) + numberAt(text, IDS_LENGTH_AT, 3);
+  const end = start + numberAt(text, REST_LENGTH_AT, 4);
+  const destinationsAt = start === end ? end : Math.max(start, text.lastIndexOf(SEPARATOR, end - 1) + 1);
+  return { start, destinationsAt, end };
 }
 
-function asciiJson({ values, destinations }: Omit<SegmentSet, 'ids'>): string {
-  const json = JSON.stringify([values ?? null, destinations === undefined ? null : Object.entries(destinations)]);
-  return json.replace(/[\u0080-\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+function packedValues(values: readonly string[] = []): string {
+  if (values.length === 0) return '';
+  return `${SEPARATOR}${values.map((value) => asciiJson(value).slice(1, -1)).join(SEPARATOR)}${SEPARATOR}`;
 }
 
-/** 0 for none. A region that does not fit is as good as none. */
-function optional(value: number | undefined): string {
-  const isKept = value !== undefined && Number.isInteger(value) && value >= 0 && value < 128 ** 3 - 1;
-  return number(isKept ? value + 1 : 0, 3);
+/** JSON has no control characters. */
+const SEPARATOR = '\0';
+
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u0080-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** A region, or `undefined` for a number that does not fit and can be none. */
+export function regionKept(region: number | undefined): number | undefined {
+  return region !== undefined && Number.isInteger(region) && region >= 0 && region < 128 ** 3 - 1 ? region : undefined;
+}
+
+/** 0 for none. */
+function optional(region: number | undefined): string {
+  return number((regionKept(region) ?? -1) + 1, 3);
 }
 
 function optionalAt(text: string, at: number): number | undefined {
-  const value = numberAt(text, at);
+  const value = numberAt(text, at, 3);
   return value > 0 ? value - 1 : undefined;
 }
 
@@ -159,8 +186,10 @@ function number(value: number, width: number): string {
   return text;
 }
 
-function numberAt(text: string, at: number): number {
-  return (text.charCodeAt(at) * 128 + text.charCodeAt(at + 1)) * 128 + text.charCodeAt(at + 2);
+function numberAt(text: string, start: number, width: number): number {
+  let value = 0;
+  for (let at = start; at < start + width; at++) value = value * 128 + text.charCodeAt(at);
+  return value;
 }
 
 /** Stands for the answer where there is none. */
@@ -173,5 +202,3 @@ export const NO_ANSWER: PackedAnswer = packAnswer({
   cookieRegion: undefined,
   excluded: undefined,
 });
-
-const NOTHING: Pick<SegmentSet, 'values' | 'destinations'> = { values: undefined, destinations: undefined };

@@ -3,7 +3,7 @@
  * that a misspelt name fails on the first request, not on the first visitor in the segment. Next: visitor-segments.ts.
  */
 import { AamError } from '../errors';
-import { includesId, type PackedAnswer, valuesOf } from './packed-answer';
+import { includesId, includesValue, type PackedAnswer, packedValue } from './packed-answer';
 import { packedId } from './packed-ids';
 
 /** A segment by id, as a number or a string of digits, or by a value of a configured cookie destination. */
@@ -16,6 +16,7 @@ export type SegmentRef<Name extends string = string> = Name | SegmentId;
 export interface Wanted {
   /** An id as {@link packedId} writes it. */
   readonly id: string | undefined;
+  /** A value as {@link packedValue} writes it. */
   readonly value: string | undefined;
 }
 
@@ -31,12 +32,12 @@ export function wantedById(ref: unknown): Wanted | undefined {
   if (id !== undefined) return { id: packedId(id), value: undefined };
   if (typeof ref !== 'object' || ref === null) return undefined;
   const { value } = ref as { value?: unknown };
-  return typeof value === 'string' && value !== '' ? { id: undefined, value } : undefined;
+  return typeof value === 'string' && value !== '' ? { id: undefined, value: packedValue(value) } : undefined;
 }
 
 export function isIn(answer: PackedAnswer, wanted: Wanted): boolean {
   if (wanted.id !== undefined) return includesId(answer, wanted.id);
-  return valuesOf(answer)?.includes(wanted.value as string) ?? false;
+  return includesValue(answer, wanted.value as string);
 }
 
 /** The names that a site has given to its segments. */

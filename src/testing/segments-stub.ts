@@ -95,6 +95,9 @@ export function segmentsStub(options: SegmentsStubOptions = {}): VisitorSegments
   ) {
     throw new TypeError(`segmentsStub(): a visitor whose status is '${status}' has no segments`);
   }
+  if (transactionId !== undefined && !/^[\w+/=-]{1,64}$/.test(transactionId)) {
+    throw new TypeError('segmentsStub(): transactionId must be up to 64 characters of base64');
+  }
   const idOfName = new Map(names.map((name, n) => [name as string, String(FIRST_ID + n)]));
   const answer = packAnswer({
     ...unpackAnswer(NO_ANSWER),

@@ -166,24 +166,48 @@ describe('the bytes of a ScanResistantLru', () => {
     expect(store.bytes).toBe(6);
   });
 
-  it('are kept within the limit by the eviction of newcomers first, all but the last one', () => {
-    const { store, clock, set, has } = storeOfBytes(100);
-    set('r', 39);
+  it('are kept within the limit: newcomers keep a twentieth, regulars the rest, the oldest go first', () => {
+    const { store, clock, set, has } = storeOfBytes(1_000);
+    const old = named('old', 19).map((name) => name.padEnd(6));
+    for (const key of old) set(key, 44);
     clock.nowMs = 5_000;
-    store.get('r');
-    set('a', 29);
-    set('b', 29);
-    set('c', 49);
-    expect([has('r', 'a', 'b', 'c'), store.bytes]).toEqual([[true, false, false, true], 90]);
-    set('c', 79);
-    expect([has('r', 'c'), store.bytes]).toEqual([[false, true], 80]);
+    for (const key of old) store.get(key);
+    set('a', 24);
+    set('b', 24);
+    expect([has('a', 'b', old[0] as string), store.bytes]).toEqual([[true, true, true], 1_000]);
+    set('c', 24);
+    expect([has('a', 'b', 'c', old[0] as string), store.bytes]).toEqual([[false, true, true, true], 1_000]);
   });
 
-  it('leave no room for a value that is larger than all of it', () => {
-    const { store, set, has } = storeOfBytes(100);
-    set('a', 1);
-    set('b', 100);
-    expect([has('a', 'b'), store.bytes, store.size]).toEqual([[false, false], 0, 0]);
+  it('let new visitors replace regulars who have gone, as the number of visitors does', () => {
+    const { clock, store, set } = storeOfBytes(100_000);
+    const view = (key: string) => {
+      const isHit = store.get(key) !== undefined;
+      if (!isHit) set(key, 94);
+      return isHit;
+    };
+    const come = (name: string, count: number) => {
+      for (let wave = 0; wave < count; wave += 20) {
+        for (let page = 0; page < 3; page++) {
+          for (let n = wave; n < wave + 20; n++) view(`${name}${n}`.padEnd(6));
+          clock.nowMs += 10_000;
+        }
+      }
+    };
+    come('old', 1_000);
+    come('new', 940);
+    const stays = named('new', 940).filter((name) => store.peek(name.padEnd(6)) !== undefined);
+    expect(stays.length).toBeGreaterThan(930);
+    expect(store.bytes).toBeLessThanOrEqual(100_000);
+  });
+
+  it('are not spent on a value that would evict all others', () => {
+    const { store, set, has } = storeOfBytes(1_000);
+    set('a', 49);
+    set('b', 50);
+    expect([has('a', 'b'), store.bytes]).toEqual([[true, false], 50]);
+    set('a', 50);
+    expect([has('a'), store.bytes, store.size]).toEqual([[false], 0, 0]);
   });
 });
 

@@ -3,8 +3,10 @@ import type { Exclusion } from '../../src/dcs/protocol/error-codes';
 import {
   type AnswerRecord,
   includesId,
+  includesValue,
   NO_ANSWER,
   packAnswer,
+  packedValue,
   unpackAnswer,
   withCookieRegion,
 } from '../../src/segments/packed-answer';
@@ -49,6 +51,27 @@ describe('a packed answer', () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+
+  it('has the values that it was packed with, and no other', () => {
+    fc.assert(
+      fc.property(
+        record,
+        fc.oneof(text, fc.constantFrom('', '"', ',', '","', '\0', '\\', '\\u0000')),
+        (answer, wanted) => {
+          const packed = `${packAnswer(answer)}${packedValue(wanted)}`;
+          for (const each of answer.values ?? []) expect(includesValue(packed, packedValue(each))).toBe(true);
+          expect(includesValue(packed, packedValue(wanted))).toBe(answer.values?.includes(wanted) ?? false);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('holds the largest answer that is read, of bytes that are no text', () => {
+    const value = '\ufffd'.repeat(262_144);
+    const answer = { ...unpackAnswer(NO_ANSWER), values: [value], destinations: recordOf([['aam', `k=${value}`]]) };
+    expect(unpackAnswer(packAnswer(answer))).toEqual(answer);
   });
 
   it('is one byte a character', () => {

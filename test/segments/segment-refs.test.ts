@@ -1,5 +1,5 @@
 import { AamError } from '../../src/errors';
-import { packAnswer } from '../../src/segments/packed-answer';
+import { packAnswer, packedValue } from '../../src/segments/packed-answer';
 import { packedId } from '../../src/segments/packed-ids';
 import { canonicalId, isIn, SegmentNames, type Wanted, wantedById } from '../../src/segments/segment-refs';
 
@@ -17,7 +17,7 @@ const SET = answerOf(['984263', '7'], ['sports', '007']);
 const EMPTY = answerOf([]);
 
 const byId = (id: string): Wanted => ({ id: packedId(id), value: undefined });
-const byValue = (value: string): Wanted => ({ id: undefined, value });
+const byValue = (value: string): Wanted => ({ id: undefined, value: packedValue(value) });
 const names = () =>
   new SegmentNames(
     new Map([

@@ -56,6 +56,7 @@ describe('segmentsStub()', () => {
     [{ status: 'gone' }, /"gone" is not a status/],
     [{ status: 'unknown', names: ['golfFans'] }, /a visitor whose status is 'unknown' has no segments/],
     [{ status: 'excluded', destinations: { a: 'b' } }, /'excluded' has no segments/],
+    [{ transactionId: 'x'.repeat(65) }, /transactionId must be up to 64 characters/],
     [{ ids: ['golf'] }, /an id must be a number or a string of digits/],
   ])('refuses %j', (options, message) => {
     expect(() => segmentsStub(options as never)).toThrow(message);

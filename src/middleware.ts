@@ -4,7 +4,7 @@ import { type Consent, ConsentGate, NO_CONSENT } from './consent/consent-gate';
 import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
-import type { AamError, AamErrorCode } from './errors';
+import { AamError, type AamErrorCode } from './errors';
 import { IdentityReader } from './identity/identity-reader';
 import { SiteIdentity } from './identity/site-identity';
 import { checkedVisitor, type Identity, type Visitor, type VisitorId } from './identity/visitor';
@@ -202,8 +202,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
 
   /** Why a request is excluded before its cookies are read. */
   function exclusionOf(req: ServedRequest): 'skipped' | 'bot' | undefined {
-    // If the site's function throws, the request is skipped.
-    if (skip?.call(req, true)) return 'skipped';
+    // If the site's function throws, the request is skipped: it may be one that must be left alone.
+    if (skip?.callSync(req, true)) return 'skipped';
     return bots?.isBot(req.headers['user-agent']) ? 'bot' : undefined;
   }
 
@@ -258,7 +258,9 @@ const SITE_ERRORS: readonly AamErrorCode[] = [
 const warnedCodes = new Set<AamErrorCode>();
 
 /** Warns once per code. */
-function warnOfSiteError({ code, message }: AamError): void {
+function warnOfSiteError(error: unknown): void {
+  if (!(error instanceof AamError)) return;
+  const { code, message } = error;
   if (!SITE_ERRORS.includes(code) || warnedCodes.has(code)) return;
   warnedCodes.add(code);
   process.emitWarning(`sendEvent(): ${message}`, { code: 'WRN_AAM_EVENT' });

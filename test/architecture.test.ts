@@ -9,6 +9,7 @@ const files = (readdirSync(src, { recursive: true }) as string[]).filter((file) 
  * rank is a folder with all that is in it, or a list of files of the root.
  */
 const RANKS: readonly (string | readonly string[])[] = [
+  'handed-over',
   ['errors.ts', 'option-checks.ts'],
   'cache',
   'request',

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { detachedString } from '../cache/detached-string';
+import { promisedBy } from '../handed-over/reading';
 import type { Identity } from '../identity/visitor';
 import {
   type CookieFinder,
@@ -80,13 +81,18 @@ export class ConsentGate {
     const allowed = tcString === undefined ? ALLOWED : { refusal: undefined, tcString };
     if (this.#given === undefined) return !this.#config.required || tcf || webSdk || optIn ? allowed : NO_CONSENT;
     const answer = this.#given.call(req, false);
-    if (isPromise(answer)) return this.#awaited(this.#given, answer, allowed);
+    const promise = promisedBy(answer);
+    if (promise !== undefined) return this.#awaited(this.#given, promise, allowed);
     return answer === true ? allowed : NO_CONSENT;
   }
 
-  async #awaited(given: SiteCallback<unknown>, answer: PromiseLike<unknown>, allowed: Consent): Promise<Consent> {
+  async #awaited(
+    given: SiteCallback<unknown>,
+    promise: Promise<{ readonly value: unknown }>,
+    allowed: Consent,
+  ): Promise<Consent> {
     try {
-      return (await answer) === true ? allowed : NO_CONSENT;
+      return (await promise).value === true ? allowed : NO_CONSENT;
     } catch (error) {
       given.threw(error);
       return NO_CONSENT;
@@ -119,8 +125,4 @@ function agreementIn(
   if (values === undefined) return undefined;
   const agreements = values.map(agreementOf);
   return agreements.includes(false) ? false : agreements.find((agreement) => agreement !== undefined);
-}
-
-function isPromise(answer: unknown): answer is PromiseLike<unknown> {
-  return typeof (answer as { then?: unknown } | null | undefined)?.then === 'function';
 }

@@ -3,6 +3,7 @@
  * visitor or to give consent. Next: request.ts.
  */
 import { AamError } from '../../errors';
+import { entriesOf, itemsOf } from '../../handed-over/reading';
 
 /** The value of a signal. Numbers and booleans are sent as `String(value)`. */
 export type SignalValue = string | number | boolean;
@@ -25,16 +26,13 @@ const RESERVED_KEYS: readonly string[] = ['gdpr', 'gdpr_consent', 'dcs_region', 
  * @throws {AamError} `ERR_AAM_INVALID_SIGNAL`; the message names the key, never a value
  */
 export function encodedSignals(given: unknown): string {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalid('Signals must be an object of keys and values.');
-  }
+  const entries = entriesOf(given);
+  if (entries === undefined) throw invalid('Signals must be an object of keys and values.');
   let encoded = '';
-  for (const [key, values] of Object.entries(given)) {
+  for (const [key, value] of entries) {
     const name = encodedKey(key);
-    for (const value of Array.isArray(values) ? values : [values]) {
-      if (value === undefined && !Array.isArray(values)) continue;
-      encoded += `&${name}=${encodedValue(key, value)}`;
-    }
+    if (value === undefined) continue;
+    for (const each of itemsOf(value) ?? [value]) encoded += `&${name}=${encodedValue(key, each)}`;
   }
   return encoded;
 }

@@ -269,5 +269,5 @@ function warnOfSiteError(error: unknown): void {
 function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegments): void {
   req.aamSegments = segments;
   const { locals } = res;
-  if (locals !== undefined) locals.aamSegments = segments;
+  if (locals !== undefined && locals !== null) locals.aamSegments = segments;
 }

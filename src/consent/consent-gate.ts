@@ -14,6 +14,7 @@ import {
   decodedValue,
   type FoundCookies,
 } from '../request/cookie-header';
+import { headerText } from '../request/header-text';
 import { SiteCallback } from '../request/site-callback';
 import { type Agreement, optInConsent, webSdkConsent } from './adobe-consent';
 import { tcStringAgrees } from './tcf';
@@ -52,6 +53,7 @@ export const NO_CONSENT: Consent = { refusal: 'no-consent', tcString: undefined 
 
 export class ConsentGate {
   readonly #config: ConsentConfig;
+  readonly #cookies: CookieFinder;
   readonly #webSdk: CookieSlot;
   readonly #optIn: CookieSlot;
   readonly #tcf: CookieSlot | undefined;
@@ -60,6 +62,7 @@ export class ConsentGate {
 
   constructor(config: ConsentConfig, cookies: CookieFinder) {
     this.#config = config;
+    this.#cookies = cookies;
     this.#webSdk = cookies.register(config.webSdkCookie);
     this.#optIn = cookies.register('adobeujs-optin');
     this.#tcf = config.tcfCookie === false ? undefined : cookies.register(config.tcfCookie);
@@ -69,8 +72,10 @@ export class ConsentGate {
   /** Returns a promise only if `consent.given` does. */
   consider(req: IncomingMessage, found: FoundCookies, identity: Identity): Consent | Promise<Consent> {
     if (identity.optedOut) return OPTED_OUT;
-    // Not ===, since Node joins repeated headers: `1, 1`.
-    if (this.#config.gpc && req.headers['sec-gpc']?.includes('1')) return NO_CONSENT;
+    // A refusal may be among what was not read.
+    if (this.#cookies.isIncomplete(found)) return NO_CONSENT;
+    // Not ===, since Node joins repeated headers: `1, 1`. What nobody can read may be a refusal, too.
+    if (this.#config.gpc && headerText(req.headers['sec-gpc'] as unknown, '1')?.includes('1')) return NO_CONSENT;
     const tcString = this.#tcf === undefined ? undefined : this.#tcString(found[this.#tcf]);
     const tcf = tcString === undefined ? undefined : tcString !== REFUSING;
     const webSdk = agreementIn(found[this.#webSdk], webSdkConsent);

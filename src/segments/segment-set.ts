@@ -42,7 +42,10 @@ export function segmentSetOf(reply: DcsReply, formats: DestinationFormats): Segm
     ids: joinIds(ids),
     values: values.size === 0 ? undefined : [...values],
     // fromEntries defines properties instead of assigning them, so that `__proto__` is an ordinary name.
-    destinations: destinations.size === 0 ? undefined : Object.freeze(Object.fromEntries(destinations)),
+    destinations:
+      destinations.size === 0
+        ? undefined
+        : Object.freeze(Object.setPrototypeOf(Object.fromEntries(destinations), null)),
   };
 }
 

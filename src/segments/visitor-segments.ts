@@ -215,4 +215,4 @@ function isInSet(wanted: Wanted | undefined, set: SegmentSet): boolean {
   return wanted !== undefined && isIn(set, wanted);
 }
 
-const NO_DESTINATIONS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_DESTINATIONS: Readonly<Record<string, string>> = Object.freeze(Object.create(null));

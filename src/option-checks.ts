@@ -5,6 +5,7 @@
 import { distance } from 'fastest-levenshtein';
 import { AamError } from './errors';
 import { isRecord } from './handed-over/reading';
+import { quoted } from './handed-over/showing';
 
 export { isRecord };
 
@@ -21,8 +22,9 @@ export function group<T extends object>(path: string, value: unknown, known: Rec
   assert(isRecord(value), path, 'an object', value);
   for (const key of read(path, value, () => Object.keys(value))) {
     if (Object.hasOwn(known, key)) continue;
-    const nearest = Object.keys(known).sort((a, b) => distance(key, a) - distance(key, b))[0] as string;
-    throw new AamError('ERR_AAM_UNKNOWN_OPTION', `${path}.${key} is not an option; did you mean '${nearest}'?`);
+    const shown = quoted(key).slice(1, -1);
+    const nearest = Object.keys(known).sort((a, b) => distance(shown, a) - distance(shown, b))[0] as string;
+    throw new AamError('ERR_AAM_UNKNOWN_OPTION', `${path}.${shown} is not an option; did you mean '${nearest}'?`);
   }
   const entries = Object.keys(known).map((key) => [key, read(`${path}.${key}`, value, () => value[key])]);
   return Object.fromEntries(entries) as T;
@@ -77,7 +79,7 @@ export function assert(condition: boolean, path: string, rule: string, received:
 function printed(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      return `${JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value)} (string)`;
+      return `${quoted(value)} (string)`;
     case 'number':
     case 'boolean':
       return `${value} (${typeof value})`;

@@ -4,6 +4,7 @@
  */
 import { AamError } from '../../errors';
 import { entriesOf, itemsOf } from '../../handed-over/reading';
+import { quoted } from '../../handed-over/showing';
 
 /** The value of a signal. Numbers and booleans are sent as `String(value)`. */
 export type SignalValue = string | number | boolean;
@@ -42,7 +43,7 @@ function encodedKey(key: string): string {
     throw invalid('A signal key must be non-empty, well-formed text without control characters.');
   }
   if (/^d_/i.test(key) || RESERVED_KEYS.includes(key.toLowerCase())) {
-    throw invalid(`The signal key ${JSON.stringify(key.slice(0, 100))} is reserved; use a key that starts with 'c_'.`);
+    throw invalid(`The signal key ${quoted(key)} is reserved; use a key that starts with 'c_'.`);
   }
   return encodeURIComponent(key);
 }
@@ -57,7 +58,7 @@ function encodedValue(key: string, value: unknown): string {
     }
   }
   const rule = 'must be well-formed text, a finite number, a boolean, or a list of those.';
-  throw invalid(`The value of signal ${JSON.stringify(key.slice(0, 100))} ${rule}`);
+  throw invalid(`The value of signal ${quoted(key)} ${rule}`);
 }
 
 function invalid(message: string): AamError {

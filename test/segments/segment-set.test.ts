@@ -65,7 +65,7 @@ describe('segmentSetOf', () => {
       ['__proto__', 'a'],
       ['constructor', 'b'],
     ]);
-    expect(Object.getPrototypeOf(destinations)).toBe(Object.prototype);
+    expect(Object.getPrototypeOf(destinations)).toBe(null);
     expect(Object.isFrozen(destinations)).toBe(true);
   });
 });

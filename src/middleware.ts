@@ -7,7 +7,7 @@ import { type Consent, ConsentGate, NO_CONSENT } from './consent/consent-gate';
 import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
-import type { AamError, AamErrorCode } from './errors';
+import { AamError, type AamErrorCode } from './errors';
 import { IdentityReader } from './identity/identity-reader';
 import { pseudonymOf } from './identity/pseudonym';
 import { SiteIdentity } from './identity/site-identity';
@@ -243,8 +243,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
 
   /** Why a request is excluded before its cookies are read. */
   function exclusionOf(req: ServedRequest): 'skipped' | 'bot' | undefined {
-    // If the site's function throws, the request is skipped.
-    if (skip?.call(req, true)) return 'skipped';
+    // If the site's function throws, the request is skipped: it may be one that must be left alone.
+    if (skip?.callSync(req, true)) return 'skipped';
     return bots?.isBot(req.headers['user-agent']) ? 'bot' : undefined;
   }
 
@@ -302,7 +302,9 @@ const SITE_ERRORS: readonly AamErrorCode[] = [
 const warnedCodes = new Set<AamErrorCode>();
 
 /** Warns once per code. */
-function warnOfSiteError({ code, message }: AamError): void {
+function warnOfSiteError(error: unknown): void {
+  if (!(error instanceof AamError)) return;
+  const { code, message } = error;
   if (!SITE_ERRORS.includes(code) || warnedCodes.has(code)) return;
   warnedCodes.add(code);
   process.emitWarning(`sendEvent(): ${message}`, { code: 'WRN_AAM_EVENT' });
@@ -311,5 +313,5 @@ function warnOfSiteError({ code, message }: AamError): void {
 function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegments): void {
   req.aamSegments = segments;
   const { locals } = res;
-  if (locals !== undefined) locals.aamSegments = segments;
+  if (locals !== undefined && locals !== null) locals.aamSegments = segments;
 }

@@ -4,6 +4,10 @@
  */
 import { distance } from 'fastest-levenshtein';
 import { AamError } from './errors';
+import { isRecord } from './handed-over/reading';
+import { quoted } from './handed-over/showing';
+
+export { isRecord };
 
 /** The longest delay that a Node timer takes. */
 const MAX_MS = 2_147_483_647;
@@ -16,12 +20,23 @@ const MAX_COUNT = 100_000_000;
  */
 export function group<T extends object>(path: string, value: unknown, known: Record<keyof T, true>): T {
   assert(isRecord(value), path, 'an object', value);
-  for (const key of Object.keys(value)) {
+  for (const key of read(path, value, () => Object.keys(value))) {
     if (Object.hasOwn(known, key)) continue;
-    const nearest = Object.keys(known).sort((a, b) => distance(key, a) - distance(key, b))[0] as string;
-    throw new AamError('ERR_AAM_UNKNOWN_OPTION', `${path}.${key} is not an option; did you mean '${nearest}'?`);
+    const shown = quoted(key).slice(1, -1);
+    const nearest = Object.keys(known).sort((a, b) => distance(shown, a) - distance(shown, b))[0] as string;
+    throw new AamError('ERR_AAM_UNKNOWN_OPTION', `${path}.${shown} is not an option; did you mean '${nearest}'?`);
   }
-  return Object.fromEntries(Object.keys(known).map((key) => [key, value[key]])) as T;
+  const entries = Object.keys(known).map((key) => [key, read(`${path}.${key}`, value, () => value[key])]);
+  return Object.fromEntries(entries) as T;
+}
+
+/** What a getter or a proxy throws is the site's own, and may hold anything: it is not repeated. */
+function read<T>(path: string, received: unknown, reading: () => T): T {
+  try {
+    return reading();
+  } catch {
+    assert(false, path, 'readable: reading it threw', received);
+  }
 }
 
 export function ms(path: string, value: unknown, defaultValue: number): number {
@@ -64,19 +79,15 @@ export function assert(condition: boolean, path: string, rule: string, received:
 function printed(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      return `${JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value)} (string)`;
+      return `${quoted(value)} (string)`;
     case 'number':
     case 'boolean':
       return `${value} (${typeof value})`;
     case 'object':
-      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+      return value === null ? 'null' : isRecord(value) ? 'an object' : 'an array';
     default:
       return typeof value;
   }
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function isText(value: unknown): value is string {

@@ -10,6 +10,7 @@ const files = (readdirSync(src, { recursive: true }) as string[]).filter((file) 
  */
 const RANKS: readonly (string | readonly string[])[] = [
   'channels',
+  'handed-over',
   ['errors.ts', 'option-checks.ts'],
   'cache',
   'request',

@@ -30,10 +30,20 @@ export interface RequestMessage {
 export type IdSource = 'amcv' | 'web-sdk' | 's_ecid' | 'adobe_mc' | 'uuid-cookie' | 'site' | 'customer-ids';
 
 /**
- * What decided about consent. `required`: nobody said anything, and consent is required; `withdrawn`: another request of the
+ * What decided about consent. `required`: nobody said anything, and consent is required; `unreadable`: there are too many
+ * cookies of one name to read; `withdrawn`: another request of the
  * visitor refused while this one waited.
  */
-export type ConsentSignal = 'amcv-optout' | 'gpc' | 'tcf' | 'web-sdk' | 'opt-in' | 'site' | 'required' | 'withdrawn';
+export type ConsentSignal =
+  | 'amcv-optout'
+  | 'gpc'
+  | 'tcf'
+  | 'web-sdk'
+  | 'opt-in'
+  | 'site'
+  | 'required'
+  | 'unreadable'
+  | 'withdrawn';
 
 /** On the channel `express-aam-segments:request:decision`: a guard or a router has decided. */
 export interface DecisionMessage {

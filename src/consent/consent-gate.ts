@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { detachedString } from '../cache/detached-string';
 import type { ConsentSignal } from '../channels/messages';
+import { promisedBy } from '../handed-over/reading';
 import type { Identity } from '../identity/visitor';
 import {
   type CookieFinder,
@@ -14,6 +15,7 @@ import {
   decodedValue,
   type FoundCookies,
 } from '../request/cookie-header';
+import { headerText } from '../request/header-text';
 import { SiteCallback } from '../request/site-callback';
 import { type Agreement, optInConsent, webSdkConsent } from './adobe-consent';
 import { tcStringAgrees } from './tcf';
@@ -58,6 +60,7 @@ const REFUSED = {
   webSdk: refusedBy('web-sdk'),
   optIn: refusedBy('opt-in'),
   site: refusedBy('site'),
+  unreadable: refusedBy('unreadable'),
   required: refusedBy('required'),
 };
 /** Where the site's function does not say so in time, or fails. */
@@ -65,6 +68,7 @@ export const NO_CONSENT: Consent = REFUSED.site;
 
 export class ConsentGate {
   readonly #config: ConsentConfig;
+  readonly #cookies: CookieFinder;
   readonly #webSdk: CookieSlot;
   readonly #optIn: CookieSlot;
   readonly #tcf: CookieSlot | undefined;
@@ -73,6 +77,7 @@ export class ConsentGate {
 
   constructor(config: ConsentConfig, cookies: CookieFinder) {
     this.#config = config;
+    this.#cookies = cookies;
     this.#webSdk = cookies.register(config.webSdkCookie);
     this.#optIn = cookies.register('adobeujs-optin');
     this.#tcf = config.tcfCookie === false ? undefined : cookies.register(config.tcfCookie);
@@ -82,8 +87,10 @@ export class ConsentGate {
   /** Returns a promise only if `consent.given` does. */
   consider(req: IncomingMessage, found: FoundCookies, identity: Identity): Consent | Promise<Consent> {
     if (identity.optedOut) return OPTED_OUT;
-    // Not ===, since Node joins repeated headers: `1, 1`.
-    if (this.#config.gpc && req.headers['sec-gpc']?.includes('1')) return REFUSED.gpc;
+    // A refusal may be among what was not read.
+    if (this.#cookies.isIncomplete(found)) return REFUSED.unreadable;
+    // Not ===, since Node joins repeated headers: `1, 1`. What nobody can read may be a refusal, too.
+    if (this.#config.gpc && headerText(req.headers['sec-gpc'] as unknown, '1')?.includes('1')) return REFUSED.gpc;
     const tcString = this.#tcf === undefined ? undefined : this.#tcString(found[this.#tcf]);
     const tcf = tcString === undefined ? undefined : tcString !== REFUSING;
     const webSdk = agreementIn(found[this.#webSdk], webSdkConsent);
@@ -100,13 +107,18 @@ export class ConsentGate {
     }
     const allowed = allowedBy('site', tcString);
     const answer = this.#given.call(req, false);
-    if (isPromise(answer)) return this.#awaited(this.#given, answer, allowed);
+    const promise = promisedBy(answer);
+    if (promise !== undefined) return this.#awaited(this.#given, promise, allowed);
     return answer === true ? allowed : NO_CONSENT;
   }
 
-  async #awaited(given: SiteCallback<unknown>, answer: PromiseLike<unknown>, allowed: Consent): Promise<Consent> {
+  async #awaited(
+    given: SiteCallback<unknown>,
+    promise: Promise<{ readonly value: unknown }>,
+    allowed: Consent,
+  ): Promise<Consent> {
     try {
-      return (await answer) === true ? allowed : NO_CONSENT;
+      return (await promise).value === true ? allowed : NO_CONSENT;
     } catch (error) {
       given.threw(error);
       return NO_CONSENT;
@@ -151,8 +163,4 @@ function agreementIn(
   if (values === undefined) return undefined;
   const agreements = values.map(agreementOf);
   return agreements.includes(false) ? false : agreements.find((agreement) => agreement !== undefined);
-}
-
-function isPromise(answer: unknown): answer is PromiseLike<unknown> {
-  return typeof (answer as { then?: unknown } | null | undefined)?.then === 'function';
 }

@@ -14,9 +14,11 @@ const MAX_SKEW_SEC = 60;
  * five minutes. Of a repeated parameter the last counts, as in the Web SDK.
  * @param nowMs Unix time in milliseconds
  */
-export function idHandedOver(url: string | undefined, orgId: string, nowMs: number): string | undefined {
-  const query = url === undefined ? -1 : url.indexOf('?');
-  if (url === undefined || query === -1 || !url.includes('adobe_mc=', query)) return undefined;
+export function idHandedOver(url: unknown, orgId: string, nowMs: number): string | undefined {
+  // Other code may have put anything there.
+  if (typeof url !== 'string') return undefined;
+  const query = url.indexOf('?');
+  if (query === -1 || !url.includes('adobe_mc=', query)) return undefined;
   const text = new URLSearchParams(url.slice(query)).getAll('adobe_mc').at(-1);
   if (text === undefined) return undefined;
   const fields = new Map<string, string>();

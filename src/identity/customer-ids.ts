@@ -2,6 +2,7 @@
  * Owns: customer ids, the company's own ids of a visitor (from its CRM or its login), and the limits of the DCS on them. Next:
  * visitor.ts.
  */
+import { fieldsOf, itemsOf } from '../handed-over/reading';
 
 /** Whether the visitor is logged in with a customer id. */
 export type AuthState = 'unknown' | 'authenticated' | 'logged-out';
@@ -32,23 +33,24 @@ export interface UsableCustomerIds {
   readonly problem: string | undefined;
 }
 
-/** Takes ids in their order, skipping invalid ones, up to the limits of the DCS. */
+/** Copies ids in their order, skipping invalid ones, up to the limits of the DCS. */
 export function usableCustomerIds(given: unknown): UsableCustomerIds {
   if (given === undefined || given === null) return NONE;
-  if (!Array.isArray(given)) return { ids: [], problem: 'customer ids must be an array' };
-  if (given.length === 0) return NONE;
+  const candidates = itemsOf(given);
+  if (candidates === undefined) return { ids: [], problem: 'customer ids must be an array' };
+  if (candidates.length === 0) return NONE;
   const ids: CustomerId[] = [];
   const perSource = new Map<string | number, number>();
   let encodedLength = 0;
   let problem: string | undefined;
-  for (const candidate of given) {
-    const length = encodedLengthOf(candidate);
-    if (length === undefined) {
+  for (const candidate of candidates) {
+    const id = customerIdOf(candidate);
+    if (id === undefined) {
       problem ??=
         'a customer id must be { id, dataSourceId } or { id, integrationCode }, with authState unknown, authenticated or logged-out';
       continue;
     }
-    const id = candidate as CustomerId;
+    const length = encodedLengthOf(id);
     const source = id.dataSourceId ?? id.integrationCode;
     const ofSource = (perSource.get(source) ?? 0) + 1;
     if (ids.length === MAX_IDS || ofSource > MAX_IDS_PER_SOURCE || encodedLength + length > MAX_ENCODED_LENGTH) {
@@ -59,20 +61,27 @@ export function usableCustomerIds(given: unknown): UsableCustomerIds {
     encodedLength += length;
     ids.push(id);
   }
-  return { ids, problem };
+  return { ids: Object.freeze(ids), problem };
 }
 
 const NONE: UsableCustomerIds = { ids: [], problem: undefined };
 
-/** The length of a customer id in a call; `undefined` for an invalid one. */
-function encodedLengthOf(candidate: unknown): number | undefined {
-  const { id, dataSourceId, integrationCode, authState } = (candidate ?? {}) as Partial<
-    Record<keyof CustomerId, unknown>
-  >;
+const FIELDS = ['id', 'dataSourceId', 'integrationCode', 'authState'] as const;
+
+/** A copy that nobody can change; `undefined` for an invalid id. */
+function customerIdOf(candidate: unknown): CustomerId | undefined {
+  const fields = fieldsOf(candidate, FIELDS);
+  if (fields === undefined) return undefined;
+  const { id, dataSourceId, integrationCode, authState } = fields;
   const isSource =
     integrationCode === undefined ? isCount(dataSourceId) : dataSourceId === undefined && isTerm(integrationCode);
   if (!isTerm(id) || !isSource) return undefined;
   if (authState !== undefined && !AUTH_STATES.includes(authState)) return undefined;
+  return Object.freeze(fields) as CustomerId;
+}
+
+/** The length of a customer id in a call. */
+function encodedLengthOf({ id, dataSourceId, integrationCode }: CustomerId): number {
   return 20 + encodeURIComponent(id).length + encodeURIComponent(String(integrationCode ?? dataSourceId)).length;
 }
 

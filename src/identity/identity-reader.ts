@@ -42,7 +42,7 @@ export class IdentityReader {
   }
 
   /** @param url the original URL, with its query */
-  read(found: FoundCookies, url: string | undefined): Identity {
+  read(found: FoundCookies, url: unknown): Identity {
     const amcv = this.#amcvClaim(found[this.#amcv]);
     const webSdk = firstId(found[this.#webSdkIdentity], ecidInIdentityCookie);
     const clusterRegion = this.#clusterRegion(found[this.#webSdkCluster]);

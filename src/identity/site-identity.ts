@@ -32,7 +32,7 @@ export class SiteIdentity {
    * another person. An opt-out in the cookies stands.
    */
   #resolved(resolve: SiteCallback<unknown>, identity: Identity, req: unknown): Identity {
-    const given = resolve.call(req, FAILED);
+    const given = resolve.callSync(req, FAILED);
     if (given === undefined || given === null) return identity;
     const { visitor, problem } = given === FAILED ? NO_VISITOR : parseVisitor(given);
     if (problem !== undefined) resolve.complain(`: ${problem}`);
@@ -42,7 +42,7 @@ export class SiteIdentity {
   }
 
   #withCustomerIds(customerIds: SiteCallback<unknown>, identity: Identity, req: unknown): Identity {
-    const { ids, problem } = usableCustomerIds(customerIds.call(req, undefined));
+    const { ids, problem } = usableCustomerIds(customerIds.callSync(req, undefined));
     if (problem !== undefined) customerIds.complain(`: ${problem}`);
     if (ids.length === 0) return identity;
     const { source = 'customer-ids' } = identity;

@@ -4,6 +4,7 @@
  */
 import type { IdSource } from '../channels/messages';
 import { AamError } from '../errors';
+import { fieldsOf } from '../handed-over/reading';
 import { type CustomerId, usableCustomerIds } from './customer-ids';
 
 /** A visitor as a request names them. All fields may be absent. */
@@ -47,15 +48,18 @@ export function isVisitorId(value: unknown): value is string {
   return typeof value === 'string' && value.length === 38 && isDigits(value);
 }
 
+const FIELDS = ['ecid', 'uuid', 'region', 'customerIds'] as const;
+const NO_FIELDS = { ecid: undefined, uuid: undefined, region: undefined, customerIds: undefined };
+
 /**
- * Reads a visitor that was passed in; `undefined` for an invalid one. `problem` says what is wrong, without any id; a visitor
+ * Copies a visitor that was passed in; `undefined` for an invalid one. `problem` says what is wrong, without any id; a visitor
  * with a problem is valid, but lacks some of the customer ids.
  */
 export function parseVisitor(given: unknown): {
   readonly visitor: Visitor | undefined;
   readonly problem: string | undefined;
 } {
-  const { ecid, uuid, region, customerIds } = (given ?? {}) as Partial<Record<keyof Visitor, unknown>>;
+  const { ecid, uuid, region, customerIds } = fieldsOf(given, FIELDS) ?? NO_FIELDS;
   const { ids, problem } = usableCustomerIds(customerIds);
   const isIdUsable =
     ecid === undefined ? uuid === undefined || isVisitorId(uuid) : isVisitorId(ecid) && uuid === undefined;

@@ -1,6 +1,19 @@
+import { fieldsOf } from '../handed-over/reading';
+
 interface Waiting {
   readonly callbacks: Set<(reason: unknown) => void>;
   readonly listener: () => void;
+}
+
+/** Whether a value is an `AbortSignal`, of this realm or of another. */
+export function isAbortSignal(given: unknown): given is AbortSignal {
+  const signal = fieldsOf(given, ['aborted', 'addEventListener', 'removeEventListener', 'throwIfAborted']);
+  return (
+    typeof signal?.aborted === 'boolean' &&
+    typeof signal.addEventListener === 'function' &&
+    typeof signal.removeEventListener === 'function' &&
+    typeof signal.throwIfAborted === 'function'
+  );
 }
 
 /** By signal, everybody who wants to know. */

@@ -10,7 +10,7 @@ import { checkedVisitor } from '../identity/visitor';
 import { assert, count, group, optional } from '../option-checks';
 import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
-import { onAbort } from './abort-signal';
+import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
 import type { AnswerResolver } from './answer-resolver';
 import { OrderedWindow } from './ordered-window';
@@ -93,12 +93,16 @@ function checked(options: LookupManyOptions) {
   const given = group<LookupManyOptions>('options', options, { concurrency: true, ratePerSecond: true, signal: true });
   const { ratePerSecond } = given;
   const rule = 'a number above 0';
-  assert(ratePerSecond === undefined || ratePerSecond > 0, 'options.ratePerSecond', rule, ratePerSecond);
-  const isSignal = (value: unknown) => value instanceof AbortSignal;
+  assert(
+    ratePerSecond === undefined || (typeof ratePerSecond === 'number' && ratePerSecond > 0),
+    'options.ratePerSecond',
+    rule,
+    ratePerSecond,
+  );
   return {
     concurrency: count('options.concurrency', given.concurrency, 16),
     ratePerSecond,
-    signal: optional('options.signal', given.signal, 'an AbortSignal', isSignal),
+    signal: optional('options.signal', given.signal, 'an AbortSignal', isAbortSignal),
   };
 }
 

@@ -15,7 +15,7 @@ export class LookupSignals {
 
   /** The encoded signals; empty for none. */
   of(req: unknown): string {
-    const given = this.#signals.call(req, undefined);
+    const given = this.#signals.callSync(req, undefined);
     if (given === undefined || given === null) return '';
     try {
       const encoded = encodedSignals(given);

@@ -1,10 +1,10 @@
 import { DcsError } from '../dcs/protocol/dcs-error';
 import { AamError } from '../errors';
 import { checkedVisitor, type VisitorId } from '../identity/visitor';
-import { group, ms } from '../option-checks';
+import { group, ms, optional } from '../option-checks';
 import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
-import { onAbort } from './abort-signal';
+import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
 import type { AnswerResolver, PendingAnswer } from './answer-resolver';
 
@@ -26,6 +26,7 @@ export async function lookupVisitor<Name extends string>(
   const visitor = checkedVisitor(visitorId);
   const { maxWaitMs, signal } = group<LookupOptions>('options', options, { maxWaitMs: true, signal: true });
   if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
+  optional('options.signal', signal, 'an AbortSignal', isAbortSignal);
   signal?.throwIfAborted();
   const answer = resolver.begin(visitor, undefined, true, resolver.nowMs());
   const served = 'flight' in answer ? await settled(resolver, answer, maxWaitMs, signal) : answer;

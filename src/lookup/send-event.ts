@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { encodedSignals, type Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
+import { fieldsOf } from '../handed-over/reading';
 import { flag, group } from '../option-checks';
 import { isPrefetch } from '../request/prefetch';
 import { excluded } from '../segments/served-answer';
@@ -24,8 +25,8 @@ export async function sendEventOf<Name extends string>(
   const { refresh } = group<SendEventOptions>('options', options, { refresh: true });
   const isAwaited = flag('options.refresh', refresh, true);
   const encoded = encodedSignals(signals);
-  const { aamSegments } = req as { aamSegments?: VisitorSegments<Name> };
-  const segments = VisitorSegments.servedBy(aamSegments, instance) as VisitorSegments<Name> | undefined;
+  const shown = fieldsOf(req, ['aamSegments'])?.aamSegments as VisitorSegments<Name> | undefined;
+  const segments = VisitorSegments.servedBy(shown, instance) as VisitorSegments<Name> | undefined;
   if (segments === undefined) {
     throw new AamError(
       'ERR_AAM_MIDDLEWARE_MISSING',

@@ -6,6 +6,7 @@ import type { DcsDispatcher } from '../dcs/connections';
 import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
 import type { SegmentIds } from '../dcs/protocol/request';
 import { AamError } from '../errors';
+import { quoted } from '../handed-over/showing';
 import { assert, count, flag, group, integer, isRecord, isText, ms, oneOf, optional } from '../option-checks';
 import type { DestinationFormat, ResolvedDestinationFormat } from '../segments/destination-values';
 import { type SegmentId, SegmentNames, type Wanted, wantedById } from '../segments/segment-refs';
@@ -237,7 +238,7 @@ function orgIdOf(given: unknown): string {
   if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(orgId)) {
     // Legal, but nearly always a typo, whose only symptom would be visitors without ids.
     process.emitWarning(
-      `options.orgId is ${orgId}, but Adobe's ids are 24 hexadecimal digits and @AdobeOrg. Check it for typos.`,
+      `options.orgId is ${quoted(orgId)}, but Adobe's ids are 24 hexadecimal digits and @AdobeOrg. Check it for typos.`,
       {
         code: 'WRN_AAM_ORG_ID',
       },
@@ -258,7 +259,7 @@ function segmentNames(given: unknown): SegmentNames {
   assert(isRecord(given), 'options.segments', 'an object that maps names to segment ids', given);
   const names = new Map<string, Wanted>();
   for (const [name, id] of Object.entries(given)) {
-    const path = `options.segments[${JSON.stringify(name)}]`;
+    const path = `options.segments[${quoted(name)}]`;
     if (name === '' || name === 'default' || /^\d+$/.test(name) || name in Object.prototype) {
       const rule =
         "must have another name: not empty, not all digits, not 'default', not a property of Object.prototype";
@@ -275,7 +276,7 @@ function destinationFormats(given: unknown): Map<string, ResolvedDestinationForm
   assert(isRecord(given), 'options.destinations', 'an object that maps cookie names to formats', given);
   const formats = new Map<string, ResolvedDestinationFormat>();
   for (const [name, format] of Object.entries(given)) {
-    const path = `options.destinations[${JSON.stringify(name)}]`;
+    const path = `options.destinations[${quoted(name)}]`;
     const { keys, keySeparator, pairSeparator, serialSeparator } = group<DestinationFormat>(path, format, {
       keys: true,
       keySeparator: true,
@@ -310,7 +311,7 @@ function regionsOf({ origins, defaultOrigin }: DcsOptions, partnerHost: string):
   }
   const byRegion = new Map<number, URL>();
   for (const [region, origin] of Object.entries(origins ?? REGIONAL_ORIGINS)) {
-    const path = `options.dcs.origins[${JSON.stringify(region)}]`;
+    const path = `options.dcs.origins[${quoted(region)}]`;
     assert(/^[1-9]\d{0,3}$/.test(region), path, 'keyed by a region id, an integer from 1 to 9999', region);
     byRegion.set(Number(region), originOf(path, origin));
   }

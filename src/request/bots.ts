@@ -5,6 +5,7 @@
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
 import { detachedString } from '../cache/detached-string';
+import { headerText } from './header-text';
 
 /** Matching costs thousands of times a cache hit, and a site sees the same few hundred browsers. */
 const MAX_CACHED = 1_000;
@@ -14,8 +15,9 @@ const MAX_LENGTH = 1_024;
 export class BotDetector {
   readonly #results = new LRUCache<string, boolean>({ max: MAX_CACHED });
 
-  /** A request without a `User-Agent` does not count as one of a bot. */
-  isBot(userAgent: string | undefined): boolean {
+  /** A request without a `User-Agent` does not count as one of a bot; one that nobody can read does. */
+  isBot(given: unknown): boolean {
+    const userAgent = headerText(given, 'bot');
     if (userAgent === undefined) return false;
     const text = userAgent.length > MAX_LENGTH ? userAgent.slice(0, MAX_LENGTH) : userAgent;
     const known = this.#results.get(text);

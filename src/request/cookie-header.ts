@@ -4,11 +4,18 @@
  * The raw header is read because it has duplicates: a host-only and a domain-wide cookie of one name are both sent, and a
  * parsed object keeps only one. Next: identity/ and consent/, which look for their cookies.
  */
-import { isRecord } from '../option-checks';
+import { fieldsOf, isRecord, itemsOf } from '../handed-over/reading';
+import { headerText } from './header-text';
 
 const SPACE = 0x20;
 const TAB = 0x09;
 const QUOTE = 0x22;
+
+/**
+ * Browsers repeat a cookie for each of its domains and paths. Beyond this the values are not read: each may cost a search
+ * through the rest of the header.
+ */
+const MAX_VALUES = 16;
 
 /**
  * A cookie's value, still percent-encoded, as a range within a text. Not a slice, because V8 reads the characters of a slice
@@ -48,9 +55,21 @@ export class CookieFinder {
    * @param header the raw `Cookie` header
    * @param parsed what cookie-parser or the like made of it, used where there is no header
    */
-  find(header: string | undefined, parsed: unknown): FoundCookies {
-    if (header !== undefined) return this.#inHeader(header);
+  find(header: unknown, parsed: unknown): FoundCookies {
+    const text = headerText(header, UNREADABLE, '; ');
+    if (text === UNREADABLE) return this.#incomplete();
+    if (text !== undefined) return this.#inHeader(text);
     return isRecord(parsed) ? this.#inObject(parsed) : NONE;
+  }
+
+  /** Whether there are values that were not read: more of one cookie than browsers send, or a header that is no text. */
+  isIncomplete(found: FoundCookies): boolean {
+    return found.length > this.#spellings.length;
+  }
+
+  #incomplete(found: (CookieValue[] | undefined)[] = this.#spellings.map(nothing)): FoundCookies {
+    found[this.#spellings.length] = undefined;
+    return found;
   }
 
   #inHeader(header: string): FoundCookies {
@@ -70,7 +89,8 @@ export class CookieFinder {
           const value = trimmed(header, start + nameLength, end);
           const values = found[slot];
           if (values === undefined) found[slot] = [value];
-          else values.push(value);
+          else if (values.length < MAX_VALUES) values.push(value);
+          else this.#incomplete(found);
         }
       }
       start = end + 1;
@@ -80,10 +100,15 @@ export class CookieFinder {
 
   /** Parsers decode values, not names. The values are encoded again, so that readers see one grammar. */
   #inObject(cookies: Readonly<Record<string, unknown>>): FoundCookies {
-    return this.#spellings.map((spellings) => {
-      const values = spellings.map((spelling) => encoded(cookies[spelling.slice(0, -1)])).filter(isDefined);
-      return values.length === 0 ? undefined : values.map((text) => trimmed(text, 0, text.length));
+    let isComplete = true;
+    const found = this.#spellings.map((spellings) => {
+      const names = spellings.map((spelling) => spelling.slice(0, -1));
+      const fields = fieldsOf(cookies, names);
+      const texts = names.flatMap((name) => textsOf(fields?.[name]));
+      if (fields === undefined || texts.length > MAX_VALUES) isComplete = false;
+      return texts.length === 0 ? undefined : texts.slice(0, MAX_VALUES).map((text) => trimmed(text, 0, text.length));
     });
+    return isComplete ? found : this.#incomplete(found);
   }
 }
 
@@ -100,6 +125,15 @@ export function decodedValue({ text, start, end }: CookieValue): string | undefi
 }
 
 const NONE: FoundCookies = [];
+const UNREADABLE = Symbol('unreadable');
+/** A percent sequence that cannot be decoded: absent for an id, a refusal for a consent. */
+const MALFORMED = '%';
+
+/** The values of a parsed cookie; what a parser made of them that is no text is one that cannot be read. */
+function textsOf(value: unknown): readonly string[] {
+  if (value === undefined || value === null) return [];
+  return (itemsOf(value) ?? [value]).map(encoded);
+}
 
 function nothing(): undefined {}
 
@@ -126,16 +160,12 @@ function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
 }
 
-function encoded(value: unknown): string | undefined {
-  if (typeof value !== 'string') return undefined;
+function encoded(value: unknown): string {
+  if (typeof value !== 'string') return MALFORMED;
   try {
     // Some parsers keep the quotes; encoded, they would become part of the value.
     return encodeURIComponent(value).replaceAll('%22', '"');
   } catch {
-    return undefined; // a lone surrogate, which no cookie can carry
+    return MALFORMED; // a lone surrogate, which no cookie can carry
   }
-}
-
-function isDefined<T>(value: T | undefined): value is T {
-  return value !== undefined;
 }

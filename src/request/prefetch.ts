@@ -1,5 +1,6 @@
 /** Owns: recognising prefetches, which the browser makes before the visitor asks for the page. Next: hold-request.ts. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { headerText } from './header-text';
 
 /** `Sec-Purpose: prefetch;prerender`, or the headers that browsers sent before it was standardised. */
 export function isPrefetch(headers: IncomingHttpHeaders): boolean {
@@ -8,6 +9,8 @@ export function isPrefetch(headers: IncomingHttpHeaders): boolean {
   );
 }
 
-function mentionsPrefetch(value: string | string[] | undefined): boolean {
-  return value !== undefined && /\bpre(?:fetch|render|view)\b/i.test(String(value));
+/** What nobody can read may say so: then no call is made. */
+function mentionsPrefetch(value: unknown): boolean {
+  const text = headerText(value, 'prefetch');
+  return text !== undefined && /\bpre(?:fetch|render|view)\b/i.test(text);
 }

@@ -1,3 +1,5 @@
+import { kindOfError, promisedBy } from '../handed-over/reading';
+
 /**
  * Owns: a function from the options, such as `skip`. If it throws, the request goes on, and a warning is emitted once. The warning
  * does not have the error's message, which may hold personal data.
@@ -18,7 +20,7 @@ export class SiteCallback<R> {
     this.#call = call;
   }
 
-  /** Calls the function. Returns `fallback` if it throws. */
+  /** Calls a function that may be asynchronous. Returns `fallback` if it throws. */
   call<O>(req: unknown, fallback: O): R | O {
     try {
       return this.#call(req);
@@ -28,9 +30,22 @@ export class SiteCallback<R> {
     }
   }
 
+  /**
+   * Calls a function that must answer at once. Returns `fallback` if it throws, or returns a promise: taken for an answer, it
+   * would be a truthy one, and its rejection would end the process.
+   */
+  callSync<O>(req: unknown, fallback: O): R | O {
+    const answer = this.call(req, fallback);
+    const promise = promisedBy(answer);
+    if (promise === undefined) return answer;
+    promise.catch(() => {});
+    this.complain(' returned a promise, or what cannot be looked at; it must answer at once');
+    return fallback;
+  }
+
   /** Warns of an exception, or of the rejection of a promise that the function returned. */
   threw(error: unknown): void {
-    this.complain(` threw: ${error instanceof Error ? error.name : typeof error}`);
+    this.complain(` threw: ${kindOfError(error)}`);
   }
 
   /** Warns, the first time only. */

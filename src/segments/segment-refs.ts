@@ -3,6 +3,7 @@
  * that a misspelt name fails on the first request, not on the first visitor in the segment. Next: visitor-segments.ts.
  */
 import { AamError } from '../errors';
+import { quoted } from '../handed-over/showing';
 import { includesId, includesValue, type PackedAnswer, packedValue } from './packed-answer';
 import { packedId } from './packed-ids';
 
@@ -71,7 +72,7 @@ export class SegmentNames {
   #unknown(ref: unknown): undefined {
     const message =
       typeof ref === 'string'
-        ? `unknown segment name ${JSON.stringify(ref)}. The option 'segments' has ${this.#list()}`
+        ? `unknown segment name ${quoted(ref)}. The option 'segments' has ${this.#list()}`
         : `a segment must be a configured name, an id or { value: string }, got ${ref === null ? 'null' : typeof ref}`;
     const { NODE_ENV } = process.env;
     if (NODE_ENV === 'development' || NODE_ENV === 'test') throw new AamError('ERR_AAM_UNKNOWN_SEGMENT', message);
@@ -85,6 +86,6 @@ export class SegmentNames {
 
   #list(): string {
     const names = [...this.#byName.keys()];
-    return names.length === 0 ? 'none' : names.map((name) => JSON.stringify(name)).join(', ');
+    return names.length === 0 ? 'none' : names.slice(0, 20).map(quoted).join(', ');
   }
 }

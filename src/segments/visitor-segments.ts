@@ -96,6 +96,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
       segments.#unread,
       replaced,
       segments.#tcString,
+      segments.#requestedAt,
     );
   }
 

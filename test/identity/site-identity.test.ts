@@ -41,7 +41,6 @@ describe('the option identity.resolve', () => {
     ['two ids', () => ({ ecid: ECID, uuid: ECID })],
     ['nothing in it', () => ({})],
     ['text', () => ECID],
-    ['a promise', async () => ({ ecid: ECID })],
     ['an invalid region', () => ({ ecid: ECID, region: '9' })],
     ['invalid customer ids', () => ({ customerIds: [{ id: ECID }] })],
   ])('that returns %s makes the request anonymous, with one warning that has no id', async (_what, resolve) => {

@@ -55,7 +55,6 @@ describe('options.signals', () => {
       () => ({ c_a: 'x'.repeat(20_000) }),
       'options.signals: The signals take more than 20000 bytes. The lookup is made without signals.',
     ],
-    ['is a promise', async () => ({ c_a: 1 }), undefined],
     ['is undefined', () => undefined, undefined],
     ['is null', () => null, undefined],
   ])('makes the lookup without signals when it %s, and warns once of mistakes', async (_name, signals, warning) => {

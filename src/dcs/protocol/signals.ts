@@ -3,6 +3,8 @@
  * visitor or to give consent. Next: request.ts.
  */
 import { AamError } from '../../errors';
+import { entriesOf, itemsOf } from '../../handed-over/reading';
+import { quoted } from '../../handed-over/showing';
 
 /** The value of a signal. Numbers and booleans are sent as `String(value)`. */
 export type SignalValue = string | number | boolean;
@@ -25,16 +27,13 @@ const RESERVED_KEYS: readonly string[] = ['gdpr', 'gdpr_consent', 'dcs_region', 
  * @throws {AamError} `ERR_AAM_INVALID_SIGNAL`; the message names the key, never a value
  */
 export function encodedSignals(given: unknown): string {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalid('Signals must be an object of keys and values.');
-  }
+  const entries = entriesOf(given);
+  if (entries === undefined) throw invalid('Signals must be an object of keys and values.');
   let encoded = '';
-  for (const [key, values] of Object.entries(given)) {
+  for (const [key, value] of entries) {
     const name = encodedKey(key);
-    for (const value of Array.isArray(values) ? values : [values]) {
-      if (value === undefined && !Array.isArray(values)) continue;
-      encoded += `&${name}=${encodedValue(key, value)}`;
-    }
+    if (value === undefined) continue;
+    for (const each of itemsOf(value) ?? [value]) encoded += `&${name}=${encodedValue(key, each)}`;
   }
   return encoded;
 }
@@ -44,7 +43,7 @@ function encodedKey(key: string): string {
     throw invalid('A signal key must be non-empty, well-formed text without control characters.');
   }
   if (/^d_/i.test(key) || RESERVED_KEYS.includes(key.toLowerCase())) {
-    throw invalid(`The signal key ${JSON.stringify(key.slice(0, 100))} is reserved; use a key that starts with 'c_'.`);
+    throw invalid(`The signal key ${quoted(key)} is reserved; use a key that starts with 'c_'.`);
   }
   return encodeURIComponent(key);
 }
@@ -59,7 +58,7 @@ function encodedValue(key: string, value: unknown): string {
     }
   }
   const rule = 'must be well-formed text, a finite number, a boolean, or a list of those.';
-  throw invalid(`The value of signal ${JSON.stringify(key.slice(0, 100))} ${rule}`);
+  throw invalid(`The value of signal ${quoted(key)} ${rule}`);
 }
 
 function invalid(message: string): AamError {

@@ -8,12 +8,21 @@ import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
 import type { AnswerResolver, PendingAnswer } from './answer-resolver';
 
+/** As long as a cookie may be. */
+const MAX_TC_STRING_LENGTH = 4_000;
+
 /** Options of `lookup()`. */
 export interface LookupOptions {
   /** Milliseconds to wait for an answer that is not in the cache. @default until the call has ended */
   readonly maxWaitMs?: number | undefined;
   /** Ends the wait; `lookup()` rejects with the signal's reason. A call in flight continues, and its answer is cached. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * The visitor's IAB TC string, which is sent along with the call. The answer is shared with the visitor's pages on which a TC
+   * string consents; whether this one does is up to the caller.
+   * @default the call is made without one
+   */
+  readonly tcString?: string | undefined;
 }
 
 /** The segments of a visitor outside of a request: what `aam.lookup()` does. */
@@ -24,17 +33,23 @@ export async function lookupVisitor<Name extends string>(
   options: LookupOptions,
 ): Promise<VisitorSegments<Name>> {
   const visitor = checkedVisitor(visitorId);
-  const { maxWaitMs, signal } = group<LookupOptions>('options', options, { maxWaitMs: true, signal: true });
+  const known = { maxWaitMs: true, signal: true, tcString: true } as const;
+  const { maxWaitMs, signal, tcString } = group<LookupOptions>('options', options, known);
   if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
   optional('options.signal', signal, 'an AbortSignal', isAbortSignal);
+  optional('options.tcString', tcString, 'a TC string', isTcString);
   signal?.throwIfAborted();
-  const answer = resolver.begin(visitor, undefined, true, resolver.nowMs());
+  const answer = resolver.begin(visitor, tcString, true, resolver.nowMs());
   const served = 'flight' in answer ? await settled(resolver, answer, maxWaitMs, signal) : answer;
   if (served.status === 'unknown') {
     if (served.failure !== undefined) throw DcsError.from(served.failure);
     throw new AamError('ERR_AAM_DCS_TIMEOUT', `No answer within ${maxWaitMs} ms.`);
   }
   return new VisitorSegments<Name>(instance, visitor, served);
+}
+
+function isTcString(given: unknown): boolean {
+  return typeof given === 'string' && given.length <= MAX_TC_STRING_LENGTH && /^[\w.-]+$/.test(given);
 }
 
 /** What is served once the call has ended or `maxWaitMs` has passed. Rejects only when the signal aborts. */

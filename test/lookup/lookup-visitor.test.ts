@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { inspect } from 'node:util';
+import { tcStringOf } from '../consent/tc-strings';
 import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
 
 afterEach(async () => {
@@ -24,6 +25,26 @@ describe('lookup()', () => {
     await aam.lookup({ ecid: ECID });
     expect(simulator.requests).toMatchObject([{ params: { d_uuid: ECID } }, { params: { d_mid: ECID } }]);
     expect(simulator.requests[0]?.params).not.toHaveProperty('d_mid');
+  });
+
+  it('with a TC string sends it, and shares the answer with pages that consent by one', async () => {
+    const { aam, simulator, view } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const tcString = tcStringOf();
+    expect(await aam.lookup({ ecid: ECID }, { tcString })).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+    expect(simulator.requests[0]?.params).toMatchObject({ gdpr: '1', gdpr_consent: tcString });
+    expect(await view(`${cookieOf(ECID)}; euconsent-v2=${tcString}`)).toMatchObject({ status: 'cached' });
+    expect(await aam.lookup({ ecid: ECID }, { tcString })).toMatchObject({ status: 'cached' });
+    expect(await aam.lookup({ ecid: ECID })).toMatchObject({ status: 'fresh' });
+    expect(simulator.requests).toHaveLength(2);
+  });
+
+  it.each(['', 'a b', 'x'.repeat(4_001), 7, {}])('refuses the TC string %p', async (tcString) => {
+    const { aam, simulator } = await createSite();
+    await expect(aam.lookup({ ecid: ECID }, { tcString: tcString as string })).rejects.toMatchObject({
+      code: 'ERR_AAM_INVALID_OPTION',
+    });
+    expect(simulator.requests).toEqual([]);
   });
 
   it('rejects with the failure if there is nothing to serve', async () => {

@@ -38,6 +38,19 @@ describe('sendEvent()', () => {
     expect(aam.stats().events).toEqual({ queued: 0, sent: 1, failed: 0, dropped: 0 });
   });
 
+  it('is sent after the same middleware has run again, behind another one, of a visitor who had refused before', async () => {
+    const { app, aam, simulator, view } = await createSite();
+    const other = await createSite();
+    await view();
+    await request(app).get('/').set('Cookie', cookieOf(ECID)).set('Sec-GPC', '1');
+    app.get('/buy', other.aam, aam, async (req, res) => {
+      await aam.sendEvent(req, { c_product: 'irons' });
+      res.send('bought');
+    });
+    await request(app).get('/buy').set('Cookie', cookieOf(ECID));
+    expect(simulator.requests.filter(({ params }) => params.c_product === 'irons')).toHaveLength(1);
+  });
+
   it('changes the next page of the same visitor only', async () => {
     const { view, simulator } = await shop();
     expect(await view()).toMatchObject({ names: [], status: 'fresh' });

@@ -123,8 +123,8 @@ export const MENDS = [
   mend(
     '5 a neutral probe leaves the breaker open',
     BREAKER,
-    "    if (outcome === 'neutral') return false;\n    if (outcome === 'failure') {",
-    "    if (outcome === 'failure') {",
+    "if (outcome === 'success') {\n      this.#isOpen = false;",
+    "if (outcome !== 'failure') {\n      this.#isOpen = false;",
   ),
   mend(
     '5 a neutral outcome is not counted',

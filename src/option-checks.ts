@@ -30,6 +30,11 @@ export function group<T extends object>(path: string, value: unknown, known: Rec
   return Object.fromEntries(entries) as T;
 }
 
+/** The properties of an option that the caller has checked to be an object. */
+export function entries(path: string, value: object): readonly (readonly [string, unknown])[] {
+  return read(path, value, () => Object.entries(value));
+}
+
 /** What a getter or a proxy throws is the site's own, and may hold anything: it is not repeated. */
 function read<T>(path: string, received: unknown, reading: () => T): T {
   try {

@@ -2,6 +2,7 @@
  * Owns: processing the items of a source concurrently, with results in the order of the items and a bound on how many are
  * held. Generic: visitors are not known here. Next: lookup-many.ts.
  */
+import { fieldsOf } from '../handed-over/reading';
 
 /**
  * Starts the work on an item. `done` is called with its result, once; the function that is returned is called when the
@@ -88,21 +89,29 @@ export class OrderedWindow<V, R> {
     Promise.resolve()
       .then(() => this.#source.next())
       .then(
-        ({ done, value }) => {
+        (given) => {
+          const step = fieldsOf(given, ['done', 'value']);
+          if (step === undefined) {
+            this.#failed(new TypeError('The next() of a source must give an object with done and value.'));
+            return;
+          }
           this.#isReading = false;
           if (this.#isDone) return;
-          if (done) this.#isDone = true;
-          else this.#add(value);
+          if (step.done) this.#isDone = true;
+          else this.#add(step.value as V);
           this.#wake();
           this.#read();
         },
-        (reason: unknown) => {
-          this.#isReading = false;
-          this.#isDone = true;
-          this.#failure ??= { reason, isImmediate: false };
-          this.#wake();
-        },
+        (reason: unknown) => this.#failed(reason),
       );
+  }
+
+  /** The source has failed. The results of its earlier items still come. */
+  #failed(reason: unknown): void {
+    this.#isReading = false;
+    this.#isDone = true;
+    this.#failure ??= { reason, isImmediate: false };
+    this.#wake();
   }
 
   #add(item: V): void {

@@ -7,7 +7,7 @@ import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
 import type { SegmentIds } from '../dcs/protocol/request';
 import { AamError } from '../errors';
 import { quoted } from '../handed-over/showing';
-import { assert, count, flag, group, integer, isRecord, isText, ms, oneOf, optional } from '../option-checks';
+import { assert, count, entries, flag, group, integer, isRecord, isText, ms, oneOf, optional } from '../option-checks';
 import type { DestinationFormat, ResolvedDestinationFormat } from '../segments/destination-values';
 import { type SegmentId, SegmentNames, type Wanted, wantedById } from '../segments/segment-refs';
 
@@ -258,7 +258,7 @@ function partnerHostOf(given: unknown): string {
 function segmentNames(given: unknown): SegmentNames {
   assert(isRecord(given), 'options.segments', 'an object that maps names to segment ids', given);
   const names = new Map<string, Wanted>();
-  for (const [name, id] of Object.entries(given)) {
+  for (const [name, id] of entries('options.segments', given)) {
     const path = `options.segments[${quoted(name)}]`;
     if (name === '' || name === 'default' || /^\d+$/.test(name) || name in Object.prototype) {
       const rule =
@@ -275,7 +275,7 @@ function segmentNames(given: unknown): SegmentNames {
 function destinationFormats(given: unknown): Map<string, ResolvedDestinationFormat> {
   assert(isRecord(given), 'options.destinations', 'an object that maps cookie names to formats', given);
   const formats = new Map<string, ResolvedDestinationFormat>();
-  for (const [name, format] of Object.entries(given)) {
+  for (const [name, format] of entries('options.destinations', given)) {
     const path = `options.destinations[${quoted(name)}]`;
     const { keys, keySeparator, pairSeparator, serialSeparator } = group<DestinationFormat>(path, format, {
       keys: true,
@@ -310,7 +310,7 @@ function regionsOf({ origins, defaultOrigin }: DcsOptions, partnerHost: string):
     );
   }
   const byRegion = new Map<number, URL>();
-  for (const [region, origin] of Object.entries(origins ?? REGIONAL_ORIGINS)) {
+  for (const [region, origin] of entries('options.dcs.origins', origins ?? REGIONAL_ORIGINS)) {
     const path = `options.dcs.origins[${quoted(region)}]`;
     assert(/^[1-9]\d{0,3}$/.test(region), path, 'keyed by a region id, an integer from 1 to 9999', region);
     byRegion.set(Number(region), originOf(path, origin));

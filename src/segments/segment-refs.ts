@@ -3,6 +3,7 @@
  * that a misspelt name fails on the first request, not on the first visitor in the segment. Next: visitor-segments.ts.
  */
 import { AamError } from '../errors';
+import { fieldsOf } from '../handed-over/reading';
 import { quoted } from '../handed-over/showing';
 import { includesId, includesValue, type PackedAnswer, packedValue } from './packed-answer';
 import { packedId } from './packed-ids';
@@ -31,8 +32,8 @@ export function canonicalId(id: unknown): string | undefined {
 export function wantedById(ref: unknown): Wanted | undefined {
   const id = canonicalId(ref);
   if (id !== undefined) return { id: packedId(id), value: undefined };
-  if (typeof ref !== 'object' || ref === null) return undefined;
-  const { value } = ref as { value?: unknown };
+  if (typeof ref !== 'object') return undefined;
+  const value = fieldsOf(ref, ['value'])?.value;
   return typeof value === 'string' && value !== '' ? { id: undefined, value: packedValue(value) } : undefined;
 }
 

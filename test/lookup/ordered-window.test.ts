@@ -1,4 +1,5 @@
 import { OrderedWindow } from '../../src/lookup/ordered-window';
+import { withThrowing } from '../helpers/hostile';
 
 const turns = async (count = 10) => {
   for (let n = 0; n < count; n++) await new Promise(setImmediate);
@@ -37,6 +38,27 @@ function unhandledRejections() {
 }
 
 describe('OrderedWindow', () => {
+  it.each([
+    ['undefined', undefined],
+    ['a number', 7],
+    ['a getter that throws', withThrowing({ value: 1 }, ['done'])],
+  ])(
+    'takes %s from next() for a failure of the source, after the results of its earlier items',
+    async (_what, step) => {
+      using rejections = unhandledRejections();
+      let reads = 0;
+      const { window, finish } = setup(
+        sourceOf({ next: async () => (++reads === 1 ? { done: false, value: 1 } : (step as IteratorResult<number>)) }),
+      );
+      const first = window.next();
+      await turns();
+      finish(1);
+      expect(await first).toBe('r1');
+      await expect(window.next()).rejects.toThrow('The next() of a source must give an object with done and value.');
+      expect(rejections.unhandled).toEqual([]);
+    },
+  );
+
   it('returns results in the order of the items, whatever order they come in', async () => {
     const { window, finish, started } = setup([1, 2, 3]);
     const first = window.next();

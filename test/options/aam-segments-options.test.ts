@@ -1,4 +1,5 @@
 import { type AamSegmentsOptions, resolveOptions } from '../../src/options/aam-segments-options';
+import { throwing, withThrowing } from '../helpers/hostile';
 
 const REQUIRED = { orgId: '1FD6776A524453CC0A490D44@AdobeOrg', partner: 'acme' };
 
@@ -144,6 +145,17 @@ describe('resolveOptions', () => {
     [{ dispatcher: 'http://proxy.example.com' }],
   ])('refuses dcs = %j', (dcs) => {
     expect(errorOf({ dcs })).toMatchObject({ code: 'ERR_AAM_INVALID_OPTION' });
+  });
+
+  it.each([
+    ['options.segments', { segments: withThrowing({ golfFans: 1 }, ['golfFans']) }],
+    ['options.segments', { segments: throwing({ golfFans: 1 }) }],
+    ['options.destinations', { destinations: withThrowing({ aam: {} }, ['aam']) }],
+    ['options.dcs.origins', { dcs: { origins: throwing({}), defaultOrigin: 'https://dcs.example' } }],
+  ])('refuses %s that throws when it is read, without what it throws', (path, options) => {
+    const { code, message } = errorOf(options);
+    expect(code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(message).toBe(`${path} must be readable: reading it threw, got an object`);
   });
 
   it.each(['maxVisitors', 'connections'])('refuses %s = 0', (name) => {

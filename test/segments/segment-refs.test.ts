@@ -2,6 +2,7 @@ import { AamError } from '../../src/errors';
 import { packAnswer, packedValue } from '../../src/segments/packed-answer';
 import { packedId } from '../../src/segments/packed-ids';
 import { canonicalId, isIn, SegmentNames, type Wanted, wantedById } from '../../src/segments/segment-refs';
+import { revoked, throwing, withThrowing } from '../helpers/hostile';
 
 const answerOf = (ids: readonly string[], values?: readonly string[]) =>
   packAnswer({
@@ -169,4 +170,10 @@ describe('SegmentNames', () => {
     for (let count = 0; count < 1_000; count++) expect(known.resolve(`name-${count}`)).toBeUndefined();
     expect(warn).toHaveBeenCalledTimes(100);
   });
+});
+
+it('a reference that throws when it is looked at is none', () => {
+  for (const ref of [revoked(), throwing({ value: 'sports' }), withThrowing({}, ['value'])]) {
+    expect(wantedById(ref)).toBeUndefined();
+  }
 });

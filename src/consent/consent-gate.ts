@@ -127,8 +127,13 @@ export class ConsentGate {
 
   /** The first TC string if all consent, else {@link REFUSING}; `undefined` without any. */
   #tcString(values: readonly CookieValue[] | undefined): string | undefined {
-    const texts = values?.map((value) => decodedValue(value) ?? REFUSING);
-    return texts?.find((text) => !this.#tcStringAgrees(text)) === undefined ? texts?.[0] : REFUSING;
+    let first: string | undefined;
+    for (const value of values ?? NO_VALUES) {
+      const text = decodedValue(value) ?? REFUSING;
+      if (!this.#tcStringAgrees(text)) return REFUSING;
+      first ??= text;
+    }
+    return first;
   }
 
   #tcStringAgrees(tcString: string): boolean {
@@ -154,13 +159,18 @@ function refusedBy(signal: ConsentSignal): Consent {
 
 /** Stands for a refusal; no valid TC string is empty. */
 const REFUSING = '';
+const NO_VALUES: readonly CookieValue[] = [];
 
 /** Merges cookies of one name: a refusal in any of them counts. */
 function agreementIn(
   values: readonly CookieValue[] | undefined,
   agreementOf: (value: CookieValue) => Agreement,
 ): Agreement {
-  if (values === undefined) return undefined;
-  const agreements = values.map(agreementOf);
-  return agreements.includes(false) ? false : agreements.find((agreement) => agreement !== undefined);
+  let found: Agreement;
+  for (const value of values ?? NO_VALUES) {
+    const agreement = agreementOf(value);
+    if (agreement === false) return false;
+    found ??= agreement;
+  }
+  return found;
 }

@@ -155,8 +155,13 @@ function firstId(
   idIn: (value: CookieValue) => string | undefined,
 ): string | undefined {
   if (values === undefined) return undefined;
-  const ids = values.map(idIn);
-  return ids.find(isVisitorId) ?? ids.find((id) => id !== undefined);
+  let malformed: string | undefined;
+  for (const value of values) {
+    const id = idIn(value);
+    if (isVisitorId(id)) return id;
+    malformed ??= id;
+  }
+  return malformed;
 }
 
 function usable(id: string | undefined): string | undefined {

@@ -117,8 +117,11 @@ export class CookieFinder {
  * counts as absent for an id, and as a refusal for a consent.
  */
 export function decodedValue({ text, start, end }: CookieValue): string | undefined {
+  const value = text.slice(start, end);
+  // Decoding costs more than the search.
+  if (!value.includes('%')) return value;
   try {
-    return decodeURIComponent(text.slice(start, end));
+    return decodeURIComponent(value);
   } catch {
     return undefined;
   }

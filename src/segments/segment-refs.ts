@@ -42,6 +42,9 @@ export function isIn(answer: PackedAnswer, wanted: Wanted): boolean {
   return includesValue(answer, wanted.value as string);
 }
 
+/** Names in a message. */
+const MAX_LISTED = 20;
+
 /** The names that a site has given to its segments. */
 export class SegmentNames {
   readonly #byName: ReadonlyMap<string, Wanted>;
@@ -87,6 +90,8 @@ export class SegmentNames {
 
   #list(): string {
     const names = [...this.#byName.keys()];
-    return names.length === 0 ? 'none' : names.slice(0, 20).map(quoted).join(', ');
+    if (names.length === 0) return 'none';
+    const more = names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : '';
+    return names.slice(0, MAX_LISTED).map(quoted).join(', ') + more;
   }
 }

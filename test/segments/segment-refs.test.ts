@@ -177,3 +177,8 @@ it('a reference that throws when it is looked at is none', () => {
     expect(wantedById(ref)).toBeUndefined();
   }
 });
+
+it('a message about an unknown name lists twenty of the others, and says how many more there are', () => {
+  const many = new SegmentNames(new Map(Array.from({ length: 23 }, (_, n) => [`name${n}`, byId(String(n + 1))])));
+  expect(() => many.resolve('nmae1')).toThrow(/"name0", .*"name19" and 3 more$/);
+});

@@ -171,6 +171,6 @@ describe('the page with Adobe’s Web SDK', () => {
       const { status, headers } = await request(app).get(path);
       expect([status, headers['content-type']]).toEqual([200, expect.stringContaining('javascript')]);
     }
-    expect(Object.values(aam.stats().requests)).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(Object.values(aam.stats().requests).filter((count) => count !== 0)).toEqual([]);
   });
 });

@@ -165,7 +165,8 @@ describe('an opt-out that the DCS has told', () => {
   it('is remembered as well when the visitor refuses while the DCS is telling it', async () => {
     const { simulator, view, settled } = await createFlowSite();
     simulator.visitor(ecidOf(1)).optOut();
-    simulator.fault(LATENCY, { calls: 1 });
+    // Longer than any page takes: the refusal ends it.
+    simulator.fault({ kind: 'latency', latencyMs: 2_000 }, { calls: 1 });
     const before = view(1);
     await simulator.received(1);
     await view(1, REFUSING);

@@ -96,11 +96,9 @@ export class AnswerCache {
   /** Puts an answer with other text, and the same stamps, in the place of one that is stored. */
   replace(key: string, entry: string, replacement: string): void {
     const present = listOf(this.#store.peek(key));
-    if (present.includes(entry))
-      this.#put(
-        key,
-        present.map((each) => (each === entry ? replacement : each)),
-      );
+    if (!present.includes(entry)) return;
+    const answers = present.map((each) => (each === entry ? replacement : each));
+    this.#put(key, answers);
   }
 
   /** Whether anything is stored about a visitor, without counting it as a visit. */

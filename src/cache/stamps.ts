@@ -4,6 +4,7 @@
  *
  *     text  variant  length of the variant and isFinal(2)  ttlMs(5)  validAt(5)  storedAtMs(6)  ms since first seen(2)
  */
+import { base128, base128At } from './base-128';
 
 /** What is noted about a text. Numbers are whole and not negative. */
 export interface Stamps {
@@ -40,51 +41,37 @@ export function stamped(text: string, stamps: StoredStamps): string {
   const parts = [
     text,
     variant,
-    number(variant.length * 2 + (stamps.isFinal ? 1 : 0), 2),
-    number(stamps.ttlMs, 5),
-    number(stamps.validAt, 5),
-    number(stamps.storedAtMs, 6),
-    number(Math.min(stamps.storedAtMs - stamps.firstSeenMs, MAX_SINCE_FIRST_SEEN_MS), 2),
+    base128(variant.length * 2 + (stamps.isFinal ? 1 : 0), 2),
+    base128(stamps.ttlMs, 5),
+    base128(stamps.validAt, 5),
+    base128(stamps.storedAtMs, 6),
+    base128(Math.min(stamps.storedAtMs - stamps.firstSeenMs, MAX_SINCE_FIRST_SEEN_MS), 2),
   ];
   // Through a buffer, since V8 keeps the parts of a concatenated string.
   return Buffer.from(parts.join(''), 'latin1').toString('latin1');
 }
 
 export function firstSeenMsOf(entry: string): number {
-  return storedAtMsOf(entry) - numberAt(entry, entry.length - SINCE_FIRST_SEEN, 2);
+  return storedAtMsOf(entry) - base128At(entry, entry.length - SINCE_FIRST_SEEN, 2);
 }
 
 export function storedAtMsOf(entry: string): number {
-  return numberAt(entry, entry.length - STORED_AT, 6);
+  return base128At(entry, entry.length - STORED_AT, 6);
 }
 
 export function validAtOf(entry: string): number {
-  return numberAt(entry, entry.length - VALID_AT, 5);
+  return base128At(entry, entry.length - VALID_AT, 5);
 }
 
 export function ttlMsOf(entry: string): number {
-  return numberAt(entry, entry.length - TTL, 5);
+  return base128At(entry, entry.length - TTL, 5);
 }
 
 export function isFinal(entry: string): boolean {
-  return numberAt(entry, entry.length - VARIANT_LENGTH, 2) % 2 === 1;
+  return base128At(entry, entry.length - VARIANT_LENGTH, 2) % 2 === 1;
 }
 
 export function isOfVariant(entry: string, variant: string): boolean {
   const end = entry.length - VARIANT_LENGTH;
-  return Math.floor(numberAt(entry, end, 2) / 2) === variant.length && entry.startsWith(variant, end - variant.length);
-}
-
-function number(value: number, width: number): string {
-  let text = '';
-  for (let left = width, rest = value; left > 0; left--, rest = Math.floor(rest / 128)) {
-    text = String.fromCharCode(rest % 128) + text;
-  }
-  return text;
-}
-
-function numberAt(entry: string, start: number, width: number): number {
-  let value = 0;
-  for (let at = start; at < start + width; at++) value = value * 128 + entry.charCodeAt(at);
-  return value;
+  return Math.floor(base128At(entry, end, 2) / 2) === variant.length && entry.startsWith(variant, end - variant.length);
 }

@@ -8,6 +8,7 @@
  * Numbers are written to the base of 128. Apart from the ids everything is ASCII, so that searching the whole text for an id
  * finds ids only.
  */
+import { base128, base128At } from '../cache/base-128';
 import type { Exclusion } from '../dcs/protocol/error-codes';
 import { packedId, unpackedIds } from './packed-ids';
 import { recordOf, type SegmentSet } from './segment-set';
@@ -54,13 +55,13 @@ export function packAnswer(answer: AnswerRecord): PackedAnswer {
   const packedIds = ids.map(packedId).join('');
   const rest = packedValues(values) + (destinations === undefined ? '' : asciiJson(Object.entries(destinations)));
   const parts = [
-    number(VERSION, 1),
-    number(EXCLUSIONS.indexOf(excluded), 1),
+    base128(VERSION, 1),
+    base128(EXCLUSIONS.indexOf(excluded), 1),
     optional(region),
     optional(cookieRegion),
-    number(transactionId.length, 1),
-    number(packedIds.length, 3),
-    number(rest.length, 4),
+    base128(transactionId.length, 1),
+    base128(packedIds.length, 3),
+    base128(rest.length, 4),
     transactionId,
     packedIds,
     rest,
@@ -106,7 +107,7 @@ export function transactionIdOf(text: PackedAnswer): string | undefined {
 
 export function idsOf(text: PackedAnswer): string[] {
   const start = HEAD + text.charCodeAt(ID_LENGTH_AT);
-  return unpackedIds(text, start, start + numberAt(text, IDS_LENGTH_AT, 3));
+  return unpackedIds(text, start, start + base128At(text, IDS_LENGTH_AT, 3));
 }
 
 /** @param packed as {@link packedId} writes it */
@@ -142,8 +143,8 @@ export function destinationsOf(text: PackedAnswer): Readonly<Record<string, stri
 
 /** Where the values are, between separators, and behind them the destinations. Few answers have any. */
 function restIn(text: PackedAnswer): { readonly start: number; readonly destinationsAt: number; readonly end: number } {
-  const start = HEAD + text.charCodeAt(ID_LENGTH_AT) + numberAt(text, IDS_LENGTH_AT, 3);
-  const end = start + numberAt(text, REST_LENGTH_AT, 4);
+  const start = HEAD + text.charCodeAt(ID_LENGTH_AT) + base128At(text, IDS_LENGTH_AT, 3);
+  const end = start + base128At(text, REST_LENGTH_AT, 4);
   const destinationsAt = start === end ? end : Math.max(start, text.lastIndexOf(SEPARATOR, end - 1) + 1);
   return { start, destinationsAt, end };
 }
@@ -170,26 +171,12 @@ export function regionKept(region: number | undefined): number | undefined {
 
 /** 0 for none. */
 function optional(region: number | undefined): string {
-  return number((regionKept(region) ?? -1) + 1, 3);
+  return base128((regionKept(region) ?? -1) + 1, 3);
 }
 
 function optionalAt(text: string, at: number): number | undefined {
-  const value = numberAt(text, at, 3);
+  const value = base128At(text, at, 3);
   return value > 0 ? value - 1 : undefined;
-}
-
-function number(value: number, width: number): string {
-  let text = '';
-  for (let left = width, rest = value; left > 0; left--, rest = Math.floor(rest / 128)) {
-    text = String.fromCharCode(rest % 128) + text;
-  }
-  return text;
-}
-
-function numberAt(text: string, start: number, width: number): number {
-  let value = 0;
-  for (let at = start; at < start + width; at++) value = value * 128 + text.charCodeAt(at);
-  return value;
 }
 
 /** Stands for the answer where there is none. */

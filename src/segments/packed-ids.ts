@@ -4,6 +4,7 @@
  * An id is one character from U+0080 up, which says how many digits follow, and its digits to the base of 128. No digit can
  * be taken for the start of an id, so finding one is a single native search, and V8 keeps the text at a byte a character.
  */
+import { base128At } from '../cache/base-128';
 
 const FIRST = 0x80;
 const BASE = 128;
@@ -26,16 +27,10 @@ export function unpackedIds(text: string, start: number, end: number): string[] 
   const ids: string[] = [];
   for (let at = start; at < end; ) {
     const digits = text.charCodeAt(at) - FIRST;
-    ids.push(digits > EXACT_DIGITS ? long(text, at + 1, digits) : short(text, at + 1, digits));
+    ids.push(digits > EXACT_DIGITS ? long(text, at + 1, digits) : String(base128At(text, at + 1, digits)));
     at += 1 + Math.max(0, digits);
   }
   return ids;
-}
-
-function short(text: string, start: number, digits: number): string {
-  let value = 0;
-  for (let at = start; at < start + digits; at++) value = value * BASE + text.charCodeAt(at);
-  return String(value);
 }
 
 function long(text: string, start: number, digits: number): string {

@@ -197,8 +197,9 @@ export class AnswerLoader {
       return;
     }
     if (!this.#isOutdated(flight)) {
-      // What was asked before the event, in another process too, is older than its answer.
-      if (flight.call?.kind === 'event') this.#generations.renew(flight.keys[0]);
+      // What was asked before the event, in another process too, is older than its answer. One that was still waiting, or
+      // again, was ended by what another call has brought, and has changed nothing.
+      if (flight.call?.kind === 'event' && flight.call.phase === 'running') this.#generations.renew(flight.keys[0]);
       const { text, ttlMs, isFinal } = answer;
       this.#cache.set(flight.keys[0], text, {
         variant: flight.variant,

@@ -83,6 +83,12 @@ export const MENDS = [
     'return !this.#isOutdated(flight) && this.#dcs.isImminent(call);',
     'return this.#dcs.isImminent(call);',
   ),
+  mend(
+    '4 an event that was not sent makes nothing out of date',
+    LOADER,
+    "if (flight.call?.kind === 'event' && flight.call.phase === 'running') this",
+    "if (flight.call?.kind === 'event') this",
+  ),
   mend('4 an answer that is out of date is not stored', LOADER, '    if (!this.#isOutdated(flight)) {\n', '    {\n'),
   mend(
     '4 no event of a request from before a refusal',

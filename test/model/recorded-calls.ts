@@ -27,6 +27,10 @@ export class RecordedCall {
   /** When the request came that wants it. */
   readonly requestedAt: number;
   readonly madeAtMs: number;
+  /** The moment. */
+  madeAt = 0;
+  /** Whether an answer about its visitor was remembered then. */
+  isAboutKnown = false;
   /** Known as soon as it has been made, which may be after it has been sent. */
   call: Call | undefined;
   exchange: FakeExchange | undefined;

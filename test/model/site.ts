@@ -295,7 +295,11 @@ export class Site implements WaitingRulesHost {
 
   async #wait(ms: number, isLate: boolean): Promise<void> {
     const untilMs = this.nowMs() + ms;
-    const settle = () => this.#settle();
+    const settle = async () => {
+      await this.#settle();
+      // What is due now is not done yet.
+      if (this.clock.nextAtMs > this.nowMs()) this.#check();
+    };
     for (;;) {
       const nextMs = isLate ? untilMs : Math.min(untilMs, ...[...this.#held].map((held) => held.untilMs));
       await this.clock.advance(nextMs - this.nowMs(), isLate, settle);

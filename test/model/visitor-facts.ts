@@ -17,12 +17,17 @@ export class VisitorFacts {
   /** It has been answered, and its promise is about to settle. */
   isOptOutEnding = false;
   lastEvent: RecordedCall | undefined;
-  /** Whether the DCS has ever answered about this visitor. */
-  isKnown = false;
+  /** When the DCS answered about this visitor last; 0 if never. */
+  answeredAt = 0;
   /** What the DCS has said that a withdrawal does not take away. */
   said: { readonly reason: string; readonly untilMs: number } | undefined;
   /** When the call was sent whose answer is remembered, by variant. */
   readonly rememberedFrom = new Map<string, number>();
+
+  /** Whether any answer is remembered, however old. */
+  get isRemembered(): boolean {
+    return this.rememberedFrom.size > 0 || this.said !== undefined;
+  }
 
   /** The last of them. */
   get renewedAt(): number {

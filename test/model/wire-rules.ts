@@ -39,6 +39,8 @@ export class WireRules implements WireListener, CallsListener {
 
   making(record: RecordedCall): void {
     this.#host.coverage.count(`made: ${record.kind}`);
+    record.madeAt = this.#host.moments.next();
+    record.isAboutKnown = this.#host.facts.of(record.key).isRemembered;
   }
 
   sending(exchange: FakeExchange): void {
@@ -101,7 +103,7 @@ export class WireRules implements WireListener, CallsListener {
     ];
     about.cooldownUntilMs = Math.max(about.cooldownUntilMs, nowMs + cooldownMs);
     if (record.kind === 'event' && outcome.startsWith('429')) record.isTurnedAway = true;
-    if (meaning.is !== 'failure') about.isKnown = true;
+    if (meaning.is !== 'failure') about.answeredAt = this.#host.moments.next();
     if (meaning.reason === 'denylisted') about.isDenylisted = true;
     this.#remember(record, exchange, meaning);
     this.#host.originOf(exchange.origin).settling(record, meaning, result);
@@ -190,28 +192,30 @@ export class WireRules implements WireListener, CallsListener {
     must(cameAfter || isTimeUp, 'close() waits for opt-outs', () => String(record));
   }
 
-  /** Those go first whose visitor has the most waiting; of several, one about whom the DCS has never answered. */
+  /** Those go first whose visitor has the most waiting; of several, one about whom nothing is known. */
   #mustBeFair(dropped: RecordedCall): void {
     const { calls, facts, coverage, limits } = this.#host;
     coverage.count('limit: event dropped');
     const counts = new Map<string, number>();
+    const about = facts.of(dropped.key);
     let waiting = 0;
+    let isKnown = false;
     for (const record of calls.live) {
       // The one that is just being made waits, too.
       const waits = record.call === undefined || record.call.phase === 'waiting';
       if (record.kind !== 'event' || !(waits || record === dropped)) continue;
       counts.set(record.key, (counts.get(record.key) ?? 0) + 1);
       waiting++;
+      isKnown ||= record.key === dropped.key && (record.isAboutKnown || about.answeredAt > record.madeAt);
     }
     must(waiting > limits.maxQueuedEvents, 'nothing is dropped while there is room', () => `${waiting} waiting`);
     const most = Math.max(...counts.values());
     must(counts.get(dropped.key) === most, 'events of the most crowded visitor are dropped', () => String(dropped));
-    if (!facts.of(dropped.key).isKnown) return;
-    const stranger = [...counts].find(([key, count]) => count === most && !facts.of(key).isKnown);
-    // Not remembered: forgotten since, or out of date when it came by an event about the customer id alone.
-    const isOutOfDate = dropped.keys.slice(1).some((key) => facts.of(key).eventAt > 0);
-    const hasForgotten = facts.renewedAt(dropped.keys) > 0 || isOutOfDate || canForget(limits);
-    must(stranger === undefined || hasForgotten, 'events of strangers are dropped first', () => String(dropped));
+    if (!isKnown) return;
+    const stranger = [...counts].find(([key, count]) => count === most && facts.of(key).answeredAt === 0);
+    const isWrong = stranger !== undefined && !canForget(limits);
+    must(!isWrong, 'events of strangers are dropped first', () => `${dropped} before ${stranger?.[0]}`);
+    coverage.count('dropped: of a known visitor');
     if (most === 1) coverage.count('dropped: all have one waiting');
   }
 }

@@ -27,8 +27,7 @@ export class ParkingLot {
 
   /** Sends requests with these headers, and resolves with them when all are parked. Ends those before them. */
   async park(requests: readonly Readonly<Record<string, string>>[]): Promise<readonly Parked[]> {
-    this.leave();
-    this.#parked = [];
+    await this.leave();
     this.#socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
     this.#server.emit('connection', this.#socket);
     for (const headers of requests) this.#socket.push(requestText(headers), 'latin1');
@@ -36,8 +35,11 @@ export class ParkingLot {
     return this.#parked;
   }
 
-  leave(): void {
+  /** Ends the requests, and forgets them. */
+  async leave(): Promise<void> {
+    this.#parked = [];
     this.#socket.destroy();
+    await new Promise(setImmediate);
   }
 }
 

@@ -1,38 +1,32 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import { requestChannel } from './channels/channels';
 import { DcsPublisher } from './channels/dcs-publisher';
-import type { ConsentSignal, IdSource, RequestMessage } from './channels/messages';
-import { type Consent, ConsentGate, NO_CONSENT } from './consent/consent-gate';
+import { ConsentGate } from './consent/consent-gate';
 import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
 import { AamError, type AamErrorCode } from './errors';
 import { IdentityReader } from './identity/identity-reader';
-import { pseudonymOf } from './identity/pseudonym';
 import { SiteIdentity } from './identity/site-identity';
-import { checkedVisitor, type Identity, type Visitor, type VisitorId } from './identity/visitor';
+import { checkedVisitor, type VisitorId } from './identity/visitor';
 import { webSdkCookieName } from './identity/web-sdk-cookies';
-import type { NoAnswer } from './lookup/answer-loader';
-import { AnswerResolver, type PendingAnswer } from './lookup/answer-resolver';
+import { AnswerResolver } from './lookup/answer-resolver';
 import { LookupSignals } from './lookup/lookup-signals';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { type SendEventOptions, sendEventOf } from './lookup/send-event';
 import { type AamSegmentsOptions, resolveOptions } from './options/aam-segments-options';
 import { BotDetector } from './request/bots';
 import { CookieFinder } from './request/cookie-header';
-import { holdRequest } from './request/hold-request';
-import { isPrefetch } from './request/prefetch';
 import { ResponsePrivacy } from './request/response-privacy';
 import { SiteCallback } from './request/site-callback';
 import { segmentsServedBy } from './routing/request-segments';
 import { createGuard, type Guard, type RequireSegmentOptions } from './routing/require-segment';
 import { createSegmentRouter, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
 import type { AnyRequestHandler } from './routing/run-handler';
-import { regionOf } from './segments/packed-answer';
 import type { SegmentRef } from './segments/segment-refs';
-import { anonymous, excluded, type SegmentStatus, type ServedAnswer } from './segments/served-answer';
+import type { SegmentStatus } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
+import { expose, PageRequest, type ServedRequest, type ServedResponse, type Site } from './serving/page-request';
 
 /** Counts since construction, and current sizes. Contains no identifiers. */
 export interface AamStats extends DcsClientStats {
@@ -88,18 +82,6 @@ export interface AamSegments<Name extends string = string> {
   routeBySegment<H extends AnyRequestHandler>(routes: SegmentRoutes<Name, H>): SegmentRouter<H>;
 }
 
-interface ServedRequest extends IncomingMessage {
-  aamSegments?: VisitorSegments;
-  cookies?: unknown;
-  /** Set by Express, and by Connect in mounted apps. */
-  originalUrl?: string;
-}
-
-interface ServedResponse extends ServerResponse {
-  /** Set by Express, not by Connect. */
-  locals?: Record<string, unknown>;
-}
-
 /**
  * Creates the middleware. Create it once, at startup: it owns a cache and a pool of sockets.
  * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`
@@ -120,15 +102,6 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const segmentsOf = segmentsServedBy(instance);
   const cookies = new CookieFinder();
   const { regions } = resolved.dcs;
-  const identityReader = new IdentityReader(
-    { ...resolved.identity, orgId, isKnownRegion: (region) => regions.has(region) },
-    cookies,
-  );
-  const siteIdentity = new SiteIdentity(resolved.identity);
-  const gate = new ConsentGate({ ...resolved.consent, webSdkCookie: webSdkCookieName(orgId, 'consent') }, cookies);
-  const bots = resolved.excludeBots ? new BotDetector() : undefined;
-  const skip = resolved.skip && new SiteCallback('options.skip', 'WRN_AAM_SKIP_THREW', resolved.skip);
-  const signals = resolved.signals && new LookupSignals(resolved.signals);
   const requests: Record<SegmentStatus, number> = {
     fresh: 0,
     cached: 0,
@@ -138,131 +111,33 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     excluded: 0,
     preview: 0,
   };
+  const site: Site = {
+    instance,
+    resolver,
+    cookies,
+    identityReader: new IdentityReader(
+      { ...resolved.identity, orgId, isKnownRegion: (region) => regions.has(region) },
+      cookies,
+    ),
+    siteIdentity: new SiteIdentity(resolved.identity),
+    gate: new ConsentGate({ ...resolved.consent, webSdkCookie: webSdkCookieName(orgId, 'consent') }, cookies),
+    bots: resolved.excludeBots ? new BotDetector() : undefined,
+    skip: resolved.skip && new SiteCallback('options.skip', 'WRN_AAM_SKIP_THREW', resolved.skip),
+    signals: resolved.signals && new LookupSignals(resolved.signals),
+    maxWaitMs,
+    requests,
+  };
 
   function aamSegmentsMiddleware(req: ServedRequest, res: ServedResponse, next: (error?: unknown) => void): void {
     const replaced = req.aamSegments;
     const own = VisitorSegments.servedBy(replaced, instance);
-    if (own !== undefined) {
-      // Mounted more than once: this request has been served already.
-      expose(req, res, VisitorSegments.restored(own, replaced));
-      next();
+    if (own === undefined) {
+      new PageRequest(site, req, res, next, replaced).serve();
       return;
     }
-    const startedAtMs = nowMs();
-    const requestedAt = resolver.moment;
-    let idSource: IdSource | undefined;
-    let consentSignal: ConsentSignal | undefined;
-    const exclusion = exclusionOf(req);
-    if (exclusion !== undefined) {
-      serve({}, excluded(exclusion));
-      return;
-    }
-    const { cookie } = req.headers;
-    const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
-    const identity = siteIdentity.complete(identityReader.read(found, req.originalUrl ?? req.url), req);
-    const { visitor } = identity;
-    idSource = identity.source;
-    const consent = gate.consider(req, found, identity);
-    if (consent instanceof Promise) awaitConsent(consent);
-    else lookUp(consent, startedAtMs);
-
-    function awaitConsent(pending: Promise<Consent>): void {
-      holdRequest(pending, leftMs(), res, {
-        arrived: (answer) => {
-          // Another request of the same visitor may have refused meanwhile.
-          if (!resolver.hasWithdrawnSince(requestedAt, visitor)) {
-            lookUp(answer, nowMs());
-            return;
-          }
-          consentSignal = 'withdrawn';
-          serve(visitor, excluded('no-consent'));
-        },
-        failed: () => lookUp(NO_CONSENT, nowMs()),
-        gaveUp: () => {
-          // Consent that is not known in time counts as refused. A refusal that arrives later still removes the visitor from the cache.
-          pending.then(({ refusal }) => {
-            if (refusal !== undefined) resolver.withdraw(visitor, refusal);
-          });
-          consentSignal = 'site';
-          serve(visitor, excluded('no-consent'));
-        },
-      });
-    }
-
-    function lookUp(answeredConsent: Consent, atMs: number): void {
-      const { tcString } = answeredConsent;
-      consentSignal = answeredConsent.signal;
-      const answer = answerTo(req, identity, answeredConsent, atMs);
-      if ('flight' in answer) awaitAnswer(answer, tcString);
-      else serve(visitor, answer, tcString);
-    }
-
-    function awaitAnswer({ flight, fallback }: PendingAnswer, tcString: string | undefined): void {
-      holdRequest(flight.promise, flight.isProbe ? 0 : leftMs(), res, {
-        arrived: (answer) => serve(visitor, resolver.arrived(answer), tcString, 'dcs'),
-        failed: (why) => serve(visitor, resolver.failed(why as NoAnswer, fallback, nowMs()), tcString),
-        gaveUp: () => serve(visitor, resolver.pending(fallback, nowMs()), tcString),
-      });
-    }
-
-    function serve(servedVisitor: Visitor, served: ServedAnswer, tcString?: string, from: From = 'memory'): void {
-      requests[served.status]++;
-      expose(req, res, new VisitorSegments(instance, servedVisitor, served, res, replaced, tcString, requestedAt));
-      if (requestChannel.hasSubscribers) {
-        const servedFrom = served.answer === undefined ? undefined : from;
-        publishRequest(servedVisitor, served, nowMs() - startedAtMs, { servedFrom, idSource, consentSignal });
-      }
-      next();
-    }
-
-    /** What is left of `maxWaitMs`. A request whose client has gone is not held. */
-    function leftMs(): number {
-      return res.destroyed ? 0 : maxWaitMs - (nowMs() - startedAtMs);
-    }
-  }
-
-  /** For those who watch. */
-  function publishRequest(
-    visitor: Visitor,
-    { status, reason, ageMs, answer }: ServedAnswer,
-    waitMs: number,
-    how: Pick<RequestMessage, 'servedFrom' | 'idSource' | 'consentSignal'>,
-  ): void {
-    const seen = {
-      status,
-      reason,
-      waitMs,
-      ageMs,
-      region: answer === undefined ? undefined : regionOf(answer),
-      ...how,
-      pseudonym: pseudonymOf(visitor),
-    };
-    const message: RequestMessage = { instance: aamSegmentsMiddleware, ...seen };
-    requestChannel.publish(message);
-  }
-
-  /** Why a request is excluded before its cookies are read. */
-  function exclusionOf(req: ServedRequest): 'skipped' | 'bot' | undefined {
-    // If the site's function throws, the request is skipped: it may be one that must be left alone.
-    if (skip?.callSync(req, true)) return 'skipped';
-    return bots?.isBot(req.headers['user-agent']) ? 'bot' : undefined;
-  }
-
-  /** What can be served at once, or the pending answer to wait for. */
-  function answerTo(
-    req: ServedRequest,
-    { visitor, problem }: Identity,
-    { refusal, tcString }: Consent,
-    atMs: number,
-  ): ServedAnswer | PendingAnswer {
-    if (refusal !== undefined) {
-      // Also removes what was cached before the refusal.
-      if (problem === undefined) resolver.withdraw(visitor, refusal);
-      return excluded(refusal);
-    }
-    if (problem !== undefined) return anonymous(problem);
-    const signalsOf = signals && (() => signals.of(req));
-    return resolver.begin(visitor, tcString, !isPrefetch(req.headers), atMs, signalsOf);
+    // Mounted more than once: this request has been served already.
+    expose(req, res, VisitorSegments.restored(own, replaced));
+    next();
   }
 
   return Object.assign(aamSegmentsMiddleware, {
@@ -288,9 +163,6 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   });
 }
 
-/** Where an answer is served from. */
-type From = NonNullable<RequestMessage['servedFrom']>;
-
 /** Mistakes in a call of `sendEvent()`, which would go unnoticed where its promise is not awaited. */
 const SITE_ERRORS: readonly AamErrorCode[] = [
   'ERR_AAM_INVALID_SIGNAL',
@@ -308,10 +180,4 @@ function warnOfSiteError(error: unknown): void {
   if (!SITE_ERRORS.includes(code) || warnedCodes.has(code)) return;
   warnedCodes.add(code);
   process.emitWarning(`sendEvent(): ${message}`, { code: 'WRN_AAM_EVENT' });
-}
-
-function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegments): void {
-  req.aamSegments = segments;
-  const { locals } = res;
-  if (locals !== undefined && locals !== null) locals.aamSegments = segments;
 }

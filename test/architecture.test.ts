@@ -24,6 +24,7 @@ const RANKS: readonly (string | readonly string[])[] = [
   'lookup',
   'options',
   'routing',
+  'serving',
   ['index.ts', 'middleware.ts', 'dcs-client.ts'],
   'testing',
   // The stub is the real class; the simulator shares nothing with the package.

@@ -1,5 +1,4 @@
 /** Owns: `aam-segments cookie`, which runs the middleware's own identity and consent code on a Cookie header. Next: ../identity/. */
-import type { IncomingMessage } from 'node:http';
 import { ConsentGate } from '../consent/consent-gate';
 import { IdentityReader } from '../identity/identity-reader';
 import { webSdkCookieName } from '../identity/web-sdk-cookies';
@@ -71,10 +70,13 @@ function read(header: string, { url, gpc }: Request, options: ResolvedOptions) {
   );
   const gate = new ConsentGate({ ...options.consent, webSdkCookie: webSdkCookieName(orgId, 'consent') }, finder);
   const found = finder.find(header, undefined);
-  const identity = reader.read(found, url);
-  const req = { headers: gpc ? { 'sec-gpc': '1' } : {} } as IncomingMessage;
+  const identity = reader.read(found, { url });
+  const headers = gpc ? { 'sec-gpc': '1' } : {};
   // A promise only comes from the site's own `consent.given`, which is not configured here.
-  const consent = gate.consider(req, found, identity) as Exclude<ReturnType<typeof gate.consider>, Promise<unknown>>;
+  const consent = gate.consider({}, headers, found, identity) as Exclude<
+    ReturnType<typeof gate.consider>,
+    Promise<unknown>
+  >;
   const verdict =
     consent.refusal !== undefined
       ? (`excluded: ${consent.refusal}` as const)

@@ -2,9 +2,9 @@
  * Owns: whether the DCS may be asked about a visitor, decided before the cache is read and before any call. Never throws. It
  * must not know what is cached for the visitor. Next: ../lookup/answer-resolver.ts.
  */
-import type { IncomingMessage } from 'node:http';
-import { LRUCache } from 'lru-cache';
+import type { IncomingHttpHeaders } from 'node:http';
 import { detachedString } from '../cache/detached-string';
+import { KnownTexts } from '../cache/known-texts';
 import type { ConsentSignal } from '../channels/messages';
 import { promisedBy } from '../handed-over/reading';
 import type { Identity } from '../identity/visitor';
@@ -47,13 +47,13 @@ export interface ConsentConfig {
   readonly given: ((req: unknown) => unknown) | undefined;
 }
 
-/** Parsing a TC string costs more than the rest of the gate, and a visitor sends the same one with every request. */
-const MAX_TC_STRINGS = 1_000;
+/** Longer ones are nobody's, and are not kept. */
+const MAX_TC_STRING_LENGTH = 4_096;
 
 const ALLOWED: Consent = { refusal: undefined, tcString: undefined };
 const OPTED_OUT: Consent = { refusal: 'opted-out', tcString: undefined, signal: 'amcv-optout' };
 /** By what decided. Made once, as most requests have one of these. */
-const ALLOWED_BY = { 'web-sdk': allowing('web-sdk'), 'opt-in': allowing('opt-in'), site: allowing('site') };
+const ALLOWED_BY = { webSdk: allowing('web-sdk'), optIn: allowing('opt-in'), site: allowing('site') };
 const REFUSED = {
   gpc: refusedBy('gpc'),
   tcf: refusedBy('tcf'),
@@ -73,7 +73,8 @@ export class ConsentGate {
   readonly #optIn: CookieSlot;
   readonly #tcf: CookieSlot | undefined;
   readonly #given: SiteCallback<unknown> | undefined;
-  readonly #tcStrings = new LRUCache<string, boolean>({ max: MAX_TC_STRINGS });
+  /** What TC cookies say: parsing one costs more than all the rest, and visitors send theirs with every request. */
+  readonly #tcStrings = new KnownTexts<Consent>();
 
   constructor(config: ConsentConfig, cookies: CookieFinder) {
     this.#config = config;
@@ -84,28 +85,36 @@ export class ConsentGate {
     this.#given = config.given && new SiteCallback('options.consent.given', 'WRN_AAM_CONSENT', config.given);
   }
 
-  /** Returns a promise only if `consent.given` does. */
-  consider(req: IncomingMessage, found: FoundCookies, identity: Identity): Consent | Promise<Consent> {
+  /**
+   * Returns a promise only if `consent.given` does.
+   * @param req for the site's function
+   */
+  consider(
+    req: unknown,
+    headers: IncomingHttpHeaders,
+    found: FoundCookies,
+    identity: Identity,
+  ): Consent | Promise<Consent> {
     if (identity.optedOut) return OPTED_OUT;
     // A refusal may be among what was not read.
     if (this.#cookies.isIncomplete(found)) return REFUSED.unreadable;
     // Not ===, since Node joins repeated headers: `1, 1`. What nobody can read may be a refusal, too.
-    if (this.#config.gpc && headerText(req.headers['sec-gpc'] as unknown, '1')?.includes('1')) return REFUSED.gpc;
-    const tcString = this.#tcf === undefined ? undefined : this.#tcString(found[this.#tcf]);
-    const tcf = tcString === undefined ? undefined : tcString !== REFUSING;
+    if (this.#config.gpc && headerText(headers['sec-gpc'] as unknown, '1')?.includes('1')) return REFUSED.gpc;
+    const tcf = this.#tcf === undefined ? undefined : this.#tcfConsent(found[this.#tcf]);
     const webSdk = agreementIn(found[this.#webSdk], webSdkConsent);
     const optIn = agreementIn(found[this.#optIn], optInConsent);
-    if (tcf === false) return REFUSED.tcf;
+    if (tcf?.refusal !== undefined) return tcf;
     if (webSdk === false) return REFUSED.webSdk;
     if (optIn === false) return REFUSED.optIn;
     // Without an id there will be no call, so the site's function is not called.
     if (identity.problem !== undefined) return ALLOWED;
     if (this.#given === undefined) {
-      const signal = tcf ? 'tcf' : webSdk ? 'web-sdk' : optIn ? 'opt-in' : undefined;
-      if (signal === undefined) return this.#config.required ? REFUSED.required : ALLOWED;
-      return allowedBy(signal, tcString);
+      if (tcf !== undefined) return tcf;
+      if (webSdk) return ALLOWED_BY.webSdk;
+      if (optIn) return ALLOWED_BY.optIn;
+      return this.#config.required ? REFUSED.required : ALLOWED;
     }
-    const allowed = allowedBy('site', tcString);
+    const allowed: Consent = tcf === undefined ? ALLOWED_BY.site : { ...tcf, signal: 'site' };
     const answer = this.#given.call(req, false);
     const promise = promisedBy(answer);
     if (promise !== undefined) return this.#awaited(this.#given, promise, allowed);
@@ -125,28 +134,29 @@ export class ConsentGate {
     }
   }
 
-  /** The first TC string if all consent, else {@link REFUSING}; `undefined` without any. */
-  #tcString(values: readonly CookieValue[] | undefined): string | undefined {
-    let first: string | undefined;
+  /** Consent with the first TC string if all consent; `undefined` without any. */
+  #tcfConsent(values: readonly CookieValue[] | undefined): Consent | undefined {
+    let first: Consent | undefined;
     for (const value of values ?? NO_VALUES) {
-      const text = decodedValue(value) ?? REFUSING;
-      if (!this.#tcStringAgrees(text)) return REFUSING;
-      first ??= text;
+      const consent = this.#consentBy(value);
+      if (consent.refusal !== undefined) return consent;
+      first ??= consent;
     }
     return first;
   }
 
-  #tcStringAgrees(tcString: string): boolean {
-    const cached = this.#tcStrings.get(tcString);
-    if (cached !== undefined) return cached;
-    const agrees = tcStringAgrees(tcString);
-    if (agrees) this.#tcStrings.set(detachedString(tcString), agrees);
-    return agrees;
+  #consentBy(value: CookieValue): Consent {
+    const text = value.text.slice(value.start, value.end);
+    const known = this.#tcStrings.get(text);
+    if (known !== undefined) return known;
+    const tcString = decodedValue(value);
+    const agrees = tcString !== undefined && tcStringAgrees(tcString);
+    const consent: Consent = agrees
+      ? { refusal: undefined, tcString: detachedString(tcString), signal: 'tcf' }
+      : REFUSED.tcf;
+    if (text.length <= MAX_TC_STRING_LENGTH) this.#tcStrings.add(text, consent);
+    return consent;
   }
-}
-
-function allowedBy(signal: 'tcf' | keyof typeof ALLOWED_BY, tcString: string | undefined): Consent {
-  return signal === 'tcf' || tcString !== undefined ? { refusal: undefined, tcString, signal } : ALLOWED_BY[signal];
 }
 
 function allowing(signal: ConsentSignal): Consent {
@@ -157,8 +167,6 @@ function refusedBy(signal: ConsentSignal): Consent {
   return { refusal: 'no-consent', tcString: undefined, signal };
 }
 
-/** Stands for a refusal; no valid TC string is empty. */
-const REFUSING = '';
 const NO_VALUES: readonly CookieValue[] = [];
 
 /** Merges cookies of one name: a refusal in any of them counts. */

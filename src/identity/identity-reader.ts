@@ -7,7 +7,7 @@ import type { IdSource } from '../channels/messages';
 import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../request/cookie-header';
 import { idHandedOver } from './adobe-mc';
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
-import { type Identity, isDigits, isVisitorId } from './visitor';
+import { type Identity, IdentityOfRequest, isDigits, isVisitorId, VisitorOfRequest } from './visitor';
 import { ecidInIdentityCookie, regionOfCluster, webSdkCookieName } from './web-sdk-cookies';
 
 /** The resolved options that reading needs. */
@@ -21,6 +21,13 @@ export interface IdentityConfig {
   readonly adobeMc: boolean;
   /** Names of cookies that hold an Audience Manager UUID. */
   readonly uuidCookies: readonly string[];
+}
+
+/** What of a request is read besides its cookies. */
+export interface AddressedRequest {
+  readonly url?: unknown;
+  /** Set by Express, and by Connect in mounted apps: the URL as it was sent. */
+  readonly originalUrl?: unknown;
 }
 
 /** Reads identities for one organisation. Cookies of other organisations are ignored. */
@@ -41,8 +48,8 @@ export class IdentityReader {
     this.#uuids = config.uuidCookies.map((name) => cookies.register(name));
   }
 
-  /** @param url the original URL, with its query */
-  read(found: FoundCookies, url: unknown): Identity {
+  /** @param req is looked at only where the cookies name nobody: with Express, each look at a request takes a while */
+  read(found: FoundCookies, req: AddressedRequest): Identity {
     const amcv = this.#amcvClaim(found[this.#amcv]);
     const webSdk = firstId(found[this.#webSdkIdentity], ecidInIdentityCookie);
     const clusterRegion = this.#clusterRegion(found[this.#webSdkCluster]);
@@ -63,7 +70,7 @@ export class IdentityReader {
       if (ecid !== undefined) source = ecid === amcv.id ? 'amcv' : 's_ecid';
     }
     if (ecid === undefined && this.#config.adobeMc) {
-      const handedOver = idHandedOver(url, this.#config.orgId, Date.now());
+      const handedOver = idHandedOver(req.originalUrl ?? req.url, this.#config.orgId, Date.now());
       if (handedOver !== undefined) sawId = true;
       ecid = usable(handedOver);
       if (ecid !== undefined) source = 'adobe_mc';
@@ -80,18 +87,17 @@ export class IdentityReader {
     const isFromCluster =
       clusterRegion !== undefined &&
       (isFromWebSdk || withRegion.region === undefined || (withRegion.regionExpiresAtMs ?? Infinity) < Date.now());
-    return {
-      visitor: {
+    return new IdentityOfRequest(
+      new VisitorOfRequest(
         ecid,
         uuid,
-        region: isFromCluster ? clusterRegion : withRegion.region,
-        regionExpiresAtMs: isFromCluster ? undefined : withRegion.regionExpiresAtMs,
-        customerIds: undefined,
-      },
-      problem: ecid !== undefined || uuid !== undefined ? undefined : sawId ? 'bad-id' : 'no-id',
-      optedOut: amcv.optedOut || sEcid.optedOut,
+        isFromCluster ? clusterRegion : withRegion.region,
+        isFromCluster ? undefined : withRegion.regionExpiresAtMs,
+      ),
+      ecid !== undefined || uuid !== undefined ? undefined : sawId ? 'bad-id' : 'no-id',
+      amcv.optedOut || sEcid.optedOut,
       source,
-    };
+    );
   }
 
   /**

@@ -38,6 +38,17 @@ export interface PendingAnswer {
   readonly fallback: CachedEntry | undefined;
 }
 
+/** What is asked of a request where it matters, and only there. */
+export interface Asker {
+  /** Whether the DCS may be asked now. If not, what is known is served. */
+  readonly mayCall: boolean;
+  /** What is to be told along with the call, encoded; called where a call is made. */
+  signals(): string;
+}
+
+/** Where there is no request: nothing speaks against a call, and nothing is told along with it. */
+export const WITHOUT_REQUEST: Asker = { mayCall: true, signals: () => '' };
+
 /** The resolved values that it needs. */
 export interface AnswerResolverConfig extends AnswerLoaderConfig {
   readonly cache: AnswerLoaderConfig['cache'] &
@@ -100,29 +111,22 @@ export class AnswerResolver {
   /**
    * What can be served at once, without a promise, or the call that would have to be waited for.
    * @param tcString by which the visitor consents: goes along with the call
-   * @param mayCall without it what is known is served, and nobody is asked
-   * @param signalsOf what is to be told along with the call, encoded; asked only where a call is made
    */
-  begin(
-    visitor: Visitor,
-    tcString: string | undefined,
-    mayCall: boolean,
-    nowMs: number,
-    signalsOf: () => string = NO_SIGNALS,
-  ): ServedAnswer | PendingAnswer {
+  begin(visitor: Visitor, tcString: string | undefined, asker: Asker, nowMs: number): ServedAnswer | PendingAnswer {
     const key = this.#keys.keyOf(visitor);
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
     const known = this.#known(key, variant, visitor);
     const freshness = known === undefined ? 'expired' : this.#cache.freshness(known, nowMs);
     // The visitor has done something: the answer to that is what the next page goes by.
-    const event = mayCall ? this.#loader.imminentEventOf(key, variant) : undefined;
-    if (known !== undefined && freshness === 'fresh' && event === undefined) return fromCache(known, nowMs);
+    const event = this.#loader.imminentEventOf(key, variant);
+    const isFresh = known !== undefined && freshness === 'fresh';
+    if (isFresh && (event === undefined || !asker.mayCall)) return fromCache(known, nowMs);
     const fallback = freshness === 'expired' ? undefined : known;
-    if (!mayCall) return fallback === undefined ? SKIPPED : staleFrom(fallback, nowMs, 'skipped', undefined);
+    if (!asker.mayCall) return fallback === undefined ? SKIPPED : staleFrom(fallback, nowMs, 'skipped', undefined);
     if (event !== undefined) return { flight: event, fallback };
     // Whoever asks the same joins, before anything is refused.
     const running = this.#loader.lookupOf(key, variant);
-    const found = running ?? this.#lookup(key, variant, visitor, tcString, signalsOf, known);
+    const found = running ?? this.#lookup(key, variant, visitor, tcString, asker, known);
     // Behind the visitor's back.
     if (freshness === 'stale' && 'promise' in found) return this.pending(known, nowMs);
     return 'promise' in found ? { flight: found, fallback } : this.failed({ failure: found }, fallback, nowMs);
@@ -239,19 +243,17 @@ export class AnswerResolver {
     variant: string,
     visitor: Visitor,
     tcString: string | undefined,
-    signalsOf: () => string,
+    asker: Asker,
     known: CachedEntry | undefined,
   ): Flight | DcsFailure {
     const located = { ...visitor, region: visitor.region ?? regionKnownOf(known) };
     const unavailable = this.#dcs.unavailable(key, located);
     if (unavailable !== undefined) return unavailable;
     // The site's function, in the context of its request.
-    const question = { visitor: located, tcString, signals: signalsOf(), variant };
+    const question = { visitor: located, tcString, signals: asker.signals(), variant };
     return this.#outsideOfRequests(() => this.#loader.lookup(this.#keys.allKeysOf(visitor), question));
   }
 }
-
-const NO_SIGNALS = () => '';
 
 const SKIPPED = excluded('skipped');
 

@@ -12,7 +12,7 @@ import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
-import type { AnswerResolver } from './answer-resolver';
+import { type AnswerResolver, WITHOUT_REQUEST } from './answer-resolver';
 import { OrderedWindow } from './ordered-window';
 
 /** Options of `lookupMany()`. */
@@ -175,7 +175,7 @@ class LookupPool<Name extends string> {
   #lookUp(visitor: Visitor, lookup: SharedLookup<Name>): void {
     if (this.#isEnded) return;
     const nowMs = this.#resolver.nowMs();
-    const answer = this.#resolver.begin(visitor, undefined, true, nowMs);
+    const answer = this.#resolver.begin(visitor, undefined, WITHOUT_REQUEST, nowMs);
     if (!('flight' in answer)) {
       this.#finish(visitor, lookup, answer);
       return;

@@ -6,7 +6,7 @@ import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
-import type { AnswerResolver, PendingAnswer } from './answer-resolver';
+import { type AnswerResolver, type PendingAnswer, WITHOUT_REQUEST } from './answer-resolver';
 
 /** As long as a cookie may be. */
 const MAX_TC_STRING_LENGTH = 4_000;
@@ -39,7 +39,7 @@ export async function lookupVisitor<Name extends string>(
   optional('options.signal', signal, 'an AbortSignal', isAbortSignal);
   optional('options.tcString', tcString, 'a TC string', isTcString);
   signal?.throwIfAborted();
-  const answer = resolver.begin(visitor, tcString, true, resolver.nowMs());
+  const answer = resolver.begin(visitor, tcString, WITHOUT_REQUEST, resolver.nowMs());
   const served = 'flight' in answer ? await settled(resolver, answer, maxWaitMs, signal) : answer;
   if (served.status === 'unknown') {
     if (served.failure !== undefined) throw DcsError.from(served.failure);

@@ -10,6 +10,7 @@ import { headerText } from './header-text';
 const SPACE = 0x20;
 const TAB = 0x09;
 const QUOTE = 0x22;
+const EQUALS = 0x3d;
 
 /**
  * Browsers repeat a cookie for each of its domains and paths. Beyond this the values are not read: each may cost a search
@@ -33,21 +34,34 @@ export type FoundCookies = readonly (readonly CookieValue[] | undefined)[];
 /** The index of a cookie's values in {@link FoundCookies}. */
 export type CookieSlot = number;
 
+/** A name to look for, in one of its spellings. */
+interface Spelling {
+  readonly slot: CookieSlot;
+  /** With its `=`. */
+  readonly text: string;
+  readonly length: number;
+}
+
 /** Finds all registered cookies in one pass. */
 export class CookieFinder {
-  /** By slot: the spellings of the name, each with its `=`. */
-  readonly #spellings: string[][] = [];
-  /** Slots by the first character of the name, which rules out nearly all other cookies. */
-  readonly #slotsByFirstCode: (CookieSlot[] | undefined)[] = Array.from({ length: 128 }, () => undefined);
+  /** By slot. */
+  readonly #names: string[][] = [];
+  /** By the first character of the name, which rules out nearly all other cookies. */
+  readonly #spellings: (Spelling[] | undefined)[] = Array.from({ length: 128 }, () => undefined);
+  /** One place for each slot. */
+  readonly #nothing: undefined[] = [];
 
   /**
    * Registers a cookie by name. Adobe's browser code percent-encodes the `@` of an organisation id in a cookie's name; servers
    * and proxies that set the cookie do not. Both may be present.
    */
   register(name: string): CookieSlot {
-    const slot = this.#spellings.push([...new Set([`${encodeURIComponent(name)}=`, `${name}=`])]) - 1;
+    const names = [...new Set([encodeURIComponent(name), name])];
+    const slot = this.#names.push(names) - 1;
     const firstCode = name.charCodeAt(0);
-    this.#slotsByFirstCode[firstCode] = [...(this.#slotsByFirstCode[firstCode] ?? []), slot];
+    const spellings = names.map((each) => ({ slot, text: `${each}=`, length: each.length + 1 }));
+    this.#spellings[firstCode] = [...(this.#spellings[firstCode] ?? []), ...spellings];
+    this.#nothing.push(undefined);
     return slot;
   }
 
@@ -57,18 +71,18 @@ export class CookieFinder {
    */
   find(header: unknown, parsed: unknown): FoundCookies {
     const text = headerText(header, UNREADABLE, '; ');
-    if (text === UNREADABLE) return this.#incomplete();
+    if (text === UNREADABLE) return this.#incomplete(this.#nothing.slice());
     if (text !== undefined) return this.#inHeader(text);
     return isRecord(parsed) ? this.#inObject(parsed) : NONE;
   }
 
   /** Whether there are values that were not read: more of one cookie than browsers send, or a header that is no text. */
   isIncomplete(found: FoundCookies): boolean {
-    return found.length > this.#spellings.length;
+    return found.length > this.#names.length;
   }
 
-  #incomplete(found: (CookieValue[] | undefined)[] = this.#spellings.map(nothing)): FoundCookies {
-    found[this.#spellings.length] = undefined;
+  #incomplete(found: (CookieValue[] | undefined)[]): FoundCookies {
+    found[this.#names.length] = undefined;
     return found;
   }
 
@@ -79,14 +93,14 @@ export class CookieFinder {
       let end = header.indexOf(';', start);
       if (end === -1) end = header.length;
       while (start < end && isBlank(header.charCodeAt(start))) start++;
-      const slots = this.#slotsByFirstCode[header.charCodeAt(start)];
-      if (slots !== undefined) {
-        for (let n = 0; n < slots.length; n++) {
-          const slot = slots[n] as CookieSlot;
-          const nameLength = matchLength(header, start, this.#spellings[slot] as string[]);
-          if (nameLength === 0) continue;
-          found ??= this.#spellings.map(nothing);
-          const value = trimmed(header, start + nameLength, end);
+      const spellings = start < end ? this.#spellings[header.charCodeAt(start)] : undefined;
+      if (spellings !== undefined) {
+        for (let n = 0; n < spellings.length; n++) {
+          const { slot, text, length } = spellings[n] as Spelling;
+          // Nearly always the length is another one, and looking for its `=` costs less than comparing.
+          if (header.charCodeAt(start + length - 1) !== EQUALS || !header.startsWith(text, start)) continue;
+          found ??= this.#nothing.slice();
+          const value = trimmed(header, start + length, end);
           const values = found[slot];
           if (values === undefined) found[slot] = [value];
           else if (values.length < MAX_VALUES) values.push(value);
@@ -101,8 +115,7 @@ export class CookieFinder {
   /** Parsers decode values, not names. The values are encoded again, so that readers see one grammar. */
   #inObject(cookies: Readonly<Record<string, unknown>>): FoundCookies {
     let isComplete = true;
-    const found = this.#spellings.map((spellings) => {
-      const names = spellings.map((spelling) => spelling.slice(0, -1));
+    const found = this.#names.map((names) => {
       const fields = fieldsOf(cookies, names);
       const texts = names.flatMap((name) => textsOf(fields?.[name]));
       if (fields === undefined || texts.length > MAX_VALUES) isComplete = false;
@@ -136,17 +149,6 @@ const MALFORMED = '%';
 function textsOf(value: unknown): readonly string[] {
   if (value === undefined || value === null) return [];
   return (itemsOf(value) ?? [value]).map(encoded);
-}
-
-function nothing(): undefined {}
-
-/** The length of the name with its `=`; 0 for another cookie. */
-function matchLength(header: string, start: number, spellings: readonly string[]): number {
-  for (let n = 0; n < spellings.length; n++) {
-    const spelling = spellings[n] as string;
-    if (header.startsWith(spelling, start)) return spelling.length;
-  }
-  return 0;
 }
 
 /** Without blanks around it and without the double quotes that RFC 6265 allows. */

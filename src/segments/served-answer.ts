@@ -50,40 +50,60 @@ export type SegmentStatus = ServedAnswer['status'];
  */
 export type SegmentReason = NonNullable<ServedAnswer['reason']>;
 
+/**
+ * A class, and no object literal: where many requests are held at a time, V8 takes a literal's objects for long-lived ones,
+ * and from then on makes each of them where it costs most.
+ */
+class ServedOnce {
+  readonly status: SegmentStatus;
+  readonly reason: SegmentReason | undefined;
+  readonly answer: PackedAnswer | undefined;
+  readonly ageMs: number | undefined;
+  readonly failure: DcsFailure | undefined;
+
+  constructor(
+    status: SegmentStatus,
+    reason?: SegmentReason,
+    answer?: PackedAnswer,
+    ageMs?: number,
+    failure?: DcsFailure,
+  ) {
+    this.status = status;
+    this.reason = reason;
+    this.answer = answer;
+    this.ageMs = ageMs;
+    this.failure = failure;
+  }
+}
+
 export function fresh(answer: PackedAnswer): ServedAnswer {
-  return { status: 'fresh', reason: undefined, answer, ageMs: 0, failure: undefined };
+  return new ServedOnce('fresh', undefined, answer, 0) as ServedAnswer;
 }
 
 export function cached(answer: PackedAnswer, ageMs: number): ServedAnswer {
-  return { status: 'cached', reason: undefined, answer, ageMs, failure: undefined };
+  return new ServedOnce('cached', undefined, answer, ageMs) as ServedAnswer;
 }
 
 export function stale(answer: PackedAnswer, ageMs: number, reason: StaleReason, failure?: DcsFailure): ServedAnswer {
-  return { status: 'stale', reason, answer, ageMs, failure };
+  return new ServedOnce('stale', reason, answer, ageMs, failure) as ServedAnswer;
 }
 
 export function unknown(reason: FailureReason, failure: DcsFailure): ServedAnswer {
-  return { status: 'unknown', reason, answer: undefined, ageMs: undefined, failure };
+  return new ServedOnce('unknown', reason, undefined, undefined, failure) as ServedAnswer;
 }
 
 /** The call is still in flight. */
-export const PENDING: ServedAnswer = {
-  status: 'unknown',
-  reason: 'pending',
-  answer: undefined,
-  ageMs: undefined,
-  failure: undefined,
-};
+export const PENDING = new ServedOnce('unknown', 'pending') as ServedAnswer;
 
 export function anonymous(reason: 'no-id' | 'bad-id'): ServedAnswer {
-  return { status: 'anonymous', reason, answer: undefined, ageMs: undefined, failure: undefined };
+  return new ServedOnce('anonymous', reason) as ServedAnswer;
 }
 
 /** @param answer in which the DCS said so */
 export function excluded(reason: ExclusionReason, answer?: PackedAnswer): ServedAnswer {
-  return { status: 'excluded', reason, answer, ageMs: undefined, failure: undefined };
+  return new ServedOnce('excluded', reason, answer) as ServedAnswer;
 }
 
 export function preview(answer: PackedAnswer): ServedAnswer {
-  return { status: 'preview', reason: undefined, answer, ageMs: undefined, failure: undefined };
+  return new ServedOnce('preview', undefined, answer) as ServedAnswer;
 }

@@ -190,10 +190,10 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return transactionIdOf(this.#answer);
   }
 
-  /** The visitor with their ids. Personal data, which JSON and printing leave out. */
+  /** The visitor with their ids, as a copy. Personal data, which JSON and printing leave out. */
   get visitor(): Visitor {
     this.#read();
-    return this.#visitor;
+    return { ...this.#visitor };
   }
 
   /** Status, ids and names, without identifiers of the visitor. */

@@ -127,7 +127,7 @@ describe('the cookies of Adobe’s clients', () => {
     fc.assert(
       fc.property(header, ({ amcv: v, sEcid, webSdk: w, text }) => {
         const found = cookies.find(text, undefined);
-        const identity = reader.read(found, '/');
+        const identity = reader.read(found, {});
         const cluster = w?.cluster === undefined ? undefined : CLUSTERS[w.cluster];
         const isWebSdkLive = w !== undefined && (v === undefined || cluster !== undefined);
         expect(identity.visitor.ecid).toBe(isWebSdkLive ? w.ecid : (v?.ecid ?? sEcid));
@@ -142,7 +142,7 @@ describe('the cookies of Adobe’s clients', () => {
         const isOptedOut = v?.optOut !== undefined && v.optOut !== 'NONE';
         expect(identity.optedOut).toBe(isOptedOut);
         const refusal = isOptedOut ? 'opted-out' : w?.consent === 'out' ? 'no-consent' : undefined;
-        expect(gate.consider({ headers: {} } as never, found, identity)).toMatchObject({ refusal });
+        expect(gate.consider({}, {}, found, identity)).toMatchObject({ refusal });
       }),
       { numRuns: 5_000 },
     );
@@ -158,9 +158,9 @@ describe('the cookies of Adobe’s clients', () => {
           changed = changed.slice(0, place) + by + changed.slice(place + length);
         }
         const found = cookies.find(changed, undefined);
-        const identity = reader.read(found, '/');
+        const identity = reader.read(found, {});
         if (identity.visitor.ecid !== undefined) expect(identity.visitor.ecid).toMatch(/^\d{38}$/);
-        gate.consider({ headers: {} } as never, found, identity);
+        gate.consider({}, {}, found, identity);
       }),
       { numRuns: 3_000 },
     );

@@ -18,5 +18,5 @@ export function reader(
     { orgId: ORG, sEcid: true, adobeMc: false, uuidCookies: [], isKnownRegion, ...config },
     cookies,
   );
-  return (header, parsed, url) => identities.read(cookies.find(header, parsed), url);
+  return (header, parsed, url) => identities.read(cookies.find(header, parsed), { url });
 }

@@ -217,6 +217,19 @@ describe('an event', () => {
     expect(loader.lookupOf('a', '')).toBe(flight);
   });
 
+  it('that is ended unsent by what another call has brought does not, nor one that waits again', () => {
+    const { loader, lookup, sendEvent } = setup();
+    const { flight, call } = lookup();
+    call.begin();
+    sendEvent().call.fail({ reason: 'refused', dcsCode: 172 });
+    expect(loader.lookupOf('a', '')).toBe(flight);
+    const { call: again } = sendEvent();
+    again.begin();
+    again.phase = 'waiting';
+    again.fail({ reason: 'refused', dcsCode: 172 });
+    expect(loader.lookupOf('a', '')).toBe(flight);
+  });
+
   it('that began before the visitor withdrew consent is not remembered, and renews nothing', () => {
     const { loader, generations, lookup, sendEvent, ids } = setup();
     const { call: event } = sendEvent();

@@ -11,6 +11,11 @@ afterEach(async () => {
   await closeSites();
 });
 
+/** What the resolver asks of a request. */
+function asker(mayCall: boolean) {
+  return { mayCall, signals: () => '' };
+}
+
 /** A resolver whose calls the test begins and ends. */
 function resolverOf() {
   const { dcs, calls } = fakeDcs();
@@ -27,7 +32,7 @@ function resolverOf() {
   const config = { destinations: new Map(), dcs: { segmentIds: 'sid' }, cache };
   const resolver = new AnswerResolver(config, dcs, () => clock.nowMs);
   const begin = (visitor: Visitor = { ecid: ECID }, tcString?: string) =>
-    resolver.begin(visitor, tcString, true, clock.nowMs);
+    resolver.begin(visitor, tcString, asker(true), clock.nowMs);
   const pending = (visitor?: Visitor) => (begin(visitor) as PendingAnswer).flight;
   const served = (visitor?: Visitor) => {
     const { status, reason } = begin(visitor) as ServedAnswer;
@@ -352,7 +357,7 @@ describe('an answer that is still to come', () => {
   it('is not waited for by a prefetch, which asks nobody', () => {
     const { resolver, calls, clock, learn } = resolverOf();
     const prefetch = () => {
-      const { status, reason } = resolver.begin({ ecid: ECID }, undefined, false, clock.nowMs) as ServedAnswer;
+      const { status, reason } = resolver.begin({ ecid: ECID }, undefined, asker(false), clock.nowMs) as ServedAnswer;
       return [status, reason];
     };
     expect(prefetch()).toEqual(['excluded', 'skipped']);

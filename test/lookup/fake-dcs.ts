@@ -28,7 +28,10 @@ export function fakeDcs() {
     const fake: FakeCall = Object.assign(call, {
       question,
       isStranger,
-      begin: () => observer.began(),
+      begin: () => {
+        call.phase = 'running';
+        observer.began();
+      },
       answer: (...segments: number[]) => call.end({ reply: replyTo({ segments }) }),
       fail: (failure: Partial<DcsFailure>) => call.end({ failure: { reason: 'network', message: '', ...failure } }),
     });

@@ -43,8 +43,10 @@ export function checkBegun(
   }
   const { said } = about;
   if (said !== undefined && host.nowMs() < said.untilMs && !canForget(host.limits)) {
+    // A denylisted id is one for good, whatever was said before.
+    const isLater = about.isDenylisted && begun.reason === 'denylisted';
     must(
-      begun.status === 'excluded' && begun.reason === said.reason,
+      begun.status === 'excluded' && (begun.reason === said.reason || isLater),
       'what the DCS has said about a visitor stays',
       () => `${begun.status}/${begun.reason}, not ${said.reason}`,
     );

@@ -350,8 +350,8 @@ export class Site implements WaitingRulesHost {
     request.begunAt = this.moments.next();
     request.rememberedFrom = about.rememberedFrom.get(variantKey(request)) ?? 0;
     this.calls.requestedAt = request.cameAt;
-    const signals = hasSignals ? () => '&c_page=1' : undefined;
-    const begun = this.#resolver.begin(this.#located(request), tcString, mayCall, this.nowMs(), signals);
+    const asker = { mayCall, signals: () => (hasSignals ? '&c_page=1' : '') };
+    const begun = this.#resolver.begin(this.#located(request), tcString, asker, this.nowMs());
     checkBegun(this, this.#wire, request, mayCall, begun);
     if ('flight' in begun) this.#hold(request, begun);
     else this.#serve(request, begun);

@@ -1,0 +1,228 @@
+/**
+ * Owns: one request, from its cookies to its segments. It decides nothing itself: it asks who the visitor is, whether they may
+ * be asked about and what to serve, in this order, and waits where that takes a while. Next: ../middleware.ts.
+ *
+ * An object with methods instead of closures, which every request would have to make anew, also where nothing is waited for.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { requestChannel } from '../channels/channels';
+import type { ConsentSignal, RequestMessage } from '../channels/messages';
+import { type Consent, type ConsentGate, NO_CONSENT } from '../consent/consent-gate';
+import type { IdentityReader } from '../identity/identity-reader';
+import { pseudonymOf } from '../identity/pseudonym';
+import type { SiteIdentity } from '../identity/site-identity';
+import type { Identity } from '../identity/visitor';
+import type { NoAnswer } from '../lookup/answer-loader';
+import type { AnswerResolver, Asker, PendingAnswer } from '../lookup/answer-resolver';
+import type { LookupSignals } from '../lookup/lookup-signals';
+import type { BotDetector } from '../request/bots';
+import type { CookieFinder } from '../request/cookie-header';
+import { holdRequest } from '../request/hold-request';
+import { isPrefetch } from '../request/prefetch';
+import type { SiteCallback } from '../request/site-callback';
+import { regionOf } from '../segments/packed-answer';
+import { anonymous, excluded, type SegmentStatus, type ServedAnswer } from '../segments/served-answer';
+import { type Instance, VisitorSegments } from '../segments/visitor-segments';
+
+/** What all requests of one instance share. */
+export interface Site {
+  readonly instance: Instance;
+  readonly resolver: AnswerResolver;
+  readonly cookies: CookieFinder;
+  readonly identityReader: IdentityReader;
+  readonly siteIdentity: SiteIdentity;
+  readonly gate: ConsentGate;
+  /** `undefined` if robots are served like everybody. */
+  readonly bots: BotDetector | undefined;
+  readonly skip: SiteCallback<unknown> | undefined;
+  readonly signals: LookupSignals | undefined;
+  readonly maxWaitMs: number;
+  /** Requests by the status of their segments. */
+  readonly requests: Record<SegmentStatus, number>;
+}
+
+export interface ServedRequest extends IncomingMessage {
+  aamSegments?: VisitorSegments;
+  cookies?: unknown;
+  /** Set by Express, and by Connect in mounted apps. */
+  originalUrl?: string;
+}
+
+export interface ServedResponse extends ServerResponse {
+  /** Set by Express, not by Connect. */
+  locals?: Record<string, unknown>;
+}
+
+/** Where an answer is served from. */
+type From = NonNullable<RequestMessage['servedFrom']>;
+
+const NOBODY: Identity = { visitor: Object.freeze({}), problem: 'no-id', optedOut: false };
+
+export class PageRequest implements Asker {
+  readonly #site: Site;
+  readonly #req: ServedRequest;
+  readonly #res: ServedResponse;
+  readonly #next: () => void;
+  /** What another instance has served. */
+  readonly #replaced: VisitorSegments | undefined;
+  readonly #startedAtMs: number;
+  /** See `AnswerResolver.moment`. */
+  readonly #requestedAt: number;
+  #identity = NOBODY;
+  /** Sent with the call; by it the visitor consents. */
+  #tcString: string | undefined = undefined;
+  #consentSignal: ConsentSignal | undefined = undefined;
+
+  constructor(
+    site: Site,
+    req: ServedRequest,
+    res: ServedResponse,
+    next: () => void,
+    replaced: VisitorSegments | undefined,
+  ) {
+    this.#site = site;
+    this.#req = req;
+    this.#res = res;
+    this.#next = next;
+    this.#replaced = replaced;
+    this.#startedAtMs = site.resolver.nowMs();
+    this.#requestedAt = site.resolver.moment;
+  }
+
+  /** Serves the request: at once, or when what it waits for has come or is late. */
+  serve(): void {
+    const { cookies, identityReader, siteIdentity, gate, skip, bots } = this.#site;
+    const req = this.#req;
+    // If the site's function throws, the request is skipped: it may be one that must be left alone.
+    if (skip?.callSync(req, true)) {
+      this.#served(excluded('skipped'));
+      return;
+    }
+    // Looked at once: Express gives every request a shape of its own, which makes each look slow.
+    const { headers } = req;
+    if (bots?.isBot(headers['user-agent'])) {
+      this.#served(excluded('bot'));
+      return;
+    }
+    const { cookie } = headers;
+    const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
+    this.#identity = siteIdentity.complete(identityReader.read(found, req), req);
+    const consent = gate.consider(req, headers, found, this.#identity);
+    if (consent instanceof Promise) this.#awaitConsent(consent);
+    else this.#lookUp(consent, this.#startedAtMs);
+  }
+
+  /** A prefetch makes no call: the visitor has not asked for the page. */
+  get mayCall(): boolean {
+    return !isPrefetch(this.#req.headers);
+  }
+
+  signals(): string {
+    return this.#site.signals?.of(this.#req) ?? '';
+  }
+
+  #awaitConsent(pending: Promise<Consent>): void {
+    const { resolver } = this.#site;
+    const { visitor } = this.#identity;
+    holdRequest(pending, this.#leftMs(), this.#res, {
+      arrived: (consent) => {
+        // Another request of the same visitor may have refused meanwhile.
+        if (resolver.hasWithdrawnSince(this.#requestedAt, visitor)) this.#refused('withdrawn');
+        else this.#lookUp(consent, resolver.nowMs());
+      },
+      failed: () => this.#lookUp(NO_CONSENT, resolver.nowMs()),
+      gaveUp: () => {
+        // Consent that is not known in time counts as refused. A refusal that arrives later still removes the visitor from the cache.
+        pending.then(({ refusal }) => {
+          if (refusal !== undefined) resolver.withdraw(visitor, refusal);
+        });
+        this.#refused('site');
+      },
+    });
+  }
+
+  #refused(signal: ConsentSignal): void {
+    this.#consentSignal = signal;
+    this.#served(excluded('no-consent'));
+  }
+
+  #lookUp({ refusal, tcString, signal }: Consent, atMs: number): void {
+    const { resolver } = this.#site;
+    const { visitor, problem } = this.#identity;
+    this.#consentSignal = signal;
+    if (refusal !== undefined) {
+      // Also removes what was cached before the refusal.
+      if (problem === undefined) resolver.withdraw(visitor, refusal);
+      this.#served(excluded(refusal));
+      return;
+    }
+    if (problem !== undefined) {
+      this.#served(anonymous(problem));
+      return;
+    }
+    this.#tcString = tcString;
+    const answer = resolver.begin(visitor, tcString, this, atMs);
+    if ('flight' in answer) this.#awaitAnswer(answer);
+    else this.#served(answer);
+  }
+
+  #awaitAnswer({ flight, fallback }: PendingAnswer): void {
+    const { resolver } = this.#site;
+    holdRequest(flight.promise, flight.isProbe ? 0 : this.#leftMs(), this.#res, {
+      arrived: (answer) => this.#served(resolver.arrived(answer), 'dcs'),
+      failed: (why) => this.#served(resolver.failed(why as NoAnswer, fallback, resolver.nowMs())),
+      gaveUp: () => this.#served(resolver.pending(fallback, resolver.nowMs())),
+    });
+  }
+
+  /** What is left of `maxWaitMs`. A request whose client has gone is not held. */
+  #leftMs(): number {
+    const { maxWaitMs, resolver } = this.#site;
+    return this.#res.destroyed ? 0 : maxWaitMs - (resolver.nowMs() - this.#startedAtMs);
+  }
+
+  #served(served: ServedAnswer, from: From = 'memory'): void {
+    const { instance, requests } = this.#site;
+    const { visitor } = this.#identity;
+    const res = this.#res;
+    requests[served.status]++;
+    const segments = new VisitorSegments(
+      instance,
+      visitor,
+      served,
+      res,
+      this.#replaced,
+      this.#tcString,
+      this.#requestedAt,
+    );
+    expose(this.#req, res, segments);
+    if (requestChannel.hasSubscribers) this.#publish(served, from);
+    this.#next();
+  }
+
+  /** For those who watch. */
+  #publish({ status, reason, ageMs, answer }: ServedAnswer, from: From): void {
+    const { instance, resolver } = this.#site;
+    const { visitor, source } = this.#identity;
+    const message: RequestMessage = {
+      instance: instance.middleware as object,
+      status,
+      reason,
+      waitMs: resolver.nowMs() - this.#startedAtMs,
+      ageMs,
+      region: answer === undefined ? undefined : regionOf(answer),
+      servedFrom: answer === undefined ? undefined : from,
+      idSource: source,
+      consentSignal: this.#consentSignal,
+      pseudonym: pseudonymOf(visitor),
+    };
+    requestChannel.publish(message);
+  }
+}
+
+/** Puts segments where handlers and templates find them. */
+export function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegments): void {
+  req.aamSegments = segments;
+  const { locals } = res;
+  if (locals !== undefined && locals !== null) locals.aamSegments = segments;
+}

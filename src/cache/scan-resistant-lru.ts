@@ -25,8 +25,16 @@ export class ScanResistantLru<V extends {}> {
   readonly #config: ScanResistantLruConfig<V>;
   readonly #minNewcomers: number;
   readonly #minNewcomerBytes: number;
-  /** Visitors who have not come back yet. They may fill the room that regulars leave. */
-  readonly #newcomers: LRUCache<string, V>;
+  /**
+   * Visitors who have not come back yet, in the order in which they came. They may fill the room that regulars leave. A `Map`,
+   * which takes memory for those that are there and not for as many as might be.
+   */
+  readonly #newcomers = new Map<string, V>();
+  /**
+   * Goes on where it has stopped, as a new iterator would walk over all that were evicted before. It never comes to an end: it
+   * is asked only when there is a newcomer, and all newcomers are behind it.
+   */
+  readonly #oldestNewcomers = this.#newcomers.keys();
   /** Visitors who have come back. */
   readonly #regulars: LRUCache<string, V>;
   #newcomerBytes = 0;
@@ -37,8 +45,6 @@ export class ScanResistantLru<V extends {}> {
     this.#config = config;
     this.#minNewcomers = Math.max(1, Math.floor(maxVisitors * NEWCOMERS_SHARE));
     this.#minNewcomerBytes = Math.floor(maxBytes * NEWCOMERS_SHARE);
-    // One more than fits, since eviction comes after insertion.
-    this.#newcomers = new LRUCache({ max: maxVisitors + 1 });
     this.#regulars = new LRUCache({ max: maxVisitors });
   }
 
@@ -65,7 +71,7 @@ export class ScanResistantLru<V extends {}> {
 
   /** Like {@link get}, without counting as a visit. */
   peek(key: string): V | undefined {
-    return this.#regulars.peek(key) ?? this.#newcomers.peek(key);
+    return this.#regulars.peek(key) ?? this.#newcomers.get(key);
   }
 
   /**
@@ -82,9 +88,15 @@ export class ScanResistantLru<V extends {}> {
       this.#regulars.delete(key);
       return;
     }
-    if (isRegular) this.#regularBytes += bytes;
-    else this.#newcomerBytes += bytes;
-    (isRegular ? this.#regulars : this.#newcomers).set(key, value);
+    if (isRegular) {
+      this.#regularBytes += bytes;
+      this.#regulars.set(key, value);
+    } else {
+      this.#newcomerBytes += bytes;
+      // The last one again.
+      this.#newcomers.delete(key);
+      this.#newcomers.set(key, value);
+    }
     while (this.size > maxVisitors) this.#evictOne(this.#newcomers.size > this.#minNewcomers);
     while (this.bytes > maxBytes) this.#evictOne(this.#newcomerBytes > this.#minNewcomerBytes);
   }
@@ -100,16 +112,19 @@ export class ScanResistantLru<V extends {}> {
     const { bytesOf } = this.#config;
     const regular = this.#regulars.peek(key);
     if (regular !== undefined) this.#regularBytes -= bytesOf(key, regular);
-    const newcomer = this.#newcomers.peek(key);
+    const newcomer = this.#newcomers.get(key);
     if (newcomer !== undefined) this.#newcomerBytes -= bytesOf(key, newcomer);
   }
 
-  /** Evicts the least recently seen newcomer or regular. */
+  /** Evicts the oldest newcomer or the least recently seen regular. */
   #evictOne(isNewcomer: boolean): void {
-    const store = isNewcomer || this.#regulars.size === 0 ? this.#newcomers : this.#regulars;
-    for (const key of store.rkeys()) {
-      this.delete(key);
-      return;
-    }
+    const key =
+      isNewcomer || this.#regulars.size === 0 ? this.#oldestNewcomers.next().value : this.#leastRecentRegular();
+    if (key !== undefined) this.delete(key);
+  }
+
+  #leastRecentRegular(): string | undefined {
+    for (const key of this.#regulars.rkeys()) return key;
+    return undefined;
   }
 }

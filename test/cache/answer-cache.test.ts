@@ -137,10 +137,11 @@ describe('AnswerCache', () => {
     expect([cache.has('a'), cache.has('b'), cache.has('nobody'), cache.size]).toEqual([true, false, false, 1]);
   });
 
-  it('evicts the least recently seen visitor beyond maxVisitors; asking whether there is one is no visit', () => {
-    const { cache, store, texts } = setup({ maxVisitors: 2 });
+  it('evicts beyond maxVisitors who has not come back; asking whether there is one is no visit', () => {
+    const { cache, clock, store, texts } = setup({ maxVisitors: 2 });
     store('a', '');
     store('b', '');
+    clock.nowMs = 5_000;
     cache.get('a', '');
     expect(cache.has('b')).toBe(true);
     store('c', '');

@@ -81,6 +81,53 @@ describe('ScanResistantLru', () => {
     expect(named('regular', 90).map(view)).not.toContain(false);
   });
 
+  it('takes a newcomer whose value is replaced for the last one', () => {
+    const { store } = storeOf(3);
+    for (const key of ['a', 'b', 'c', 'a', 'd']) store.set(key, { key, firstSeenMs: 0 });
+    expect(['a', 'b', 'c', 'd'].map((key) => store.peek(key) !== undefined)).toEqual([true, false, true, true]);
+  });
+
+  it('evicts newcomers in their order, however often it has run out of them', () => {
+    // What is there is a queue: whoever is deleted or comes back leaves it.
+    type Step = { readonly do: 'come' | 'leave' | 'come back'; readonly key: number };
+    const steps: fc.Arbitrary<Step[]> = fc.array(
+      fc.record({ do: fc.constantFrom('come', 'come', 'come back', 'come back', 'leave'), key: fc.nat(11) }),
+      { maxLength: 300 },
+    );
+    fc.assert(
+      fc.property(steps, (all) => {
+        const { store } = storeOf(6);
+        let queue: string[] = [];
+        const regulars = new Set<string>();
+        for (const { do: what, key: n } of all) {
+          const key = String(n);
+          if (what === 'come') {
+            store.set(key, { key, firstSeenMs: 0 });
+            if (regulars.delete(key)) regulars.add(key);
+            else queue = [...queue.filter((each) => each !== key), key];
+            // Of six places, regulars leave one to newcomers.
+            if (queue.length + regulars.size > 6) {
+              if (queue.length > 1) queue.shift();
+              else regulars.delete([...regulars][0] as string);
+            }
+          } else if (what === 'leave') {
+            store.delete(key);
+            queue = queue.filter((each) => each !== key);
+            regulars.delete(key);
+          } else if (store.get(key) !== undefined) {
+            queue = queue.filter((each) => each !== key);
+            // The most recently seen one is the last.
+            regulars.delete(key);
+            regulars.add(key);
+          }
+          const kept = Array.from({ length: 12 }, (_, each) => String(each)).filter((each) => store.peek(each));
+          expect(kept.sort()).toEqual([...queue, ...regulars].sort());
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   it('reserves a twentieth for newcomers, so that they can replace regulars who have gone', () => {
     const { view } = storeOf(100, named('old', 100));
     for (const key of named('new', 95)) {

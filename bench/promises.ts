@@ -30,7 +30,7 @@ export const PROMISES = {
   coldCalls: atMost(1, 'call', '200 simultaneous requests of one new visitor: calls to the DCS'),
   coldPages: atLeast(200, 'pages', 'the same: pages with their segments'),
   warmHit: onNode24(
-    1.6,
+    1.35,
     1,
     `${CACHED}: time in the middleware with its default checks, against \`cookie.parse\` of the same header`,
   ),
@@ -44,13 +44,13 @@ export const PROMISES = {
   blackHoleStale: atMost(1.2, 'times', 'the same for a visitor whose cached answer is past its ttl'),
   recovery: atMost(2_000, 'ms', 'the region recovers: time from the call that probes it to fresh answers'),
   memory: {
-    ...atMost(330, 'bytes', `${CACHED} with 20 segments, seen twice: memory, in a cache of 60 000`),
-    wanted: 300,
+    ...atMost(300, 'bytes', `${CACHED} with 20 segments, seen twice: memory, in a cache of 60 000`),
+    wanted: 240,
   },
   memoryOfMany: { ...atMost(300, 'bytes', 'the same in a cache of 1 000 000'), wanted: 240 },
   churn: {
     ...atMost(
-      1_000,
+      300,
       'ms',
       'newcomers push visitors out of a cache of 1 000 000: p99.9 of the page view, above that with a cache of 1 000',
     ),

@@ -120,6 +120,17 @@ describe('README', () => {
     expect([...inReadme].sort()).toEqual([...inSources].sort());
   });
 
+  it.each(['src/index.ts', 'src/testing/public.ts'])('explains every name that %s exports, as do the docs', (file) => {
+    const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+    const text = [readme, ...docs.map((name) => readFileSync(join(root, 'docs', name), 'utf8'))].join('\n');
+    const exported = [...readFileSync(join(root, file), 'utf8').matchAll(/^export (?:type )?\{([^}]+)\}/gm)]
+      .flatMap(([, names]) => (names as string).split(','))
+      .map((name) => name.replace(/^\s*type\s/, '').trim())
+      .filter((name) => name !== '');
+    expect(exported.length).toBeGreaterThan(15);
+    expect(exported.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([]);
+  });
+
   it('gives the defaults that the options have', () => {
     const { resolveOptions } = jest.requireActual<typeof import('../src/options/aam-segments-options')>(
       '../src/options/aam-segments-options',

@@ -34,7 +34,8 @@ export class ScanResistantLru<V extends {}> {
    * Goes on where it has stopped, as a new iterator would walk over all that were evicted before. It never comes to an end: it
    * is asked only when there is a newcomer, and all newcomers are behind it.
    */
-  readonly #oldestNewcomers = this.#newcomers.keys();
+  #oldestNewcomers = this.#newcomers.keys();
+  #goneSinceFirst = 0;
   /** Visitors who have come back. */
   readonly #regulars: LRUCache<string, V>;
   #newcomerBytes = 0;
@@ -84,7 +85,7 @@ export class ScanResistantLru<V extends {}> {
     const bytes = bytesOf(key, value);
     this.#subtract(key);
     if (bytes > this.#minNewcomerBytes) {
-      this.#newcomers.delete(key);
+      this.#deleteNewcomer(key);
       this.#regulars.delete(key);
       return;
     }
@@ -94,7 +95,7 @@ export class ScanResistantLru<V extends {}> {
     } else {
       this.#newcomerBytes += bytes;
       // The last one again.
-      this.#newcomers.delete(key);
+      this.#deleteNewcomer(key);
       this.#newcomers.set(key, value);
     }
     while (this.size > maxVisitors) this.#evictOne(this.#newcomers.size > this.#minNewcomers);
@@ -103,8 +104,15 @@ export class ScanResistantLru<V extends {}> {
 
   delete(key: string): void {
     this.#subtract(key);
-    this.#newcomers.delete(key);
+    this.#deleteNewcomer(key);
     this.#regulars.delete(key);
+  }
+
+  #deleteNewcomer(key: string): void {
+    if (!this.#newcomers.delete(key) || ++this.#goneSinceFirst <= this.#newcomers.size) return;
+    // An iterator keeps all tables alive that the map has outgrown since it began.
+    this.#oldestNewcomers = this.#newcomers.keys();
+    this.#goneSinceFirst = 0;
   }
 
   /** Before a value is replaced or deleted. */

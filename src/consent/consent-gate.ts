@@ -65,6 +65,8 @@ const REFUSED = {
 };
 /** Where the site's function does not say so in time, or fails. */
 export const NO_CONSENT: Consent = REFUSED.site;
+/** Where what the visitor may have said cannot be read. */
+export const UNREADABLE: Consent = REFUSED.unreadable;
 
 export class ConsentGate {
   readonly #config: ConsentConfig;

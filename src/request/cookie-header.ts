@@ -73,7 +73,8 @@ export class CookieFinder {
     const text = headerText(header, UNREADABLE, '; ');
     if (text === UNREADABLE) return this.#incomplete(this.#nothing.slice());
     if (text !== undefined) return this.#inHeader(text);
-    return isRecord(parsed) ? this.#inObject(parsed) : NONE;
+    if (parsed === undefined || parsed === null) return NONE;
+    return isRecord(parsed) ? this.#inObject(parsed) : this.#incomplete(this.#nothing.slice());
   }
 
   /** Whether there are values that were not read: more of one cookie than browsers send, or a header that is no text. */

@@ -3,11 +3,15 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { headerText } from './header-text';
 
 /** `Sec-Purpose: prefetch;prerender`, or the headers that browsers sent before it was standardised. */
-export function isPrefetch(headers: IncomingHttpHeaders): boolean {
-  return (
-    mentionsPrefetch(headers['sec-purpose']) || mentionsPrefetch(headers.purpose) || mentionsPrefetch(headers['x-moz'])
-  );
+export function isPrefetch(headers: IncomingHttpHeaders | null | undefined): boolean {
+  try {
+    return NAMES.some((name) => mentionsPrefetch(headers?.[name]));
+  } catch {
+    return true;
+  }
 }
+
+const NAMES = ['sec-purpose', 'purpose', 'x-moz'] as const;
 
 /** What nobody can read may say so: then no call is made. */
 function mentionsPrefetch(value: unknown): boolean {

@@ -4,10 +4,10 @@
  *
  * An object with methods instead of closures, which every request would have to make anew, also where nothing is waited for.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { requestChannel } from '../channels/channels';
 import type { ConsentSignal, RequestMessage } from '../channels/messages';
-import { type Consent, type ConsentGate, NO_CONSENT } from '../consent/consent-gate';
+import { type Consent, type ConsentGate, NO_CONSENT, UNREADABLE } from '../consent/consent-gate';
 import type { IdentityReader } from '../identity/identity-reader';
 import { pseudonymOf } from '../identity/pseudonym';
 import type { SiteIdentity } from '../identity/site-identity';
@@ -56,6 +56,7 @@ export interface ServedResponse extends ServerResponse {
 /** Where an answer is served from. */
 type From = NonNullable<RequestMessage['servedFrom']>;
 
+const NO_HEADERS: IncomingHttpHeaders = {};
 const NOBODY: Identity = { visitor: Object.freeze({}), problem: 'no-id', optedOut: false };
 
 export class PageRequest implements Asker {
@@ -68,6 +69,7 @@ export class PageRequest implements Asker {
   readonly #startedAtMs: number;
   /** See `AnswerResolver.moment`. */
   readonly #requestedAt: number;
+  #headers = NO_HEADERS;
   #identity = NOBODY;
   /** Sent with the call; by it the visitor consents. */
   #tcString: string | undefined = undefined;
@@ -91,30 +93,36 @@ export class PageRequest implements Asker {
 
   /** Serves the request: at once, or when what it waits for has come or is late. */
   serve(): void {
+    const consent = this.#read();
+    if (typeof consent === 'string') this.#served(excluded(consent));
+    else if (consent instanceof Promise) this.#awaitConsent(consent);
+    else this.#lookUp(consent, this.#startedAtMs);
+  }
+
+  /** Who the visitor is, and whether they may be asked about; or why nothing of that matters. */
+  #read(): Consent | Promise<Consent> | 'skipped' | 'bot' {
     const { cookies, identityReader, siteIdentity, gate, skip, bots } = this.#site;
     const req = this.#req;
     // If the site's function throws, the request is skipped: it may be one that must be left alone.
-    if (skip?.callSync(req, true)) {
-      this.#served(excluded('skipped'));
-      return;
+    if (skip?.callSync(req, true)) return 'skipped';
+    try {
+      // Looked at once: Express gives every request a shape of its own, which makes each look slow.
+      const headers = req.headers ?? NO_HEADERS;
+      this.#headers = headers;
+      if (bots?.isBot(headers['user-agent'])) return 'bot';
+      const { cookie } = headers;
+      const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
+      this.#identity = siteIdentity.complete(identityReader.read(found, req), req);
+      return gate.consider(req, headers, found, this.#identity);
+    } catch {
+      // A getter or proxy of somebody else's. What it hides may be a refusal.
+      return UNREADABLE;
     }
-    // Looked at once: Express gives every request a shape of its own, which makes each look slow.
-    const { headers } = req;
-    if (bots?.isBot(headers['user-agent'])) {
-      this.#served(excluded('bot'));
-      return;
-    }
-    const { cookie } = headers;
-    const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
-    this.#identity = siteIdentity.complete(identityReader.read(found, req), req);
-    const consent = gate.consider(req, headers, found, this.#identity);
-    if (consent instanceof Promise) this.#awaitConsent(consent);
-    else this.#lookUp(consent, this.#startedAtMs);
   }
 
   /** A prefetch makes no call: the visitor has not asked for the page. */
   get mayCall(): boolean {
-    return !isPrefetch(this.#req.headers);
+    return !isPrefetch(this.#headers);
   }
 
   signals(): string {

@@ -95,8 +95,9 @@ describe('headers that are not text', () => {
     ['a list with a refusal', { 'euconsent-v2': ['refused'] }, NO_CONSENT],
     ['a lone surrogate', { 'euconsent-v2': '\ud800' }, NO_CONSENT],
     ['a getter that throws', throwing({}), NO_CONSENT],
-    ['a revoked proxy', revoked(), { status: 'fresh' }],
-    ['no object', 'x', { status: 'fresh' }],
+    ['a revoked proxy', revoked(), NO_CONSENT],
+    ['no object', 'x', NO_CONSENT],
+    ['a list', ['euconsent-v2=refused'], NO_CONSENT],
     ['nothing', null, { status: 'fresh' }],
   ])('req.cookies with %s', async (_what, cookies, expected) => {
     const change = (req: Request) => {
@@ -122,6 +123,45 @@ describe('headers that are not text', () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe('requests that are not whole', () => {
+  const bang = () => {
+    throw new Error('bang');
+  };
+  const header = (name: string) => new Proxy({}, { get: (_, key) => (key === name ? bang() : undefined) });
+
+  it.each<[string, PropertyDescriptor, object]>([
+    ['no headers', { value: undefined }, { status: 'fresh' }],
+    ['null for headers', { value: null }, { status: 'fresh' }],
+    ['text for headers', { value: 'cookie: x' }, { status: 'fresh' }],
+    ['headers that throw', { get: bang }, NO_CONSENT],
+    ['a revoked proxy for headers', { value: revoked() }, NO_CONSENT],
+    ['a Cookie header that throws', { value: header('cookie') }, NO_CONSENT],
+    ['a Sec-GPC header that throws', { value: header('sec-gpc') }, NO_CONSENT],
+    ['a User-Agent that throws', { value: header('user-agent') }, NO_CONSENT],
+    ['a Sec-Purpose header that throws', { value: header('sec-purpose') }, { status: 'excluded', reason: 'skipped' }],
+  ])('%s', async (_what, headers, expected) => {
+    const { aam, simulator } = await createSite({ identity: { resolve: () => ({ ecid: ECID }) } });
+    simulator.visitor(ECID).in(GOLF);
+    const app = express();
+    app.get('/', (_req, res) => {
+      const fake = Object.defineProperty({ url: '/' }, 'headers', headers) as Request;
+      aam(fake, res, () => res.json({ status: fake.aamSegments.status, reason: fake.aamSegments.reason }));
+    });
+    const { status, body } = await request(app).get('/');
+    expect([status, body]).toEqual([200, expect.objectContaining(expected)]);
+    expect(simulator.requests).toHaveLength(body.status === 'fresh' ? 1 : 0);
+  });
+
+  it('req.cookies that throw when they are looked at are a refusal', async () => {
+    const change = (req: Request) => {
+      delete req.headers.cookie;
+      Object.defineProperty(req, 'cookies', { get: bang });
+    };
+    const { view } = await siteBehind(change, { identity: { resolve: () => ({ ecid: ECID }) } });
+    expect(await view()).toMatchObject({ code: 200, ...NO_CONSENT });
   });
 });
 

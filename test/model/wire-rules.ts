@@ -103,7 +103,7 @@ export class WireRules implements WireListener, CallsListener {
     ];
     about.cooldownUntilMs = Math.max(about.cooldownUntilMs, nowMs + cooldownMs);
     if (record.kind === 'event' && outcome.startsWith('429')) record.isTurnedAway = true;
-    if (meaning.is !== 'failure') about.answeredAt = this.#host.moments.next();
+    if (meaning.is !== 'failure' && record.kind !== 'opt-out') about.answeredAt = this.#host.moments.next();
     if (meaning.reason === 'denylisted') about.isDenylisted = true;
     this.#remember(record, exchange, meaning);
     this.#host.originOf(exchange.origin).settling(record, meaning, result);
@@ -199,14 +199,15 @@ export class WireRules implements WireListener, CallsListener {
     const counts = new Map<string, number>();
     const about = facts.of(dropped.key);
     let waiting = 0;
-    let isKnown = false;
+    let isKnown = true;
     for (const record of calls.live) {
       // The one that is just being made waits, too.
       const waits = record.call === undefined || record.call.phase === 'waiting';
       if (record.kind !== 'event' || !(waits || record === dropped)) continue;
       counts.set(record.key, (counts.get(record.key) ?? 0) + 1);
       waiting++;
-      isKnown ||= record.key === dropped.key && (record.isAboutKnown || about.answeredAt > record.madeAt);
+      // Of those that were told before and after a forget() the later ones decide.
+      if (record.key === dropped.key) isKnown &&= record.isAboutKnown || about.answeredAt > record.madeAt;
     }
     must(waiting > limits.maxQueuedEvents, 'nothing is dropped while there is room', () => `${waiting} waiting`);
     const most = Math.max(...counts.values());

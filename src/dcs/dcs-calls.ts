@@ -310,7 +310,8 @@ export class DcsCalls implements Dcs {
     if (!('reason' in reply)) {
       running.trace?.settled('success');
       gate.settle(call, 'success');
-      this.#events.answered(call.key);
+      // An opt-out is confirmed for any id.
+      if (call.kind !== 'opt-out') this.#events.answered(call.key);
       if (call.kind === 'event') this.#events.ended('sent');
       call.end({ reply });
       return;

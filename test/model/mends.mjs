@@ -72,6 +72,12 @@ export const MENDS = [
     'if (isForLater && !call.hasEnded && call.kind !== call.kind) {',
   ),
   mend(
+    '3 an opt-out makes nobody known',
+    CALLS,
+    "if (call.kind !== 'opt-out') this.#events.answered(call.key);",
+    'this.#events.answered(call.key);',
+  ),
+  mend(
     '4 nobody joins a lookup that is out of date',
     LOADER,
     'flight.variant === variant && !this.#isOutdated(flight);',

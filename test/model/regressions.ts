@@ -324,4 +324,23 @@ export const REGRESSIONS: readonly Regression[] = [
       view(3, 1),
     ],
   },
+  {
+    what: 'an opt-out makes nobody known',
+    limits: { ...LIMITS, connections: 1, maxQueuedEvents: 3, failureCooldownMs: 0 },
+    history: [
+      view(0, 1),
+      answer('segments'),
+      view(6, 1),
+      answer('segments'),
+      view(4, 1),
+      answer('segments'),
+      view(5, 0),
+      tell(0, 0),
+      tell(6, 0),
+      { do: 'opt out', visitor: 1 },
+      tell(1, 0),
+      { ...answer('segments', false), which: 1 } as Step,
+      tell(4, 0),
+    ],
+  },
 ];

@@ -25,7 +25,7 @@ interface Bulk {
 
 async function bulk(folder: string, origin: string, expected: number): Promise<Bulk> {
   const out = join(folder, 'out.csv');
-  rmSync(out, { force: true });
+  for (const path of [out, `${out}.bulk`]) rmSync(path, { recursive: true, force: true });
   const args = ['bulk', '--in', join(folder, 'in.csv'), '--out', out, '--force', '--concurrency', String(CONCURRENCY)];
   const account = ['--org', ORG, '--partner', 'acme', '--origin', origin];
   const startedAtMs = performance.now();
@@ -35,7 +35,7 @@ async function bulk(folder: string, origin: string, expected: number): Promise<B
   const sampling = setInterval(() => {
     try {
       const [, kb] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) as RegExpExecArray;
-      samples.push({ bytes: statSync(out).size, rssMb: Number(kb) / 1024 });
+      samples.push({ bytes: statSync(join(`${out}.bulk`, 'rows')).size, rssMb: Number(kb) / 1024 });
     } catch {
       // The process has not started, or has ended.
     }

@@ -4,56 +4,72 @@ import { IdentityReader } from '../identity/identity-reader';
 import { webSdkCookieName } from '../identity/web-sdk-cookies';
 import { type ResolvedOptions, resolveOptions } from '../options/aam-segments-options';
 import { CookieFinder } from '../request/cookie-header';
-import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
-import { type Command, EXIT, print, printJson, readArgs, usage } from './command';
+import { ACCOUNT_OPTIONS, ACCOUNT_SECTION, accountOf } from './account';
+import { defineCommand, EXIT } from './command';
+import { print, printJson } from './printer';
 
-const HELP = `Shows which visitor the middleware finds in a Cookie header, and whether it would ask the DCS. Makes no call.
-
-Usage: aam-segments cookie '<Cookie header>' [options]
-
-  --uuid-cookie <name>    a cookie with an Audience Manager UUID (identity.uuidCookie); can be repeated
-  --url <path>            the URL of the request; turns identity.adobeMc on
-  --gpc                   the request carries Sec-GPC: 1
-  --consent-required      no consent without an agreement (consent.required)
-
-${ACCOUNT_HELP}
-
-  --json                  one JSON object instead of lines
-
-Exit code 1: the middleware would not ask the DCS.`;
-
-export const cookie: Command = {
+export const cookie = defineCommand({
+  name: 'cookie',
   summary: 'explain what the middleware reads in a Cookie header',
-  help: HELP,
-  async run(args, { stdout }) {
-    const { values, positionals } = readArgs(
-      args,
-      {
-        ...ACCOUNT_ARGS,
-        'uuid-cookie': { type: 'string', multiple: true },
-        url: { type: 'string' },
-        gpc: { type: 'boolean' },
-        'consent-required': { type: 'boolean' },
-        json: { type: 'boolean' },
-      },
-      ["'<Cookie header>'"],
-    );
-    const header = (positionals[0] as string).replace(/^cookie:\s*/i, '');
-    const options = usage(() =>
+  synopsis: "'<Cookie header>' [options]",
+  description:
+    'Shows which visitor the middleware finds in a Cookie header, and whether it would ask the DCS. Makes no call.',
+  operands: ["'<Cookie header>'"],
+  options: {
+    'uuid-cookie': {
+      type: 'string',
+      multiple: true,
+      value: '<name>',
+      help: 'a cookie with an Audience Manager UUID (identity.uuidCookie); can be repeated',
+    },
+    url: { type: 'string', value: '<path>', help: 'the URL of the request; turns identity.adobeMc on' },
+    gpc: { type: 'boolean', help: 'the request carries Sec-GPC: 1' },
+    'consent-required': { type: 'boolean', help: 'no consent without an agreement (consent.required)' },
+    ...ACCOUNT_OPTIONS,
+  },
+  sections: [ACCOUNT_SECTION],
+  failure: 'the middleware would not ask the DCS',
+  examples: ["'AMCV_1FD6776A524453CC0A490D44%40AdobeOrg=...' --org 1FD6776A524453CC0A490D44@AdobeOrg"],
+  async run({ values, operands, env, stdout }) {
+    const header = (operands[0] as string).replace(/^cookie:\s*/i, '');
+    // No call is made, so any alias will do.
+    const account = accountOf(values, { ...env, AAM_PARTNER: env.AAM_PARTNER || 'your-alias' });
+    const options = account.checked(() =>
       resolveOptions({
-        ...accountOptions({ ...values, partner: values.partner ?? process.env.AAM_PARTNER ?? 'your-alias' }),
+        ...account.options,
         identity: { uuidCookie: values['uuid-cookie'], adobeMc: values.url !== undefined },
         consent: { required: values['consent-required'] },
       }),
     );
-    const request: Request = { url: values.url ?? '/', gpc: values.gpc ?? false };
+    const request: Request = { url: values.url ?? '/', gpc: values.gpc };
     const whole = read(header, request, options);
     const cookies = cookiesIn(header, options).map(({ name, pair }) => ({ name, says: readAlone(pair, options) }));
-    if (values.json) printJson(stdout, { ...whole, cookies });
-    else for (const line of linesOf(whole, cookies, options)) print(stdout, line);
+    const hints = whole.verdict.startsWith('anonymous') ? hintsOn(header, request, options) : [];
+    if (values.json && !values.quiet) printJson(stdout, { ...whole, cookies, hints });
+    else if (!values.quiet) for (const line of [...linesOf(whole, cookies, options), ...hints]) print(stdout, line);
     return whole.verdict === 'asked' ? EXIT.ok : EXIT.failed;
   },
-};
+});
+
+/** What may be the matter with a header in which no visitor is found. */
+function hintsOn(header: string, request: Request, options: ResolvedOptions): string[] {
+  const hints: string[] = [];
+  const others = new Set(
+    [...header.replace(/%40/gi, '@').matchAll(/(?:^|[;\s])(?:AMCV_|kndctr_)([0-9A-F]{24})[@_]AdobeOrg/gi)]
+      .map(([, id]) => `${id}@AdobeOrg`)
+      .filter((orgId) => orgId.toLowerCase() !== options.orgId.toLowerCase()),
+  );
+  for (const orgId of others) {
+    hints.push(`The header has cookies of organisation ${orgId}, not of ${options.orgId}: is --org ${orgId} meant?`);
+  }
+  const withoutCarets = header.replace(/\^(.)/g, '$1');
+  if (withoutCarets !== header && !read(withoutCarets, request, options).verdict.startsWith('anonymous')) {
+    hints.push(
+      'The header has carets (^), which browsers add when they copy for the Windows shell: without them, a visitor is found. Copy it as "cURL (bash)", or from the list of headers.',
+    );
+  }
+  return hints;
+}
 
 interface Request {
   readonly url: string;

@@ -9,21 +9,10 @@ import type { DcsReply } from '../dcs/protocol/reply';
 import { isVisitorId } from '../identity/visitor';
 import { group } from '../option-checks';
 import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions } from '../options/dcs-client-options';
-import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
-import { type Command, EXIT, print, printJson, readArgs, UsageError, usage } from './command';
-
-const HELP = `Checks whether this machine can query Audience Manager, and says how to fix what is wrong.
-
-Usage: aam-segments doctor [options]
-
-  --ecid <id>             the visitor to ask about, such as the ECID in your own browser's AMCV cookie
-                          (default: a random one, which Audience Manager does not know)
-
-${ACCOUNT_HELP}
-
-  --json                  one JSON object instead of lines
-
-It makes one call to the alias, and opens a connection to each region without a call. Exit code 1: a check failed.`;
+import { ACCOUNT_OPTIONS, ACCOUNT_SECTION, accountOf, PROXY_SECTION } from './account';
+import { defineCommand, EXIT, UsageError } from './command';
+import { print, printJson } from './printer';
+import { type Dispatched, throughProxy, watchingProxy } from './proxy';
 
 type State = 'ok' | 'FAIL' | 'unsure';
 
@@ -35,26 +24,62 @@ interface Finding {
   readonly advice?: string | undefined;
 }
 
-export const doctor: Command = {
+export const doctor = defineCommand({
+  name: 'doctor',
   summary: 'check that this machine can query Audience Manager',
-  help: HELP,
-  async run(args, { stdout }) {
-    const { values } = readArgs(args, { ...ACCOUNT_ARGS, ecid: { type: 'string' }, json: { type: 'boolean' } });
-    const { ecid } = values;
-    if (ecid !== undefined && !isVisitorId(ecid)) throw new UsageError('--ecid must be 38 digits');
-    const options = usage(() => resolvedClientOptions(group('options', accountOptions(values), DCS_CLIENT_OPTIONS)));
-    const findings = [...(await checkAlias(options, ecid)), ...(await checkRegions(options))];
-    const isWell = findings.every(({ state }) => state !== 'FAIL');
-    if (values.json) printJson(stdout, { isWell, findings });
-    else {
-      for (const { check, state, found, advice } of findings) {
-        print(stdout, `${state.padEnd(7)}${check.padEnd(14)}${found}`);
-        if (advice !== undefined) print(stdout, `${''.padEnd(21)}${advice}`);
-      }
-    }
-    return isWell ? EXIT.ok : EXIT.failed;
+  synopsis: '[options]',
+  description: `Checks whether this machine can query Audience Manager, and says how to fix what is wrong. It makes one call to the alias, and
+opens a connection to each region without a call.`,
+  operands: [],
+  options: {
+    ecid: {
+      type: 'string',
+      value: '<id>',
+      help: "the visitor to ask about, such as the ECID in your own browser's AMCV cookie (default: a random one)",
+    },
+    ...ACCOUNT_OPTIONS,
   },
-};
+  sections: [ACCOUNT_SECTION, PROXY_SECTION],
+  failure: 'a check failed',
+  examples: ['--ecid 20265673158980419722735089753036633573'],
+  async run({ values, env, stdout }) {
+    const { ecid, json, quiet } = values;
+    if (ecid !== undefined && !isVisitorId(ecid)) throw new UsageError('--ecid must be 38 digits');
+    const account = accountOf(values, env);
+    const dispatched = throughProxy(account.options, env);
+    const options = account.checked(() =>
+      resolvedClientOptions(group('options', dispatched.options, DCS_CLIENT_OPTIONS)),
+    );
+    try {
+      const settings: Finding = { check: 'settings', state: 'ok', found: account.sources };
+      const { result, usedProxy } = await watchingProxy(() => checkAlias(options, ecid));
+      const regions = await checkRegions(options, dispatched);
+      const isReached = result[0]?.state === 'ok';
+      const findings = [settings, wayOf(dispatched, usedProxy, isReached), ...result, ...regions];
+      const isWell = findings.every(({ state }) => state !== 'FAIL');
+      if (json && !quiet) printJson(stdout, { isWell, findings });
+      else if (!quiet) {
+        for (const { check, state, found, advice } of findings) {
+          print(stdout, `${state.padEnd(7)}${check.padEnd(14)}${found}`);
+          if (advice !== undefined) print(stdout, `${''.padEnd(21)}${advice}`);
+        }
+      }
+      return isWell ? EXIT.ok : EXIT.failed;
+    } finally {
+      await dispatched.close();
+    }
+  },
+});
+
+/** Which way the call to the alias went. */
+function wayOf({ proxy }: Dispatched, usedProxy: boolean, isReached: boolean): Finding {
+  const check = 'way';
+  if (proxy === undefined)
+    return { check, state: 'ok', found: 'calls go directly: no proxy in HTTPS_PROXY or HTTP_PROXY' };
+  if (usedProxy) return { check, state: 'ok', found: `calls go through the proxy ${proxy}` };
+  if (isReached) return { check, state: 'ok', found: `calls go past the proxy ${proxy}: NO_PROXY lists the host` };
+  return { check, state: 'unsure', found: `no connection, neither through the proxy ${proxy} nor past it` };
+}
 
 /** One call to the alias: its answer shows whether the account is set up. */
 async function checkAlias(options: ResolvedClientOptions, ecid: string | undefined): Promise<Finding[]> {
@@ -131,8 +156,7 @@ function segmentIds(
 }
 
 function unreachable(origin: string, { code, message }: DcsError): Finding {
-  const advice =
-    'Check for a firewall, a proxy (use dcs.dispatcher) or a DNS filter that blocks demdex.net as a tracker.';
+  const advice = 'Check for a firewall, a proxy (set HTTPS_PROXY) or a DNS filter that blocks demdex.net as a tracker.';
   return { check: 'DCS', state: 'FAIL', found: `${origin}: ${code}, ${message}`, advice };
 }
 
@@ -140,14 +164,15 @@ const CONNECTS = 3;
 const CONNECT_TIMEOUT_MS = 3_000;
 
 /** The time to connect to each region, about one round trip. The nearest comes first. */
-async function checkRegions({ dcs }: ResolvedClientOptions): Promise<Finding[]> {
+async function checkRegions({ dcs }: ResolvedClientOptions, { agent }: Dispatched): Promise<Finding[]> {
   const origins = dcs.regions.entries();
   const found = await Promise.all(
     origins.map(async ([region, origin]): Promise<Finding & { tookMs: number }> => {
       const check = `region ${region}`;
       const took: number[] = [];
       try {
-        for (let n = 0; n < CONNECTS; n++) took.push(await connectMs(origin));
+        for (let n = 0; n < CONNECTS; n++)
+          took.push(await (agent === undefined ? connectMs(origin) : dispatchMs(agent, origin)));
         const tookMs = Math.min(...took);
         return { check, state: 'ok', found: `${tookMs.toFixed(tookMs < 10 ? 1 : 0)} ms to ${origin.host}`, tookMs };
       } catch (error) {
@@ -170,6 +195,31 @@ function connectMs({ hostname, port, protocol }: URL): Promise<number> {
       resolve(performance.now() - startedAtMs);
       socket.destroy();
     });
+  });
+}
+
+/** By an agent that may use a proxy: a request that is given up when it could be sent. */
+function dispatchMs(agent: NonNullable<Dispatched['agent']>, origin: URL): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const startedAtMs = performance.now();
+    const timer = setTimeout(() => reject(new Error('timeout')), CONNECT_TIMEOUT_MS);
+    agent.dispatch(
+      { origin, path: '/', method: 'HEAD' },
+      {
+        onRequestStart(controller) {
+          clearTimeout(timer);
+          resolve(performance.now() - startedAtMs);
+          controller.abort(new Error('connected'));
+        },
+        onResponseStart() {},
+        onResponseData() {},
+        onResponseEnd() {},
+        onResponseError(_controller, error) {
+          clearTimeout(timer);
+          reject(error);
+        },
+      },
+    );
   });
 }
 

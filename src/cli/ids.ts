@@ -1,39 +1,49 @@
 /** Owns: `aam-segments ids`. Next: bulk/, which takes its output. */
-import { createReadStream, createWriteStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { createWriteStream } from 'node:fs';
 import { isVisitorId } from '../identity/visitor';
 import { isRecord } from '../option-checks';
-import { type Command, EXIT, print, printJson, readArgs } from './command';
-
-const HELP = `Extracts visitor ids and regions from stored DCS answers, as CSV for 'bulk'.
-
-Usage: aam-segments ids [--in responses.ndjson] [--out ids.csv] [--json]
-
-Each line is one answer as JSON: of /event (uuid, dcs_region) or of /id (d_mid, dcs_region). A visitor with several answers
-is written once, with the last region; one whose answer reports an opt-out is left out. By default, or with '-', files are
-standard input and output. --json prints the summary as JSON.
-
-Exit code 1: some lines were not DCS answers.`;
+import { defineCommand, EXIT, Failure, UsageError } from './command';
+import { assertNotInPlace, openInput, outputTarget, systemError, writeWhole } from './files';
+import { endOfLine, InputText } from './input-text';
+import { print, printJson } from './printer';
 
 /** Opt-outs and a refusing consent string (Audience Manager docs, "DCS error codes"). */
 const OPT_OUT_CODES: readonly unknown[] = [171, 173, 315];
 
-export const ids: Command = {
+export const ids = defineCommand({
+  name: 'ids',
   summary: 'extract visitor ids and regions from stored DCS answers',
-  help: HELP,
-  async run(args, { stdin, stdout, stderr }) {
-    const { values } = readArgs(args, {
-      in: { type: 'string', default: '-' },
-      out: { type: 'string', default: '-' },
-      json: { type: 'boolean' },
-    });
-    const input = values.in === '-' ? stdin : createReadStream(values.in);
+  synopsis: '[--in responses.ndjson] [--out ids.csv] [options]',
+  description: `Extracts visitor ids and regions from stored DCS answers, as CSV for 'bulk'. Each line is one answer as JSON: of /event (uuid,
+dcs_region) or of /id (d_mid, dcs_region). A visitor with several answers is written once, with the last region; one whose
+answer reports an opt-out is left out.`,
+  operands: [],
+  options: {
+    in: { type: 'string', value: '<file>', help: "NDJSON; standard input by default, or with '-'" },
+    out: { type: 'string', value: '<file>', help: "standard output by default, or with '-'" },
+    force: { type: 'boolean', help: 'overwrite the output file' },
+  },
+  sections: [],
+  failure: 'some lines were not DCS answers, or a file could not be written',
+  examples: ['--in responses.ndjson --out ids.csv'],
+  async run({ values, stdin, stdout, stderr }) {
+    const { in: from = '-', out: to = '-', force, json, quiet } = values;
+    assertNotInPlace(from, to);
+    const target = to === '-' ? undefined : outputTarget(to);
+    if (target?.kind === 'file' && target.exists && !force) {
+      throw new UsageError(`${to} exists: use --force to overwrite it`);
+    }
+    const input = new InputText(openInput('--in', from, stdin), from === '-' ? 'standard input' : from);
+    await input.open();
     const regions = new Map<string, string>();
     const badLines: number[] = [];
     let lines = 0;
     let optedOut = 0;
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    for (;;) {
+      const line = await input.next(endOfLine);
+      if (line === undefined) break;
       lines++;
+      input.line = lines;
       if (line.trim() === '') continue;
       const answer = answerOf(line);
       if (answer === undefined) {
@@ -53,21 +63,28 @@ export const ids: Command = {
     });
     // Digits and nothing else: there is nothing to quote.
     const text = [['ecid', 'uuid', 'region'], ...rows].map((row) => `${row.join()}\n`).join('');
-    if (values.out === '-') stdout.write(text);
-    else
-      await new Promise<void>((resolve, reject) => {
-        createWriteStream(values.out).on('error', reject).end(text, resolve);
-      });
+    if (target === undefined) stdout.write(text);
+    else if (target.kind === 'file') writeWhole(target, text, force);
+    else await writeToDevice(target.path, text);
     const summary = { lines, ids: rows.length, optedOut, unusable: badLines.length };
-    if (values.json) printJson(stderr, summary);
-    else {
+    if (json && !quiet) printJson(stderr, summary);
+    else if (!quiet) {
       print(stderr, `${lines} lines, ${rows.length} ids, ${optedOut} opt-outs left out`);
       if (badLines.length > 0)
         print(stderr, `${badLines.length} lines are not DCS answers: ${badLines.slice(0, 10).join(', ')}`);
     }
     return badLines.length === 0 ? EXIT.ok : EXIT.failed;
   },
-};
+});
+
+async function writeToDevice(path: string, text: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    createWriteStream(path)
+      .on('error', (error) => reject(new Failure(`--out ${path}: ${systemError(error)}`)))
+      .on('finish', resolve)
+      .end(text);
+  });
+}
 
 function answerOf(line: string) {
   let answer: unknown;

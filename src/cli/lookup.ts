@@ -1,48 +1,46 @@
 /** Owns: `aam-segments lookup`. Next: ../dcs-client.ts. */
 import { createDcsClient } from '../dcs-client';
 import type { CustomerId } from '../identity/customer-ids';
-import type { VisitorId } from '../identity/visitor';
+import { isVisitorId, type VisitorId } from '../identity/visitor';
 import type { VisitorSegments } from '../segments/visitor-segments';
-import { ACCOUNT_ARGS, ACCOUNT_HELP, accountOptions } from './account';
-import { type Command, countOf, EXIT, print, printJson, readArgs, UsageError, usage } from './command';
+import { ACCOUNT_OPTIONS, ACCOUNT_SECTION, accountOf, PROXY_SECTION } from './account';
+import { countOf } from './arguments';
+import { type Call, defineCommand, EXIT, type OptionSpecs, UsageError } from './command';
+import { print, printJson } from './printer';
+import { throughProxy } from './proxy';
 
-const HELP = `Looks up the segments of one visitor.
+const OPTIONS = {
+  ecid: { type: 'string', value: '<id>', help: 'Experience Cloud ID, 38 digits' },
+  uuid: { type: 'string', value: '<id>', help: 'Audience Manager UUID, 38 digits' },
+  customer: {
+    type: 'string',
+    value: '<source>:<id>',
+    help: "a customer id; <source> is the data source's id or integration code",
+  },
+  region: { type: 'string', value: '<n>', help: 'the region that holds the profile (default: ask the alias)' },
+  ...ACCOUNT_OPTIONS,
+} as const satisfies OptionSpecs;
 
-Usage: aam-segments lookup (--ecid <id> | --uuid <id> | --customer <source>:<id>) [options]
-
-Visitor:
-  --ecid <id>             Experience Cloud ID, 38 digits
-  --uuid <id>             Audience Manager UUID, 38 digits
-  --customer <source>:<id>  a customer id; <source> is the data source's id or integration code
-  --region <n>            the region that holds the profile (default: ask the alias)
-
-${ACCOUNT_HELP}
-
-  --json                  one JSON object instead of lines
-
-The lookup is an event in Audience Manager. Make sure that the visitor has consented. Exit code 1: no answer.`;
-
-export const lookup: Command = {
+export const lookup = defineCommand({
+  name: 'lookup',
   summary: 'look up the segments of one visitor',
-  help: HELP,
-  async run(args, { stdout, stderr }) {
-    const { values } = readArgs(args, {
-      ...ACCOUNT_ARGS,
-      ecid: { type: 'string' },
-      uuid: { type: 'string' },
-      customer: { type: 'string' },
-      region: { type: 'string' },
-      json: { type: 'boolean' },
-    });
-    const { ecid, uuid, customer, json = false } = values;
-    if ([ecid, uuid, customer].filter((id) => id !== undefined).length !== 1) {
-      throw new UsageError('exactly one of --ecid, --uuid and --customer must name the visitor');
-    }
-    const customerIds = customer === undefined ? undefined : [customerIdOf(customer)];
-    const visitor = { ecid, uuid, customerIds, region: countOf('region', values.region) } as VisitorId;
-    const client = usage(() => createDcsClient(accountOptions(values)));
+  synopsis: '(--ecid <id> | --uuid <id> | --customer <source>:<id>) [options]',
+  description:
+    'Looks up the segments of one visitor. That is an event in Audience Manager: make sure that the visitor has consented.',
+  operands: [],
+  options: OPTIONS,
+  sections: [ACCOUNT_SECTION, PROXY_SECTION],
+  failure: 'no answer',
+  examples: ['--customer acme_crm:C-1001 --segment golfFans=984263'],
+  async run({ values, env, stdout, stderr }) {
+    const visitor = visitorOf(values);
+    const account = accountOf(values, env);
+    const dispatched = throughProxy(account.options, env);
+    const client = account.checked(() => createDcsClient(dispatched.options));
+    const { json, quiet } = values;
     try {
       const segments = await client.lookup(visitor);
+      if (quiet) return EXIT.ok;
       if (json) printJson(stdout, described(segments));
       else for (const line of linesOf(segments)) print(stdout, line);
       return EXIT.ok;
@@ -54,15 +52,29 @@ export const lookup: Command = {
       return EXIT.failed;
     } finally {
       await client.close();
+      await dispatched.close();
     }
   },
-};
+});
+
+function visitorOf({ ecid, uuid, customer, region }: Call<typeof OPTIONS>['values']): VisitorId {
+  if ([ecid, uuid, customer].filter((id) => id !== undefined).length !== 1) {
+    throw new UsageError('Name the visitor by one of --ecid, --uuid and --customer');
+  }
+  if (ecid !== undefined && !isVisitorId(ecid)) throw new UsageError('--ecid must be 38 digits');
+  if (uuid !== undefined && !isVisitorId(uuid)) throw new UsageError('--uuid must be 38 digits');
+  const customerIds = customer === undefined ? undefined : [customerIdOf(customer)];
+  return { ecid, uuid, customerIds, region: countOf('region', region) } as VisitorId;
+}
 
 /** `<source>:<id>`: the first colon separates, so that ids may contain colons. */
 function customerIdOf(text: string): CustomerId {
   const at = text.indexOf(':');
   if (at < 1) throw new UsageError('--customer must be <data source id or integration code>:<id>');
   const [source, id] = [text.slice(0, at), text.slice(at + 1)];
+  if (id.trim() === '' || /^\d{16,}$/.test(source)) {
+    throw new UsageError(`--customer must be <data source id or integration code>:<id>, got '${text}'`);
+  }
   return /^\d+$/.test(source) ? { id, dataSourceId: Number(source) } : { id, integrationCode: source };
 }
 

@@ -1,45 +1,52 @@
 /** Owns: `aam-segments simulate`. Next: ../testing/dcs-simulator.ts. */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { isRecord } from '../option-checks';
 import { createDcsSimulator, type DcsSimulator } from '../testing/dcs-simulator';
-import { type Command, countOf, EXIT, print, printJson, readArgs, UsageError } from './command';
+import { countOf } from './arguments';
+import { defineCommand, EXIT, Failure, UsageError } from './command';
+import { openInput } from './files';
+import { endOfLine, InputText } from './input-text';
+import { print, printJson } from './printer';
 
-const HELP = `Runs a simulated DCS on this machine, to develop against in any language.
+/** The alias and the regions. */
+const PORTS = 9;
 
-Usage: aam-segments simulate [options]
-
-  --port <n>              port of the alias; the regions listen on the ports after it (default: free ports)
-  --partner <alias>       the alias that is answered, by Host: <alias>.demdex.net (default acme)
-  --visitors <file>       NDJSON with the segments of visitors, such as
-                          {"ecid": "...", "segments": [984263]} (or "uuid") and
-                          {"customer_id": "C-1", "integration_code": "acme_crm", "segments": [984263]} (or "data_source_id")
-  --no-segment-ids        answer like an account without d_cts enabled
-  --quiet                 do not print calls
-  --json                  print JSON lines
-
-It listens on 127.0.0.1 until it is interrupted. All other visitors are in no segment.`;
-
-export const simulate: Command = {
+export const simulate = defineCommand({
+  name: 'simulate',
   summary: 'run a simulated DCS on this machine',
-  help: HELP,
-  async run(args, { stdout }) {
-    const { values } = readArgs(args, {
-      port: { type: 'string' },
-      partner: { type: 'string', default: 'acme' },
-      visitors: { type: 'string' },
-      'no-segment-ids': { type: 'boolean', default: false },
-      quiet: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-    });
-    const { partner, visitors, quiet, json } = values;
-    const port = countOf('port', values.port);
-    const simulator = await startSimulator({ partner, port, segmentIds: !values['no-segment-ids'] });
+  synopsis: '[options]',
+  description: `Runs a simulated DCS on this machine, to develop against in any language. It listens on 127.0.0.1 until it is interrupted, and
+answers calls with a Host of demdex.net or of this machine.`,
+  operands: [],
+  options: {
+    port: {
+      type: 'string',
+      value: '<n>',
+      help: 'port of the alias; the regions listen on the eight ports after it (default: free ports)',
+    },
+    partner: { type: 'string', value: '<alias>', help: 'the alias that is answered (default: AAM_PARTNER, else acme)' },
+    visitors: { type: 'string', value: '<file>', help: 'NDJSON with the segments of visitors' },
+    'no-segment-ids': { type: 'boolean', help: 'answer like an account without d_cts enabled' },
+  },
+  sections: [
+    {
+      title: 'VISITORS',
+      text: `Each line of the file is a visitor, such as
+  {"ecid": "...", "segments": [984263]} (or "uuid") and
+  {"customer_id": "C-1", "integration_code": "acme_crm", "segments": [984263]} (or "data_source_id").
+All others are in no segment.`,
+    },
+  ],
+  failure: 'a port is taken',
+  examples: ['--port 4700 --visitors visitors.ndjson'],
+  async run({ values, env, stdin, stdout }) {
+    const { visitors, quiet, json } = values;
+    const partner = values.partner ?? (env.AAM_PARTNER || 'acme');
+    const simulator = await startSimulator(partner, countOf('port', values.port), !values['no-segment-ids']);
     try {
-      const loaded = visitors === undefined ? 0 : await readVisitors(simulator, visitors);
+      const loaded = visitors === undefined ? 0 : await readVisitors(simulator, visitors, stdin);
       const { defaultOrigin, origins } = simulator.dcs;
       if (json) printJson(stdout, { defaultOrigin, origins, visitors: loaded });
-      else {
+      else if (!quiet) {
         print(stdout, `alias      ${defaultOrigin} (Host: ${partner}.demdex.net)`);
         for (const [region, origin] of Object.entries(origins)) print(stdout, `region ${region.padEnd(4)}${origin}`);
         print(stdout, `${loaded} visitors loaded. Press Ctrl+C to stop.`);
@@ -58,13 +65,18 @@ export const simulate: Command = {
     }
     return EXIT.ok;
   },
-};
+});
 
-async function startSimulator(options: Parameters<typeof createDcsSimulator>[0]): Promise<DcsSimulator> {
+async function startSimulator(partner: string, port: number | undefined, segmentIds: boolean): Promise<DcsSimulator> {
   try {
-    return await createDcsSimulator(options);
+    return await createDcsSimulator({ partner, port, segmentIds });
   } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(error.message);
+    if (error instanceof TypeError) throw new UsageError(error.message.replace(/options\.(\w+)/g, '--$1'));
+    const { code, port: taken } = error as NodeJS.ErrnoException & { port?: number };
+    if (code === 'EADDRINUSE' || code === 'EACCES') {
+      const why = code === 'EADDRINUSE' ? 'is taken' : 'may not be used';
+      throw new Failure(`Port ${taken} ${why}: use another --port, with ${PORTS} free ones from it on`);
+    }
     throw error;
   }
 }
@@ -91,20 +103,22 @@ function shown(params: Readonly<Record<string, unknown>>): string {
 }
 
 /** @throws {UsageError} with the line number */
-async function readVisitors(simulator: DcsSimulator, path: string): Promise<number> {
-  let number = 0;
+async function readVisitors(simulator: DcsSimulator, path: string, stdin: NodeJS.ReadStream): Promise<number> {
+  const input = new InputText(openInput('--visitors', path, stdin), path);
+  await input.open();
   let loaded = 0;
-  for await (const line of createInterface({ input: createReadStream(path) })) {
-    number++;
+  for (;;) {
+    const line = await input.next(endOfLine);
+    if (line === undefined) return loaded;
+    input.line++;
     if (line.trim() === '') continue;
     try {
-      addVisitor(simulator, JSON.parse(line));
+      addVisitor(simulator, JSON.parse(input.decoded(line) ?? ''));
       loaded++;
     } catch (error) {
-      throw new UsageError(`${path}, line ${number}: ${(error as Error).message}`);
+      throw new UsageError(`${path}, line ${input.line}: ${(error as Error).message}`);
     }
   }
-  return loaded;
 }
 
 function addVisitor(simulator: DcsSimulator, given: unknown): void {

@@ -19,8 +19,10 @@ export function idHandedOver(url: unknown, orgId: string, nowMs: number): string
   if (typeof url !== 'string') return undefined;
   const query = url.indexOf('?');
   if (query === -1 || !url.includes('adobe_mc=', query)) return undefined;
-  const text = new URLSearchParams(url.slice(query)).getAll('adobe_mc').at(-1);
-  if (text === undefined) return undefined;
+  const given = new URLSearchParams(url.slice(query)).getAll('adobe_mc').at(-1);
+  if (given === undefined) return undefined;
+  // Adobe's iOS SDK before 4.18.6 encoded the whole twice: then its bars are still encoded.
+  const text = given.includes('|') ? given : fullyDecoded(given);
   const fields = new Map<string, string>();
   for (const element of text.split('|')) {
     const equals = element.indexOf('=');

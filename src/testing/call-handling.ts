@@ -27,6 +27,12 @@ export function handlerOf(origin: OriginName, { config, visitors, faults, log }:
   const rate = new RateWindow(config.rateLimit);
 
   return async function handleCall(request, response) {
+    if (!isLocalHost(request.headers.host)) {
+      // A web page can have the name of its own site point to this machine.
+      response.writeHead(421, { Connection: 'close', 'Content-Type': 'text/plain' });
+      response.end('The simulator answers to hosts of demdex.net and of this machine.\n');
+      return;
+    }
     const call = await readCall(request);
     if (!call || response.destroyed) return;
 
@@ -60,4 +66,11 @@ export function handlerOf(origin: OriginName, { config, visitors, faults, log }:
 
 function tooManyRequests({ retryAfterSeconds }: SimulatorConfig): DcsAnswer {
   return httpAnswer(429, retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) });
+}
+
+/** Whether a call is meant for a DCS, or for this machine; one without a Host has an answer of its own. */
+function isLocalHost(host: string | undefined): boolean {
+  if (!host) return true;
+  const name = host.replace(/:\d*$/, '').toLowerCase();
+  return /(?:^|\.)demdex\.net$|^localhost$|\.localhost$|^127(?:\.\d{1,3}){3}$|^\[::1\]$/.test(name);
 }

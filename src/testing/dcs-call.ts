@@ -24,12 +24,20 @@ export interface DcsCall {
   readonly customerIdWarnings: readonly DcsError[];
 }
 
+/** More than a DCS takes, so that what is longer is refused; it is read to its end and not kept. */
+const MAX_KEPT_BYTES = 64 * 1024;
+
 /** Reads a request to its end; `undefined` if the client disconnects before. */
 export async function readCall(request: IncomingMessage): Promise<DcsCall | undefined> {
   const at = performance.now();
   const chunks: Buffer[] = [];
+  let bodyBytes = 0;
   try {
-    for await (const chunk of request) chunks.push(chunk);
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bodyBytes += chunk.length;
+      if (bodyBytes <= MAX_KEPT_BYTES) chunks.push(chunk);
+      else chunks.length = 0;
+    }
   } catch {
     return undefined;
   }
@@ -46,7 +54,7 @@ export async function readCall(request: IncomingMessage): Promise<DcsCall | unde
     host: headers.host,
     headers,
     body: body.length > 0 ? body.toString() : undefined,
-    bytes: headBytes(request) + body.length,
+    bytes: headBytes(request) + bodyBytes,
     params: params ?? {},
     wellEncoded: params !== undefined,
     ...customerIdsOf(params ?? {}),

@@ -82,7 +82,7 @@ export interface DcsSimulator {
  * ```
  *
  * The HTTP status is 404 for other paths, 405 for methods other than GET and POST, 414 for a GET of more than 8 K and 413 for a
- * POST of more than 32 K, head and body together; otherwise it is 200, with Adobe's error codes in `errors` and `X-Error`.
+ * POST of more than 32 K, head and body together, 421 for a `Host` of another site; otherwise it is 200, with Adobe's error codes in `errors` and `X-Error`.
  * `/id`, and opt-outs by `d_mid`, need a `d_orgid`. With `segmentIds`, both `d_cts=1` and `d_cts=2` return segment ids, in
  * `traits`, too.
  *

@@ -15,7 +15,8 @@ const HOST_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 export interface DcsSimulatorOptions {
   /**
    * The partner's alias. Calls with the `Host` `<partner>.demdex.net`, in upper or lower case, with or without a port, are
-   * answered; another `Host` gets error code 1, none error code 100.
+   * answered; another `Host` of `demdex.net` or of this machine gets error code 1, none error code 100. The name of any other
+   * site gets HTTP status 421: a web page can have its own name point to this machine.
    *
    * @default 'acme'
    */

@@ -1,10 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
-import { dependencies } from '../../package.json';
 import { ORG } from '../helpers/site';
 
 const root = join(__dirname, '..', '..');
@@ -18,15 +17,17 @@ export interface Ended {
 /** Built once per test file: compiling dominates the run time. */
 let built: string | undefined;
 
-function program(): string {
+/** The `main.js` of a fresh build. */
+export function program(): string {
   if (built === undefined) {
     const cache = join(root, 'node_modules', '.cache');
     mkdirSync(cache, { recursive: true });
     built = mkdtempSync(join(cache, 'cli-'));
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', built]);
+    execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', join(built, 'dist')]);
+    cpSync(join(root, 'package.json'), join(built, 'package.json'));
   }
-  return join(built, 'cli', 'main.js');
+  return join(built, 'dist', 'cli', 'main.js');
 }
 
 afterAll(() => {
@@ -34,17 +35,6 @@ afterAll(() => {
 });
 
 const running = new Set<ChildProcess>();
-
-/** The command line on a machine with the package's dependencies, and only these optional packages. */
-export function programWith(folder: string, optionalPackages: readonly string[]): string {
-  cpSync(join(program(), '..', '..'), join(folder, 'dist'), { recursive: true });
-  for (const name of [...Object.keys(dependencies), ...optionalPackages]) {
-    const link = join(folder, 'node_modules', name);
-    mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(join(root, 'node_modules', name), link);
-  }
-  return join(folder, 'dist', 'cli', 'main.js');
-}
 
 /** Starts the command line in a process of its own. */
 export function start(args: readonly string[], env: Record<string, string> = {}, file = program()): ChildProcess {
@@ -56,6 +46,12 @@ export function start(args: readonly string[], env: Record<string, string> = {},
   running.add(child);
   child.once('exit', () => running.delete(child));
   return child;
+}
+
+/** Starts the command line with a limit on the size of the files that it writes: as good as a full disk. */
+export function startOnFullDisk(args: readonly string[], limitKb: number): ChildProcess {
+  const shell = ['-c', `ulimit -f ${limitKb}; exec "$@"`, 'bash', process.execPath, program(), ...args];
+  return spawn('bash', shell, { cwd: root, stdio: 'pipe' });
 }
 
 export async function end(child: ChildProcess, input = ''): Promise<Ended> {

@@ -22,6 +22,12 @@ describe('a link with adobe_mc', () => {
     expect(read(`${AMCV}=MCMID|123`, undefined, link(A)).visitor.ecid).toBe(A);
   });
 
+  it('is read where it was encoded twice, as a whole', () => {
+    const twice = link(A).replace(/(?<==).*/, (once) => encodeURIComponent(once));
+    expect(twice).toContain('%257C');
+    expect(read(undefined, undefined, twice).visitor.ecid).toBe(A);
+  });
+
   it('does not override an opt-out', () => {
     expect(read(`${AMCV}=MCMID|NONE`, undefined, link(A)).optedOut).toBe(true);
   });

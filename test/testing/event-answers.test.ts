@@ -102,7 +102,6 @@ describe('an answer to /event', () => {
     ['acme.demdex.net', []],
     ['ACME.demdex.net:443', []],
     ['usw2.demdex.net', [1]],
-    ['acme.demdex.net.evil.test', [1]],
   ])('for Host %s has the codes %j', async (host, codes) => {
     const answer = await event(origin, `d_mid=${ECID}`, { host });
     expect(codesOf(answer)).toEqual(codes);

@@ -34,6 +34,27 @@ describe('the DCS beside /event', () => {
     expect(await id(`d_uuid=${ECID}`)).toBe(await id(`d_uuid=${ECID}`));
   });
 
+  it.each(['evil.example', 'acme.demdex.net.evil.example', '127.0.0.1.evil.example', '192.168.0.1'])(
+    'does not answer to the name of another site: %s',
+    async (host) => {
+      expect(await send(`${origin}/id?d_orgid=${ORG}`, { host })).toMatchObject({ status: 421, json: undefined });
+      expect(simulator.requests).toEqual([]);
+    },
+  );
+
+  it.each(['localhost:4700', '127.0.0.1:4700', '[::1]:4700', 'other.demdex.net'])('answers to %s', async (host) => {
+    expect(codesOf(await send(`${origin}/event?d_rtbd=json`, { host }))).toEqual([1]);
+  });
+
+  it('keeps no more of a call than a DCS takes', async () => {
+    const body = `d_mid=${ECID}&c_x=${'x'.repeat(300_000)}`;
+    const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+    const { status } = await send(`${origin}/event`, { method: 'POST', headers, body });
+    expect(status).toBe(413);
+    expect(simulator.requests[0]).toMatchObject({ params: {}, method: 'POST' });
+    expect(simulator.requests[0]?.body).toBeUndefined();
+  });
+
   it('requires an organisation on /id', async () => {
     expect(codesOf(await send(`${origin}/id?d_rtbd=json`))).toEqual([2]);
   });

@@ -1,26 +1,38 @@
 /**
- * Owns: the journal beside an output file, `<out>.journal`: a checkpoint, which says how much of the output is valid,
- * followed by the outcomes that are not in the output yet. It exists until the output is complete.
+ * Owns: the journal of a run: a checkpoint, which says how much of the rows is valid, followed by the outcomes that are not
+ * in the rows yet. When the run is complete it is one line, which says what was made of which input.
  */
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { UsageError } from '../command';
+import { closeSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { Failure } from '../command';
+import { createPrivate, openPrivate, writeAt } from '../files';
 import type { Outcome } from './rows';
 
 /** The first line of a journal. */
 export interface Checkpoint {
+  readonly bulk: 1;
+  /** What must be unchanged for a run to be resumed. */
   readonly settings: string;
-  /** Rows in the output. */
+  /** Rows that are written. */
   readonly rows: number;
-  /** Length of the output with these rows. */
+  /** Of these, how many failed. */
+  readonly failed: number;
+  /** Length of the file with these rows. */
   readonly bytes: number;
-  /** Digest of the last of these rows. */
-  readonly digest: string | undefined;
+  /** SHA-256 of that part of the file. */
+  readonly written: string;
+  /** SHA-256 of these rows in the input. */
+  readonly read: string;
+  /** Whether a file that stands in the output's place is to be replaced. */
+  readonly replaces: boolean;
+  /** SHA-256 of the whole input, and when: only where the run is complete. */
+  readonly complete?: { readonly input: string; readonly at: string };
 }
 
 /** Each further line. */
 export type Entry = readonly [index: number, digest: string, outcome: Outcome];
 
-const MAX_BYTES = 4_000_000;
+/** Beyond it a new checkpoint is due: so little has to be read and written again by a run that is resumed. */
+const MAX_BYTES = 65_536;
 
 export class Journal {
   readonly #path: string;
@@ -33,20 +45,32 @@ export class Journal {
     [this.#file, this.#bytes] = create(path, checkpoint, entries);
   }
 
-  /** @throws {UsageError} for a file that is not a journal */
-  static read(path: string): [Checkpoint, Entry[]] {
-    const text = readFileSync(path, 'utf8');
+  /**
+   * `undefined` where there is none.
+   * @throws {Failure} for a file that is not a journal
+   */
+  static read(path: string): { readonly checkpoint: Checkpoint; readonly entries: readonly Entry[] } | undefined {
+    let text: string;
+    try {
+      const file = openPrivate(path);
+      try {
+        text = readFileSync(file, 'utf8');
+      } finally {
+        closeSync(file);
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
     // A last line without a line break was being written when the process was killed.
-    const lines = text
-      .slice(0, text.lastIndexOf('\n') + 1)
-      .split('\n')
-      .slice(0, -1);
+    const lines = text.split('\n').slice(0, -1);
     try {
       const [checkpoint, ...entries] = lines.map((line) => JSON.parse(line));
-      return [checkpoint, entries];
+      if ((checkpoint as Checkpoint).bulk === 1) return { checkpoint, entries };
     } catch {
-      throw new UsageError(`${path} is not a journal of bulk. Use --force to start over.`);
+      // As below.
     }
+    throw new Failure(`${path} is not a journal of bulk: move it away`);
   }
 
   /** Whether it has grown so long that a new checkpoint is due. */
@@ -56,18 +80,18 @@ export class Journal {
 
   /** @param entries lines with their line breaks */
   append(entries: string): void {
-    this.#bytes += writeAt(this.#file, entries, this.#bytes);
+    this.#bytes += writeAt(this.#file, Buffer.from(entries), this.#bytes);
   }
 
   /** Starts over from a new checkpoint, with the entries that are still needed. */
   replace(checkpoint: Checkpoint, entries: Iterable<string>): void {
+    const [file, bytes] = create(this.#path, checkpoint, entries);
     closeSync(this.#file);
-    [this.#file, this.#bytes] = create(this.#path, checkpoint, entries);
+    [this.#file, this.#bytes] = [file, bytes];
   }
 
-  close(isComplete: boolean): void {
+  close(): void {
     closeSync(this.#file);
-    if (isComplete) rmSync(this.#path);
   }
 }
 
@@ -75,15 +99,9 @@ export class Journal {
 function create(path: string, checkpoint: Checkpoint, entries: Iterable<string>): [file: number, bytes: number] {
   const text = `${[JSON.stringify(checkpoint), ...entries].join('\n')}\n`;
   const next = `${path}.next`;
-  writeFileSync(next, text);
+  rmSync(next, { force: true });
+  const file = createPrivate(next);
+  const bytes = writeAt(file, Buffer.from(text), 0);
   renameSync(next, path);
-  return [openSync(path, 'r+'), Buffer.byteLength(text)];
-}
-
-/** Writes all of the text at a position. Returns its length in bytes. */
-export function writeAt(file: number, text: string, position: number): number {
-  const bytes = Buffer.from(text);
-  let written = 0;
-  while (written < bytes.length) written += writeSync(file, bytes, written, bytes.length - written, position + written);
-  return bytes.length;
+  return [file, bytes];
 }

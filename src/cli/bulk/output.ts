@@ -7,6 +7,8 @@ export interface BulkOutput {
   readonly rowsWritten: number;
   /** Rows that the input of a resumed run must have at least. */
   readonly rowsKnown: number;
+  /** Rows of an interrupted run that failed. */
+  readonly failedBefore: number;
   /** The outcome of a row in an interrupted run. */
   known(row: Row): Outcome | undefined;
   /** Keeps an outcome until it is the row's turn to be written. */
@@ -17,22 +19,37 @@ export interface BulkOutput {
   /** Whether to wait for {@link drained} before writing more. */
   readonly isFull: boolean;
   drained(): Promise<void>;
-  /** @param isComplete whether all rows have been written */
-  close(isComplete: boolean): Promise<void>;
+  /** All rows have been written. */
+  complete(): Promise<void>;
+  /** Frees what is held. Never throws. */
+  close(): void;
 }
 
-/** Standard output, which cannot be resumed. */
+/** Standard output, a device or a pipe, none of which can be resumed. */
 export class StreamOutput implements BulkOutput {
   readonly #stream: NodeJS.WritableStream;
   readonly #format: RowFormat;
+  #failure: Error | undefined;
+  #wake: () => void = () => {};
   readonly rowsKnown = 0;
+  readonly failedBefore = 0;
   rowsWritten = 0;
   isFull = false;
 
   constructor(stream: NodeJS.WritableStream, format: RowFormat) {
     this.#stream = stream;
     this.#format = format;
+    stream.on('error', this.#onError);
+    stream.on('drain', this.#onDrain);
   }
+
+  readonly #onError = (error: Error) => {
+    this.#failure ??= error;
+    this.isFull = true;
+    this.#wake();
+  };
+
+  readonly #onDrain = () => this.#wake();
 
   known(): undefined {
     return undefined;
@@ -47,16 +64,35 @@ export class StreamOutput implements BulkOutput {
   }
 
   write(row: Row, outcome: Outcome): void {
-    this.isFull = !this.#stream.write(this.#format.stringify([[row, outcome]], this.rowsWritten === 0));
+    this.#writeBytes(this.#format.bytesOf([[row, outcome]], this.rowsWritten === 0));
     this.rowsWritten++;
   }
 
+  /** @throws the error of the stream */
   async drained(): Promise<void> {
-    if (this.isFull) await new Promise((resolve) => this.#stream.once('drain', resolve));
+    if (this.isFull && this.#failure === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#failure !== undefined) throw this.#failure;
     this.isFull = false;
   }
 
-  async close(isComplete: boolean): Promise<void> {
-    if (isComplete && this.rowsWritten === 0) this.#stream.write(this.#format.stringify([], true));
+  async complete(): Promise<void> {
+    if (this.rowsWritten === 0) this.#writeBytes(this.#format.bytesOf([], true));
+    await new Promise<void>((resolve, reject) => {
+      this.#wake = resolve;
+      this.#stream.write('', (error) => (error ? reject(error) : resolve()));
+    });
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  close(): void {
+    this.#stream.removeListener('drain', this.#onDrain);
+  }
+
+  #writeBytes(bytes: Buffer): void {
+    if (!this.#stream.write(bytes)) this.isFull = true;
   }
 }

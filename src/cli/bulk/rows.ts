@@ -15,8 +15,8 @@ export type CustomerSource = { readonly dataSourceId: number } | { readonly inte
 export type Row = VisitorId & {
   /** From 0. */
   readonly index: number;
-  /** The fields of a CSV row; the object of an NDJSON line, or the line itself if it is not an object. */
-  readonly content: readonly string[] | Readonly<Record<string, unknown>> | string;
+  /** The row as it was read, without the end of its line, in units of the input. */
+  readonly content: string;
 };
 
 /** The result of a lookup as it is written. */
@@ -40,17 +40,25 @@ export function outcomeOf({ segments, error }: LookupResult<Row>): Outcome {
 
 /** Identifies a row in a journal. */
 export function digestOf({ content }: Row): string {
-  return hash('sha1', JSON.stringify(content), 'base64url').slice(0, 10);
+  return hash('sha1', content, 'base64url').slice(0, 10);
 }
 
 export interface RowFormat {
+  /**
+   * Reads what comes before the rows, so that a wrong header is found before anything is written. Returns it, or '' in a
+   * format without a header.
+   * @throws {UsageError} for a header that names no visitor, and for an empty input
+   */
+  open(): Promise<string>;
   /**
    * The rows that `isWanted` accepts.
    * @throws {UsageError} for a malformed file; the message names the line
    */
   read(isWanted: (row: Row) => boolean): AsyncIterable<Row>;
-  /** @param isFirst whether the file's header comes first */
-  stringify(rows: readonly (readonly [Row, Outcome])[], isFirst: boolean): string;
+  /** The bytes of rows with their outcomes. @param isFirst whether the file's header comes first */
+  bytesOf(rows: readonly (readonly [Row, Outcome])[], isFirst: boolean): Buffer;
+  /** SHA-256 of all that was read. */
+  readonly inputDigest: string;
 }
 
 export const FIELDS = [
@@ -64,7 +72,7 @@ export const FIELDS = [
 ] as const;
 export type Field = (typeof FIELDS)[number];
 
-/** The visitor in a row; `field` returns `undefined` for a field that is absent. */
+/** The visitor in a row; `field` returns `undefined` for a field that is absent. Numbers are decimal digits and nothing else. */
 export function visitorIn(field: (name: Field) => unknown, source: CustomerSource) {
   const [id, region, dataSourceId] = [field('customer_id'), field('region'), field('data_source_id')];
   const integrationCode = field('integration_code');
@@ -72,12 +80,20 @@ export function visitorIn(field: (name: Field) => unknown, source: CustomerSourc
     integrationCode !== undefined
       ? { integrationCode }
       : dataSourceId !== undefined
-        ? { dataSourceId: Number(dataSourceId) }
+        ? { dataSourceId: digitsOf(dataSourceId) }
         : source;
   return {
     ecid: field('ecid'),
     uuid: field('uuid'),
-    region: region === undefined ? undefined : Number(region),
+    region: region === undefined ? undefined : digitsOf(region),
     customerIds: id === undefined ? undefined : [{ id, ...dataSource, authState: field('auth_state') }],
   };
 }
+
+/** NaN, which is no valid number anywhere, for all that is not decimal digits. */
+export function digitsOf(value: unknown): number {
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+}
+
+export const MISSING_SOURCE =
+  'customer_id has no data source: use --source, or a data_source_id or integration_code beside it';

@@ -3,21 +3,23 @@
  * written in the order of the input. Next: output.ts.
  */
 import type { LookupResult, ResultRecorder } from '../../lookup/lookup-many';
-import { UsageError } from '../command';
 import type { BulkOutput } from './output';
+import { InputChanged } from './resumable-output';
 import { type Outcome, outcomeOf, type Row } from './rows';
 
 export class Run implements ResultRecorder<Row> {
   readonly #output: BulkOutput;
-  readonly #onRow: (row: Row, outcome: Outcome) => void;
+  readonly #onRow: (row: Row, outcome: Outcome, lookedUp: number) => void;
   /** Rows with a known outcome that wait for earlier rows, at most as many as lookupMany() reads ahead. */
   readonly #waiting = new Map<number, Row>();
   /** Outcomes of rows that are not written yet. */
   readonly #outcomes = new Map<number, Outcome>();
   readonly #rowsBefore: number;
   #rowsRead = 0;
+  #lookedUp = 0;
 
-  constructor(output: BulkOutput, onRow: (row: Row, outcome: Outcome) => void) {
+  /** @param onRow told of each row that is written, and how many this run has looked up */
+  constructor(output: BulkOutput, onRow: (row: Row, outcome: Outcome, lookedUp: number) => void) {
     this.#output = output;
     this.#rowsBefore = output.rowsWritten;
     this.#onRow = onRow;
@@ -26,6 +28,7 @@ export class Run implements ResultRecorder<Row> {
   /** Takes a result as soon as it arrives. */
   record(result: LookupResult<Row>): void {
     const outcome = outcomeOf(result);
+    this.#lookedUp++;
     this.#outcomes.set(result.visitor.index, outcome);
     this.#output.record(result.visitor, outcome);
   }
@@ -53,13 +56,13 @@ export class Run implements ResultRecorder<Row> {
     this.#writeWaiting();
   }
 
-  /** @throws {UsageError} for an input with fewer rows than the interrupted run has seen */
+  /** @throws {InputChanged} for an input with fewer rows than the interrupted run has seen */
   end(): void {
     this.#writeWaiting();
     const { rowsKnown } = this.#output;
     if (this.#rowsRead >= rowsKnown) return;
-    throw new UsageError(
-      `the input has ${this.#rowsRead} rows, and had at least ${rowsKnown} when this run began. Use --force to start over.`,
+    throw new InputChanged(
+      `the input has ${this.#rowsRead} rows, and had at least ${rowsKnown} when the interrupted run began: use --force to start over`,
     );
   }
 
@@ -76,6 +79,6 @@ export class Run implements ResultRecorder<Row> {
     const outcome = this.#outcomes.get(row.index) as Outcome;
     this.#outcomes.delete(row.index);
     this.#output.write(row, outcome);
-    this.#onRow(row, outcome);
+    this.#onRow(row, outcome, this.#lookedUp);
   }
 }

@@ -1,6 +1,6 @@
 /** Owns: the summary at the end of a `bulk` run: rows by status and by error, with a hint for each error. */
 import { performance } from 'node:perf_hooks';
-import { print, printJson } from '../command';
+import { print, printJson } from '../printer';
 import type { Outcome } from './rows';
 
 export class Tally {
@@ -19,14 +19,16 @@ export class Tally {
     }
   }
 
-  print(stream: NodeJS.WritableStream, json: boolean): void {
+  /** @param before rows that an interrupted run had written */
+  print(stream: NodeJS.WritableStream, json: boolean, before: number): void {
     const seconds = Math.round((performance.now() - this.#beganAtMs) / 100) / 10;
     const [statuses, errors] = [Object.fromEntries(this.#statuses), Object.fromEntries(this.#errors)];
     if (json) {
-      printJson(stream, { rows: this.#rows, failed: this.failed, seconds, statuses, errors });
+      printJson(stream, { rows: this.#rows, rowsBefore: before, failed: this.failed, seconds, statuses, errors });
       return;
     }
-    print(stream, `${this.#rows} rows in ${seconds} s, ${this.failed} failed`);
+    const after = before === 0 ? '' : `, after ${before} rows of the interrupted run`;
+    print(stream, `${this.#rows} rows in ${seconds} s, ${this.failed} failed${after}`);
     for (const [status, rows] of this.#statuses) print(stream, `  ${rows} ${status}`);
     for (const [code, rows] of this.#errors) print(stream, `  ${rows} ${code}: ${HINTS[code] ?? 'see the README'}`);
   }
@@ -35,7 +37,7 @@ export class Tally {
 const RETRY = 'run these rows again later';
 const HINTS: Readonly<Record<string, string>> = {
   ERR_AAM_INVALID_OPTION:
-    'the row names no valid visitor: an ECID or UUID of 38 digits, or a customer id with its data source',
+    'the row names no valid visitor: an ECID or UUID of 38 digits, or a customer id with its data source (--source)',
   ERR_AAM_DCS_TIMEOUT: `no answer within dcs.timeoutMs; ${RETRY}, or raise it`,
   ERR_AAM_DCS_NETWORK: `the DCS cannot be reached; ${RETRY}`,
   ERR_AAM_DCS_STATUS: `HTTP error from the DCS; ${RETRY}`,

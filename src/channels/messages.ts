@@ -40,6 +40,8 @@ export type ConsentSignal =
   | 'tcf'
   | 'web-sdk'
   | 'opt-in'
+  | 'gpp'
+  | 'us-privacy'
   | 'site'
   | 'required'
   | 'unreadable'

@@ -110,7 +110,9 @@ function cookiesIn(header: string, { orgId, identity, consent }: ResolvedOptions
     's_ecid',
     'adobeujs-optin',
     ...identity.uuidCookies,
-    ...(consent.tcfCookie === false ? [] : [consent.tcfCookie]),
+    ...consent.tcfCookie,
+    ...(consent.gpp ? ['__gpp'] : []),
+    ...(consent.usPrivacy ? ['usprivacy'] : []),
   ]);
   return header.split(';').flatMap((part) => {
     const pair = part.trim();

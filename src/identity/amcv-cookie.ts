@@ -20,15 +20,22 @@ export interface AmcvFields {
   readonly region: string | undefined;
   /** When the client will request the region again, in Unix seconds. An expired region is still the best guess. */
   readonly regionExpiresAtSec: number | undefined;
-  /** `NONE` (not opted out) or a list of opt-out levels such as `global`. */
+  /** `NONE` (not opted out), a list of opt-out levels such as `global`, or {@link UNDECODABLE}. */
   readonly optOut: string | undefined;
 }
 
-const NOTHING: AmcvFields = { id: undefined, region: undefined, regionExpiresAtSec: undefined, optOut: undefined };
+/** In place of the opt-out levels: there may be some in what cannot be decoded. */
+export const UNDECODABLE = 'undecodable';
+const NOTHING_DECODED: AmcvFields = {
+  id: undefined,
+  region: undefined,
+  regionExpiresAtSec: undefined,
+  optOut: UNDECODABLE,
+};
 
 /**
- * Parses a cookie value. Never throws: a value with a malformed percent sequence counts as absent, and elements that do not
- * fit the grammar are skipped.
+ * Parses a cookie value. Never throws: a value with a malformed percent sequence is {@link UNDECODABLE}, and elements that do
+ * not fit the grammar are skipped.
  */
 export function parseAmcv(cookie: CookieValue): AmcvFields {
   const { text, end } = cookie;
@@ -56,7 +63,7 @@ export function parseAmcv(cookie: CookieValue): AmcvFields {
     let next = pipe + 1;
     if (percent < pipe) {
       const byte = hexByte(text, percent + 1, end);
-      if (byte === -1) return NOTHING;
+      if (byte === -1) return NOTHING_DECODED;
       at = percent;
       next = percent + 3;
       percent = positionOf('%', cookie, next);
@@ -81,9 +88,9 @@ export function parseAmcv(cookie: CookieValue): AmcvFields {
       const field = at > start ? fieldOf(key, keyStart, keyEnd) : undefined;
       if (field !== undefined) {
         const value = hasEscape ? decoded(text.slice(start, at)) : text.slice(start, at);
-        // A repeated key: the later one wins, as in Adobe's client.
+        // A repeated key: the later one wins, as in Adobe's client. An opt-out wins in any place.
         if (field === 'MCMID') id = value;
-        else if (field === 'MCOPTOUT') optOut = value;
+        else if (field === 'MCOPTOUT') optOut = optOut === undefined || optOut === 'NONE' ? value : optOut;
         else if (field === 'mid') docsId = value;
         else if (field === 'aamlh') docsRegion = value;
         else {
@@ -98,7 +105,7 @@ export function parseAmcv(cookie: CookieValue): AmcvFields {
     hasEscape = false;
   }
 
-  if (isBeyondAscii && !isWellFormed(text.slice(cookie.start, end))) return NOTHING;
+  if (isBeyondAscii && !isWellFormed(text.slice(cookie.start, end))) return NOTHING_DECODED;
   // Adobe's server-to-server pages print `mid` and `aamlh`, which no released client writes: a fallback only.
   if (id === undefined && docsId !== undefined) {
     return { id: docsId, region: region ?? docsRegion, regionExpiresAtSec, optOut };

@@ -21,14 +21,16 @@ export class CacheKeys {
   /** By ECID, else by UUID, else by the first customer id. */
   keyOf({ ecid, uuid, customerIds = [] }: Visitor): string {
     if (ecid !== undefined) return this.#digest(ecid);
-    return uuid === undefined ? this.#customerKey(customerIds) : this.#digest(`uuid:${uuid}`);
+    return uuid === undefined ? this.#customerKey(customerIds[0]) : this.#digest(`uuid:${uuid}`);
   }
 
-  /** All keys under which this visitor may be cached: a request that shows only the customer id has another key. */
+  /** All keys under which this visitor may be cached: a request that shows only one of the customer ids has another key. */
   allKeysOf(visitor: Visitor): VisitorKeys {
     const key = this.keyOf(visitor);
-    const customerKey = visitor.customerIds === undefined ? key : this.#customerKey(visitor.customerIds);
-    return customerKey === key ? [key] : [key, customerKey];
+    if (visitor.customerIds === undefined) return [key];
+    const others = new Set(visitor.customerIds.map((id) => this.#customerKey(id)));
+    others.delete(key);
+    return [key, ...others];
   }
 
   /** Empty without customer ids and consent string, as for most visitors. */
@@ -37,8 +39,8 @@ export class CacheKeys {
     return hasConsentString ? `${ids} tcf` : ids;
   }
 
-  #customerKey(customerIds: readonly CustomerId[]): string {
-    return this.#digest(`customer:${serialised(customerIds.slice(0, 1), false)}`);
+  #customerKey(id: CustomerId | undefined): string {
+    return this.#digest(`customer:${id === undefined ? '' : serialised([id], false)}`);
   }
 
   #digest(text: string): string {

@@ -7,7 +7,7 @@ import type { IdSource } from '../channels/messages';
 import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../request/cookie-header';
 import { idHandedOver } from './adobe-mc';
 import { type AmcvFields, parseAmcv } from './amcv-cookie';
-import { type Identity, IdentityOfRequest, isDigits, isVisitorId, VisitorOfRequest } from './visitor';
+import { type Identity, IdentityOfRequest, isDigits, isVisitorId, type Visitor, VisitorOfRequest } from './visitor';
 import { ecidInIdentityCookie, regionOfCluster, webSdkCookieName } from './web-sdk-cookies';
 
 /** The resolved options that reading needs. */
@@ -36,7 +36,7 @@ export class IdentityReader {
   readonly #amcv: CookieSlot;
   readonly #webSdkIdentity: CookieSlot;
   readonly #webSdkCluster: CookieSlot;
-  readonly #sEcid: CookieSlot | undefined;
+  readonly #sEcid: CookieSlot;
   readonly #uuids: readonly CookieSlot[];
 
   constructor(config: IdentityConfig, cookies: CookieFinder) {
@@ -44,7 +44,7 @@ export class IdentityReader {
     this.#amcv = cookies.register(`AMCV_${config.orgId}`);
     this.#webSdkIdentity = cookies.register(webSdkCookieName(config.orgId, 'identity'));
     this.#webSdkCluster = cookies.register(webSdkCookieName(config.orgId, 'cluster'));
-    this.#sEcid = config.sEcid ? cookies.register('s_ecid') : undefined;
+    this.#sEcid = cookies.register('s_ecid');
     this.#uuids = config.uuidCookies.map((name) => cookies.register(name));
   }
 
@@ -54,7 +54,9 @@ export class IdentityReader {
     const webSdk = firstId(found[this.#webSdkIdentity], ecidInIdentityCookie);
     const clusterRegion = this.#clusterRegion(found[this.#webSdkCluster]);
     // Adobe's browser code, too, uses s_ecid only without AMCV: its name has no organisation id.
-    const sEcid = this.#sEcid === undefined ? NO_CLAIM : this.#amcvClaim(found[this.#sEcid]);
+    const sEcidClaim = this.#amcvClaim(found[this.#sEcid]);
+    // An opt-out in it counts also where ids from it do not.
+    const sEcid = this.#config.sEcid ? sEcidClaim : NO_CLAIM;
 
     let sawId = amcv.id !== undefined || webSdk !== undefined || sEcid.id !== undefined;
     let ecid: string | undefined;
@@ -95,9 +97,21 @@ export class IdentityReader {
         isFromCluster ? undefined : withRegion.regionExpiresAtMs,
       ),
       ecid !== undefined || uuid !== undefined ? undefined : sawId ? 'bad-id' : 'no-id',
-      amcv.optedOut || sEcid.optedOut,
+      amcv.optedOut || sEcidClaim.optedOut,
       source,
     );
+  }
+
+  /** Everybody whom the request names, chosen or not: a refusal is about the person, whatever ids they have. */
+  allIn(found: FoundCookies, req: AddressedRequest): readonly Visitor[] {
+    const amcvIds = [this.#amcv, this.#sEcid].flatMap((slot) => found[slot] ?? []).map((value) => parseAmcv(value).id);
+    const webSdkIds = found[this.#webSdkIdentity]?.map(ecidInIdentityCookie) ?? [];
+    const handedOver = this.#config.adobeMc
+      ? idHandedOver(req.originalUrl ?? req.url, this.#config.orgId, Date.now())
+      : undefined;
+    const ecids = [...amcvIds, ...webSdkIds, handedOver].filter(isVisitorId);
+    const uuids = this.#uuids.flatMap((slot) => found[slot]?.map(textOf) ?? []).filter(isVisitorId);
+    return [...new Set(ecids)].map((ecid): Visitor => ({ ecid })).concat([...new Set(uuids)].map((uuid) => ({ uuid })));
   }
 
   /**

@@ -3,11 +3,13 @@
  * ../middleware.ts.
  */
 import type { Request } from 'express';
+import { gppPackage, INSTALL_GPP } from '../consent/gpp-layouts';
+import type { TcfMode } from '../consent/tcf';
 import type { Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
-import { assert, count, flag, group, integer, ms, optional } from '../option-checks';
+import { assert, count, flag, group, integer, ms, oneOf, optional } from '../option-checks';
 import {
   DCS_CLIENT_OPTIONS,
   type DcsClientOptions,
@@ -102,11 +104,30 @@ export interface ConsentOptions {
    */
   readonly gpc?: boolean | undefined;
   /**
-   * The cookie with the consent string of the IAB TCF, written by the site's consent management platform. It must consent to
-   * vendor 565 and to purposes 1 and 10; `false` ignores it.
-   * @default 'euconsent-v2'
+   * The cookies with the consent string of the IAB TCF, written by the site's consent management platform: all that are present
+   * must consent to vendor 565 and to purposes 1 and 10. `false` ignores them.
+   * @default ['euconsent-v2', 'eupubconsent-v2'] (the usual name, and that of OneTrust)
    */
-  readonly tcfCookie?: string | false | undefined;
+  readonly tcfCookie?: string | readonly string[] | false | undefined;
+  /**
+   * How TC strings are read. `'strict'`: those written after 28 February 2026 must be of TCF 2.3, that is, say which vendors were
+   * disclosed to the visitor, with vendor 565 among them. `'lenient'`: all of them are read as TCF 2.2 does, for a site whose
+   * consent management platform is late.
+   * @default 'strict'
+   */
+  readonly tcf?: TcfMode | undefined;
+  /**
+   * Whether the cookie `__gpp` with the string of the IAB's Global Privacy Platform is read: an opt-out of sale, sharing or
+   * targeted advertising is a refusal. Its sections of US states need the package `@iabgpp/cmpapi`; without it, a visitor who has
+   * one counts as having refused. `true` throws at construction if the package is not installed.
+   * @default true, without the check at construction
+   */
+  readonly gpp?: boolean | undefined;
+  /**
+   * Whether the cookie `usprivacy` with the IAB's US Privacy string is read: an opt-out of sale is a refusal.
+   * @default true
+   */
+  readonly usPrivacy?: boolean | undefined;
   /**
    * Whether the visitor has agreed, as the site knows it: only `true` does. Throwing, rejecting and a promise that is pending
    * after `maxWaitMs` count as a refusal for this request. Called only when no other source refuses.
@@ -188,7 +209,10 @@ export interface ResolvedOptions extends ResolvedClientOptions {
   readonly consent: {
     readonly required: boolean;
     readonly gpc: boolean;
-    readonly tcfCookie: string | false;
+    readonly tcfCookie: readonly string[];
+    readonly tcf: TcfMode;
+    readonly gpp: boolean;
+    readonly usPrivacy: boolean;
     readonly given: ((req: unknown) => unknown) | undefined;
   };
   readonly privacy: { readonly varyCookie: boolean };
@@ -236,6 +260,9 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     required: true,
     gpc: true,
     tcfCookie: true,
+    tcf: true,
+    gpp: true,
+    usPrivacy: true,
     given: true,
   });
   const privacy = group<PrivacyOptions>('options.privacy', privacyGroup, { varyCookie: true });
@@ -265,7 +292,10 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     consent: {
       required: flag('options.consent.required', consent.required, false),
       gpc: flag('options.consent.gpc', consent.gpc, true),
-      tcfCookie: tcfCookieOf(consent.tcfCookie),
+      tcfCookie: tcfCookiesOf(consent.tcfCookie),
+      tcf: oneOf('options.consent.tcf', consent.tcf, ['strict', 'lenient'], 'strict'),
+      gpp: gppOf(consent.gpp),
+      usPrivacy: flag('options.consent.usPrivacy', consent.usPrivacy, true),
       given: siteFunction('options.consent.given', consent.given),
     },
     privacy: { varyCookie: flag('options.privacy.varyCookie', privacy.varyCookie, false) },
@@ -293,9 +323,26 @@ function cookieNames(path: string, given: unknown): readonly string[] {
   return names;
 }
 
-function tcfCookieOf(given: unknown = 'euconsent-v2'): string | false {
-  assert(given === false || isCookieName(given), 'options.consent.tcfCookie', 'a cookie name or false', given);
-  return given as string | false;
+function tcfCookiesOf(given: unknown = ['euconsent-v2', 'eupubconsent-v2']): readonly string[] {
+  if (given === false) return [];
+  const names = Array.isArray(given) ? [...given] : [given];
+  assert(
+    names.every(isCookieName),
+    'options.consent.tcfCookie',
+    'a cookie name, an array of cookie names or false',
+    given,
+  );
+  return names;
+}
+
+/** Whoever asks for it wants to know at once that it cannot be done. */
+function gppOf(given: boolean | undefined): boolean {
+  const isWanted = flag('options.consent.gpp', given, true);
+  if (given !== true || gppPackage() !== undefined) return isWanted;
+  throw new AamError(
+    'ERR_AAM_INVALID_OPTION',
+    `options.consent.gpp needs a package that is not installed: ${INSTALL_GPP}`,
+  );
 }
 
 /** A token, as RFC 6265 defines cookie names. */

@@ -90,9 +90,16 @@ export class CookieFinder {
   #inHeader(header: string): FoundCookies {
     let found: (CookieValue[] | undefined)[] | undefined;
     let start = 0;
+    let semicolon = -1;
+    let comma = -1;
     while (start < header.length) {
-      let end = header.indexOf(';', start);
-      if (end === -1) end = header.length;
+      if (semicolon < start) semicolon = positionOf(';', header, start);
+      if (comma < start) comma = positionOf(',', header, start);
+      let end = semicolon;
+      if (comma < end) {
+        comma = this.#separatingComma(header, comma, end);
+        end = Math.min(comma, end);
+      }
       while (start < end && isBlank(header.charCodeAt(start))) start++;
       const spellings = start < end ? this.#spellings[header.charCodeAt(start)] : undefined;
       if (spellings !== undefined) {
@@ -111,6 +118,24 @@ export class CookieFinder {
       start = end + 1;
     }
     return found ?? NONE;
+  }
+
+  /**
+   * The first comma before `end` that joins two cookies; the first one behind `end` if none does. Load balancers and serverless
+   * adapters join several `Cookie` headers by commas. Values have commas, too: one separates only if a name and `=` follow, and
+   * if nothing stands between, a name that is looked for.
+   */
+  #separatingComma(header: string, from: number, end: number): number {
+    let comma = from;
+    for (; comma < end; comma = positionOf(',', header, comma + 1)) {
+      const next = header.charCodeAt(comma + 1);
+      NAME_BEHIND_BLANKS.lastIndex = comma + 1;
+      const isJoint = isBlank(next)
+        ? NAME_BEHIND_BLANKS.test(header)
+        : this.#spellings[next]?.some(({ text }) => header.startsWith(text, comma + 1));
+      if (isJoint) return comma;
+    }
+    return comma;
   }
 
   /** Parsers decode values, not names. The values are encoded again, so that readers see one grammar. */
@@ -142,6 +167,7 @@ export function decodedValue({ text, start, end }: CookieValue): string | undefi
 }
 
 const NONE: FoundCookies = [];
+const NAME_BEHIND_BLANKS = /[ \t]+[\w.%@~!#$&'*+^-]+=/y;
 const UNREADABLE = Symbol('unreadable');
 /** A percent sequence that cannot be decoded: absent for an id, a refusal for a consent. */
 const MALFORMED = '%';
@@ -150,6 +176,12 @@ const MALFORMED = '%';
 function textsOf(value: unknown): readonly string[] {
   if (value === undefined || value === null) return [];
   return (itemsOf(value) ?? [value]).map(encoded);
+}
+
+/** The next position of a separator; the length of the header if there is none. */
+function positionOf(separator: string, header: string, from: number): number {
+  const at = header.indexOf(separator, from);
+  return at === -1 ? header.length : at;
 }
 
 /** Without blanks around it and without the double quotes that RFC 6265 allows. */
@@ -169,9 +201,11 @@ function isBlank(code: number): boolean {
 function encoded(value: unknown): string {
   if (typeof value !== 'string') return MALFORMED;
   try {
+    // What a parser could not decode it leaves as it was.
+    if (value.includes('%')) decodeURIComponent(value);
     // Some parsers keep the quotes; encoded, they would become part of the value.
     return encodeURIComponent(value).replaceAll('%22', '"');
   } catch {
-    return MALFORMED; // a lone surrogate, which no cookie can carry
+    return MALFORMED; // also a lone surrogate, which no cookie can carry
   }
 }

@@ -2,7 +2,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { headerText } from './header-text';
 
-/** `Sec-Purpose: prefetch;prerender`, or the headers that browsers sent before it was standardised. */
+/**
+ * `Sec-Purpose: prefetch;prerender`, the headers that browsers sent before it was standardised, and those of scripts that fetch
+ * ahead and may not set a `Sec-` header (Turbo: `X-Sec-Purpose`).
+ */
 export function isPrefetch(headers: IncomingHttpHeaders | null | undefined): boolean {
   try {
     return NAMES.some((name) => mentionsPrefetch(headers?.[name]));
@@ -11,7 +14,7 @@ export function isPrefetch(headers: IncomingHttpHeaders | null | undefined): boo
   }
 }
 
-const NAMES = ['sec-purpose', 'purpose', 'x-moz'] as const;
+const NAMES = ['sec-purpose', 'purpose', 'x-sec-purpose', 'x-purpose', 'x-moz'] as const;
 
 /** What nobody can read may say so: then no call is made. */
 function mentionsPrefetch(value: unknown): boolean {

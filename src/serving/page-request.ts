@@ -7,7 +7,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { requestChannel } from '../channels/channels';
 import type { ConsentSignal, RequestMessage } from '../channels/messages';
-import { type Consent, type ConsentGate, NO_CONSENT, UNREADABLE } from '../consent/consent-gate';
+import { type Consent, type ConsentGate, NO_CONSENT, type Refusal, UNREADABLE } from '../consent/consent-gate';
 import type { IdentityReader } from '../identity/identity-reader';
 import { pseudonymOf } from '../identity/pseudonym';
 import type { SiteIdentity } from '../identity/site-identity';
@@ -16,7 +16,7 @@ import type { NoAnswer } from '../lookup/answer-loader';
 import type { AnswerResolver, Asker, PendingAnswer } from '../lookup/answer-resolver';
 import type { LookupSignals } from '../lookup/lookup-signals';
 import type { BotDetector } from '../request/bots';
-import type { CookieFinder } from '../request/cookie-header';
+import type { CookieFinder, FoundCookies } from '../request/cookie-header';
 import { holdRequest } from '../request/hold-request';
 import { isPrefetch } from '../request/prefetch';
 import type { SiteCallback } from '../request/site-callback';
@@ -57,6 +57,7 @@ export interface ServedResponse extends ServerResponse {
 type From = NonNullable<RequestMessage['servedFrom']>;
 
 const NO_HEADERS: IncomingHttpHeaders = {};
+const NO_COOKIES: FoundCookies = [];
 const NOBODY: Identity = { visitor: Object.freeze({}), problem: 'no-id', optedOut: false };
 
 export class PageRequest implements Asker {
@@ -70,6 +71,7 @@ export class PageRequest implements Asker {
   /** See `AnswerResolver.moment`. */
   readonly #requestedAt: number;
   #headers = NO_HEADERS;
+  #found: FoundCookies = NO_COOKIES;
   #identity = NOBODY;
   /** Sent with the call; by it the visitor consents. */
   #tcString: string | undefined = undefined;
@@ -104,19 +106,35 @@ export class PageRequest implements Asker {
     const { cookies, identityReader, siteIdentity, gate, skip, bots } = this.#site;
     const req = this.#req;
     // If the site's function throws, the request is skipped: it may be one that must be left alone.
-    if (skip?.callSync(req, true)) return 'skipped';
+    let leftAlone: 'skipped' | 'bot' | undefined = skip?.callSync(req, true) ? 'skipped' : undefined;
     try {
       // Looked at once: Express gives every request a shape of its own, which makes each look slow.
       const headers = req.headers ?? NO_HEADERS;
       this.#headers = headers;
-      if (bots?.isBot(headers['user-agent'])) return 'bot';
+      if (leftAlone === undefined && bots?.isBot(headers['user-agent'])) leftAlone = 'bot';
       const { cookie } = headers;
-      const found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
-      this.#identity = siteIdentity.complete(identityReader.read(found, req), req);
-      return gate.consider(req, headers, found, this.#identity);
+      this.#found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
+      const named = identityReader.read(this.#found, req);
+      if (leftAlone !== undefined) {
+        // Nothing is served, but a refusal counts wherever it is seen.
+        const { refusal } = gate.heardIn(headers, this.#found, named);
+        if (refusal !== undefined) this.#withdraw(refusal, siteIdentity.complete(named, req));
+        return leftAlone;
+      }
+      this.#identity = siteIdentity.complete(named, req);
+      return gate.consider(req, headers, this.#found, this.#identity);
     } catch {
       // A getter or proxy of somebody else's. What it hides may be a refusal.
-      return UNREADABLE;
+      return leftAlone ?? UNREADABLE;
+    }
+  }
+
+  /** Removes what is known about the visitor, under each of the ids that the request shows, and ends what is under way. */
+  #withdraw(refusal: Refusal, { visitor, problem }: Identity = this.#identity): void {
+    const { identityReader, resolver } = this.#site;
+    if (problem === undefined) resolver.withdraw(visitor, refusal);
+    for (const other of identityReader.allIn(this.#found, this.#req)) {
+      if (other.ecid !== visitor.ecid || other.uuid !== visitor.uuid) resolver.withdraw(other, refusal);
     }
   }
 
@@ -142,7 +160,7 @@ export class PageRequest implements Asker {
       gaveUp: () => {
         // Consent that is not known in time counts as refused. A refusal that arrives later still removes the visitor from the cache.
         pending.then(({ refusal }) => {
-          if (refusal !== undefined) resolver.withdraw(visitor, refusal);
+          if (refusal !== undefined) this.#withdraw(refusal);
         });
         this.#refused('site');
       },
@@ -160,7 +178,7 @@ export class PageRequest implements Asker {
     this.#consentSignal = signal;
     if (refusal !== undefined) {
       // Also removes what was cached before the refusal.
-      if (problem === undefined) resolver.withdraw(visitor, refusal);
+      this.#withdraw(refusal);
       this.#served(excluded(refusal));
       return;
     }

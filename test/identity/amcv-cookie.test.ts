@@ -13,7 +13,7 @@ function reference(text: string): AmcvFields {
   try {
     value = decodeURIComponent(text);
   } catch {
-    return { id: undefined, region: undefined, regionExpiresAtSec: undefined, optOut: undefined };
+    return { id: undefined, region: undefined, regionExpiresAtSec: undefined, optOut: 'undecodable' };
   }
   const elements = value.split('|');
   if (/^[-\d]+$/.test(elements[0] as string)) elements.shift();
@@ -22,7 +22,8 @@ function reference(text: string): AmcvFields {
     const [key, expiry] = (elements[at] as string).split(/-(.*)/s) as [string, string | undefined];
     const seconds = /^\d+/.exec(expiry ?? '')?.[0];
     const element = elements[at + 1] as string;
-    if (element !== '')
+    const isAfterOptOut = key === 'MCOPTOUT' && (fields.get(key)?.value ?? 'NONE') !== 'NONE';
+    if (element !== '' && !isAfterOptOut)
       fields.set(key, { value: element, expiry: seconds === undefined ? undefined : Number(seconds) });
   }
   const docsStyle = !fields.has('MCMID') && fields.has('mid');

@@ -115,7 +115,16 @@ const cookies = new CookieFinder();
 const isKnownRegion = (id: number) => [3, 4, 6, 7, 8, 9, 11, 12].includes(id);
 const reader = new IdentityReader({ orgId: ORG, sEcid: true, adobeMc: false, uuidCookies: [], isKnownRegion }, cookies);
 const gate = new ConsentGate(
-  { webSdkCookie: `${KNDCTR}_consent`, required: false, gpc: true, tcfCookie: 'euconsent-v2', given: undefined },
+  {
+    webSdkCookie: `${KNDCTR}_consent`,
+    required: false,
+    gpc: true,
+    tcfCookie: ['euconsent-v2'],
+    tcf: 'strict',
+    gpp: true,
+    usPrivacy: true,
+    given: undefined,
+  },
   cookies,
 );
 

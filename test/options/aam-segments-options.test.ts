@@ -29,7 +29,15 @@ describe('resolveOptions', () => {
       excludeBots: true,
       signals: undefined,
       identity: { sEcid: true, adobeMc: false, uuidCookies: [], resolve: undefined, customerIds: undefined },
-      consent: { required: false, gpc: true, tcfCookie: 'euconsent-v2', given: undefined },
+      consent: {
+        required: false,
+        gpc: true,
+        tcfCookie: ['euconsent-v2', 'eupubconsent-v2'],
+        tcf: 'strict',
+        gpp: true,
+        usPrivacy: true,
+        given: undefined,
+      },
       privacy: { varyCookie: false },
       cache: {
         maxVisitors: 100_000,
@@ -258,6 +266,10 @@ describe('resolveOptions', () => {
     ['consent.required', 'true'],
     ['consent.gpc', null],
     ['consent.tcfCookie', true],
+    ['consent.tcfCookie', ['tc', 7]],
+    ['consent.tcf', 'strictly'],
+    ['consent.gpp', 'yes'],
+    ['consent.usPrivacy', 1],
     ['consent.tcfCookie', 'tc;string'],
     ['consent.given', true],
     ['privacy.varyCookie', 'Cookie'],
@@ -273,7 +285,7 @@ describe('resolveOptions', () => {
     const uuidCookies = (uuidCookie: unknown) => resolve({ identity: { uuidCookie } }).identity.uuidCookies;
     expect(uuidCookies('aam_uuid')).toEqual(['aam_uuid']);
     expect(uuidCookies(['aam_uuid', 'aam_did'])).toEqual(['aam_uuid', 'aam_did']);
-    expect(resolve({ consent: { tcfCookie: false, given: Boolean } }).consent).toMatchObject({ tcfCookie: false });
+    expect(resolve({ consent: { tcfCookie: false, given: Boolean } }).consent).toMatchObject({ tcfCookie: [] });
   });
 
   it.each(['a secret that is too short', 7, null])('refuses the key secret %j without repeating it', (keySecret) => {

@@ -32,6 +32,8 @@ describe('isPrefetch', () => {
     [{ 'sec-purpose': 'prefetch;anonymous-client-ip' }, true],
     [{ purpose: 'prefetch' }, true],
     [{ purpose: 'preview' }, true],
+    [{ 'x-sec-purpose': 'prefetch' }, true],
+    [{ 'x-purpose': 'preview' }, true],
     [{ 'x-moz': 'prefetch' }, true],
     [{ 'sec-purpose': 'navigate' }, false],
     [{ purpose: 'unprefetchable' }, false],

@@ -91,7 +91,7 @@ export class ConsentGate {
       return heard.signal === undefined && this.#config.required ? REFUSED_BY.required : heard;
     }
     const { tcString } = heard;
-    const allowed = tcString === undefined ? ALLOWED_BY.site : { ...ALLOWED_BY.site, tcString };
+    const allowed = tcString === undefined ? ALLOWED_BY.site : new AllowedWith(tcString, 'site');
     const answer = this.#given.call(req, false);
     const promise = promisedBy(answer);
     if (promise !== undefined) return this.#awaited(this.#given, promise, allowed);
@@ -119,7 +119,7 @@ export class ConsentGate {
       }
     }
     if (agreeing === undefined) return ALLOWED;
-    return tcString === undefined ? ALLOWED_BY[agreeing] : { ...ALLOWED_BY[agreeing], tcString };
+    return tcString === undefined ? ALLOWED_BY[agreeing] : new AllowedWith(tcString, agreeing);
   }
 
   #sendsGpc(headers: IncomingHttpHeaders): boolean {
@@ -138,6 +138,17 @@ export class ConsentGate {
       given.threw(error);
       return NO_CONSENT;
     }
+  }
+}
+
+class AllowedWith implements Consent {
+  readonly refusal = undefined;
+  readonly tcString: string;
+  readonly signal: ConsentSignal;
+
+  constructor(tcString: string, signal: ConsentSignal) {
+    this.tcString = tcString;
+    this.signal = signal;
   }
 }
 

@@ -133,8 +133,12 @@ export class PageRequest implements Asker {
   #withdraw(refusal: Refusal, { visitor, problem }: Identity = this.#identity): void {
     const { identityReader, resolver } = this.#site;
     if (problem === undefined) resolver.withdraw(visitor, refusal);
-    for (const other of identityReader.allIn(this.#found, this.#req)) {
-      if (other.ecid !== visitor.ecid || other.uuid !== visitor.uuid) resolver.withdraw(other, refusal);
+    try {
+      for (const other of identityReader.allIn(this.#found, this.#req)) {
+        if (other.ecid !== visitor.ecid || other.uuid !== visitor.uuid) resolver.withdraw(other, refusal);
+      }
+    } catch {
+      // A URL that throws when it is looked at hands nobody over.
     }
   }
 

@@ -155,6 +155,19 @@ describe('requests that are not whole', () => {
     expect(simulator.requests).toHaveLength(body.status === 'fresh' ? 1 : 0);
   });
 
+  it('a URL that throws when it is looked at is a refusal where it would be read', async () => {
+    const { aam, simulator } = await createSite({ identity: { adobeMc: true } });
+    const app = express();
+    app.get('/', (_req, res) => {
+      const fake = Object.defineProperty({ headers: { 'sec-gpc': '1' } }, 'originalUrl', {
+        get: bang,
+      }) as unknown as Request;
+      aam(fake, res, () => res.json(fake.aamSegments));
+    });
+    expect((await request(app).get('/')).body).toMatchObject({ status: 'excluded' });
+    expect(simulator.requests).toEqual([]);
+  });
+
   it('req.cookies that throw when they are looked at are a refusal', async () => {
     const change = (req: Request) => {
       delete req.headers.cookie;

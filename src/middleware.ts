@@ -136,7 +136,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       return;
     }
     // Mounted more than once: this request has been served already.
-    expose(req, res, VisitorSegments.restored(own, replaced));
+    expose(req, res, VisitorSegments.restored(own, replaced, res));
     next();
   }
 

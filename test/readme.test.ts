@@ -138,10 +138,10 @@ describe('README', () => {
     const resolved: unknown = resolveOptions({ orgId: 'x', partner: 'acme' });
     const rows = [...readme.matchAll(/^\| `([\w.]+)` \| `?([^|`]+?)`? \|/gm)].filter(([, path]) =>
       path?.match(
-        /Ms$|max|min|Percent|connections|failover|segmentIds|sEcid|adobeMc|excludeBots|required|gpc|tcfCookie|consent\.tcf$|consent\.gpp|usPrivacy|varyCookie/,
+        /Ms$|max|min|Percent|connections|failover|segmentIds|dcs\.method|sEcid|adobeMc|excludeBots|required|gpc|tcfCookie|consent\.tcf$|consent\.gpp|usPrivacy|varyCookie/,
       ),
     );
-    expect(rows.length).toBe(28);
+    expect(rows.length).toBe(29);
     for (const [, path, written] of rows as unknown as [string, string, string][]) {
       const value = path.split('.').reduce((group, name) => (group as Record<string, unknown>)[name], resolved);
       expect([path, String(value)]).toEqual([path, written.replace(/[ ']/g, '')]);

@@ -23,12 +23,13 @@ import { type Origin, Origins, type OriginsConfig } from './origins';
 import { DcsError, type DcsFailure } from './protocol/dcs-error';
 import type { Exclusion } from './protocol/error-codes';
 import { type DcsReply, replyFromBody, replyToOptOut } from './protocol/reply';
-import { type Question, RequestWriter, type SegmentIds } from './protocol/request';
+import { type DcsMethod, type Question, RequestWriter, type SegmentIds } from './protocol/request';
 
 /** The resolved values that it needs. */
 export interface DcsCallsConfig extends OriginsConfig, EventQueueConfig, CallHistoryConfig {
   readonly orgId: string;
   readonly segmentIds: SegmentIds;
+  readonly method?: DcsMethod;
 }
 
 /** On real connections and by the real clock. */
@@ -77,7 +78,7 @@ export class DcsCalls implements Dcs {
     this.#publisher = publisher;
     this.#clock = clock;
     this.#transport = transport;
-    this.#writer = new RequestWriter(config.orgId, config.segmentIds);
+    this.#writer = new RequestWriter(config.orgId, config.segmentIds, config.method);
     this.#history = new CallHistory(config, () => clock.nowMs());
     this.#origins = new Origins(config, clock, {
       start: (call, origin) => this.#send(call, origin),

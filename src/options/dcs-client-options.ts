@@ -4,7 +4,7 @@
  */
 import type { DcsDispatcher } from '../dcs/connections';
 import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
-import type { SegmentIds } from '../dcs/protocol/request';
+import type { DcsMethod, SegmentIds } from '../dcs/protocol/request';
 import { AamError } from '../errors';
 import { quoted } from '../handed-over/showing';
 import { assert, count, entries, flag, group, integer, isRecord, isText, ms, oneOf, optional } from '../option-checks';
@@ -63,6 +63,13 @@ export interface DcsOptions {
    * @default 'sid'
    */
   readonly segmentIds?: SegmentIds | undefined;
+  /**
+   * How lookups and events are sent: `'get'` with the visitor's ids in the URL, the documented form, or `'post'` as forms, so
+   * that no id stands in a URL that a tracing tool or a proxy writes down. Opt-outs are sent by GET. (Audience Manager docs,
+   * "DCS API Methods": POST is allowed up to 32 KB. Not seen yet with a real account for lookups without signals.)
+   * @default 'get'
+   */
+  readonly method?: DcsMethod | undefined;
   /**
    * Maximum number of sockets per origin, and so of calls in flight.
    * @default 64
@@ -148,6 +155,7 @@ export interface ResolvedClientOptions {
     readonly timeoutMs: number;
     readonly regions: Regions;
     readonly segmentIds: SegmentIds;
+    readonly method: DcsMethod;
     readonly connections: number;
     readonly maxQueuedCalls: number;
     readonly maxQueuedEvents: number;
@@ -181,6 +189,7 @@ export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOp
     origins: true,
     defaultOrigin: true,
     segmentIds: true,
+    method: true,
     connections: true,
     maxQueuedCalls: true,
     maxQueuedEvents: true,
@@ -202,6 +211,7 @@ export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOp
       timeoutMs: integer('options.dcs.timeoutMs', dcs.timeoutMs, 1, 2_147_483_647, 1_000),
       regions: regionsOf(dcs, partnerHost),
       segmentIds: oneOf('options.dcs.segmentIds', dcs.segmentIds, ['sid', 'legacy', false], 'sid'),
+      method: oneOf('options.dcs.method', dcs.method, ['get', 'post'], 'get'),
       connections: count('options.dcs.connections', dcs.connections, 64),
       maxQueuedCalls: count('options.dcs.maxQueuedCalls', dcs.maxQueuedCalls, 128),
       maxQueuedEvents: count('options.dcs.maxQueuedEvents', dcs.maxQueuedEvents, 1_000),

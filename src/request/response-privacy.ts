@@ -3,15 +3,16 @@
  * sent. Next: ../segments/visitor-segments.ts, which decides when.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import onHeaders from 'on-headers';
-import vary from 'vary';
+import { quoted } from '../handed-over/showing';
+import { type HeaderRule, haveLastWord } from './last-word';
+import { type LeavingHeaders, makePrivate } from './private-headers';
 
 export interface ResponsePrivacyConfig {
   /** Whether to add `Vary: Cookie`. */
   readonly varyCookie: boolean;
 }
 
-export class ResponsePrivacy {
+export class ResponsePrivacy implements HeaderRule {
   readonly #config: ResponsePrivacyConfig;
   /** Warnings that were emitted, by route. */
   readonly #warned = new WeakMap<object, Set<string>>();
@@ -20,41 +21,52 @@ export class ResponsePrivacy {
     this.#config = config;
   }
 
-  /** Makes the response private when its headers are sent, even if another value is set until then. Warns if they have already been sent. */
+  /** Makes the response private when its headers are sent, whatever is done to them until then. Warns if it cannot be. */
   keepPrivate(res: ServerResponse): void {
-    quietly(() => {
-      if (!res.headersSent) onHeaders(res, () => quietly(() => this.#mark(res)));
+    try {
+      if (!res.headersSent) haveLastWord(res, this);
       // Reading after the end, as an access log does, does not affect the page.
       else if (!res.writableEnded) this.#warn(res, 'they were read after the headers had been sent', LATE_ADVICE);
-    });
+    } catch {
+      // Other middleware may have replaced parts of the response. Sending the page matters more than its header.
+      this.#warn(res, 'the response could not be marked as private', FAILED_ADVICE);
+    }
   }
 
-  #mark(res: ServerResponse): void {
-    const current = res.getHeader('Cache-Control');
-    const { value, isReplaced } = privateForm(current === undefined ? '' : String(current));
-    res.setHeader('Cache-Control', value);
-    if (isReplaced) this.#warn(res, `'Cache-Control: ${current}' was replaced with '${value}'`, PUBLIC_ADVICE);
-    for (const name of res.getHeaderNames()) {
-      if (/^(?:.*cdn-cache-control|surrogate-control)$/.test(name)) {
-        const isHarmless = /\b(?:no-store|private)\b/i.test(String(res.getHeader(name)));
-        if (!isHarmless) this.#warn(res, `'${name}' lets a CDN cache the page despite Cache-Control`, CDN_ADVICE);
+  /** Called when the headers leave. */
+  apply(headers: LeavingHeaders, res: ServerResponse): void {
+    try {
+      const { directives, headers: removed } = makePrivate(headers, this.#config.varyCookie);
+      if (directives.length > 0) {
+        this.#warn(res, `${list(directives)} was taken out of Cache-Control`, PUBLIC_ADVICE);
       }
+      if (removed.length > 0) {
+        const problem = `${list(removed)}, by which a shared cache may keep the page despite Cache-Control, was removed`;
+        this.#warn(res, problem, OVERRULING_ADVICE);
+      }
+      // What apicache leaves on each response that it may store.
+      if ('_apicache' in res) this.#warn(res, 'apicache hands it to other visitors', IN_PROCESS_ADVICE);
+    } catch {
+      this.#warn(res, 'the response could not be marked as private', FAILED_ADVICE);
     }
-    if (this.#config.varyCookie) vary(res, 'Cookie');
   }
 
   /** Once per route and kind of problem. */
   #warn(res: ServerResponse, problem: string, advice: string): void {
-    const { method, route = NO_ROUTE } = res.req as IncomingMessage & { route?: { path?: unknown } };
-    const warned = this.#warned.get(route) ?? new Set();
-    this.#warned.set(route, warned);
-    if (warned.has(advice)) return;
-    warned.add(advice);
-    // The route's pattern, not the path of the request, which may hold personal data.
-    const place = route === NO_ROUTE ? `${method} outside of a route` : `${method} ${String(route.path)}`;
-    process.emitWarning(`${place}: the response depends on the visitor's segments, and ${problem}. ${advice}.`, {
-      code: 'WRN_AAM_SHARED_CACHE',
-    });
+    try {
+      const { method, route = NO_ROUTE } = res.req as IncomingMessage & { route?: { path?: unknown } };
+      const warned = this.#warned.get(route) ?? new Set();
+      this.#warned.set(route, warned);
+      if (warned.has(advice)) return;
+      warned.add(advice);
+      // The route's pattern, not the path of the request, which may hold personal data.
+      const place = route === NO_ROUTE ? `${method} outside of a route` : `${method} ${unquoted(String(route.path))}`;
+      process.emitWarning(`${place}: the response depends on the visitor's segments, and ${problem}. ${advice}.`, {
+        code: 'WRN_AAM_SHARED_CACHE',
+      });
+    } catch {
+      // Nor may a warning stop the page.
+    }
   }
 }
 
@@ -62,26 +74,15 @@ const NO_ROUTE: { readonly path?: unknown } = {};
 const LATE_ADVICE =
   'A shared cache may store the page. Read the segments before the first write(), or set Cache-Control yourself';
 const PUBLIC_ADVICE = 'Do not make pages that depend on the visitor cacheable by shared caches';
-const CDN_ADVICE = 'Remove that header from pages that depend on the visitor';
+const OVERRULING_ADVICE = 'Do not set it on pages that depend on the visitor';
+const IN_PROCESS_ADVICE = 'Do not mount a response cache in front of pages that depend on the visitor';
+const FAILED_ADVICE = 'A shared cache may store the page. Set Cache-Control: private yourself';
 
-/** `Cache-Control` with `private`. `isReplaced`: the value allowed shared caches before. */
-export function privateForm(value: string): { readonly value: string; readonly isReplaced: boolean } {
-  const directives = value.match(/(?:[^,"]|"(?:[^"\\]|\\.)*"?)+/g)?.map((text) => text.trim()) ?? [];
-  const names = directives.map((directive) => (directive.split('=', 1)[0] as string).trim().toLowerCase());
-  const isShared = names.some((name) => name === 'public' || name === 's-maxage');
-  // private="set-cookie" only restricts the named header fields.
-  const isPrivate = directives.some((directive) => /^(?:private|no-store)$/i.test(directive));
-  if (isPrivate && !isShared) return { value, isReplaced: false };
-  const kept = directives.filter(
-    (text, n) => text !== '' && !['public', 's-maxage', 'private'].includes(names[n] as string),
-  );
-  return { value: ['private', ...kept].join(', '), isReplaced: isShared };
+/** Without the values, which may hold anything. */
+function list(names: readonly string[]): string {
+  return names.map((name) => `'${unquoted(name)}'`).join(', ');
 }
 
-function quietly(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // Other middleware may have replaced parts of the response. Sending the page matters more than its header.
-  }
+function unquoted(text: string): string {
+  return quoted(text).slice(1, -1);
 }

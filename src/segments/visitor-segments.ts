@@ -18,12 +18,39 @@ export interface Instance {
   readonly middleware?: object;
 }
 
+/** Whether the segments of a request have been read, and the responses that depend on them then. */
+export class Reading {
+  #res: ServerResponse;
+  #earlier: ServerResponse[] | undefined;
+  #hasHappened = false;
+
+  constructor(res: ServerResponse) {
+    this.#res = res;
+  }
+
+  happens(privacy: ResponsePrivacy): void {
+    if (this.#hasHappened) return;
+    this.#hasHappened = true;
+    privacy.keepPrivate(this.#res);
+    for (const res of this.#earlier ?? []) privacy.keepPrivate(res);
+  }
+
+  /** The request is served with another response. What was read for the first is on the request, and known to the second. */
+  goesOnFor(res: ServerResponse, privacy: ResponsePrivacy): void {
+    if (res === this.#res || this.#earlier?.includes(res)) return;
+    this.#earlier = [...(this.#earlier ?? []), this.#res];
+    this.#res = res;
+    if (this.#hasHappened) privacy.keepPrivate(res);
+  }
+}
+
 /**
  * The segments of the visitor of a request: `req.aamSegments`. Immutable, and present whatever the status; without an answer,
  * `has()` is `false`. Printing it or converting it to JSON shows no identifier.
  *
- * Reading segments (`has()`, `hasAny()`, `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, JSON; not
- * `status`, `reason`, `isKnown` and the rest) makes the response private, for anonymous visitors too.
+ * Reading segments (`has()`, `hasAny()`, `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, `region`,
+ * `transactionId`, JSON; not `status`, `reason`, `isKnown` and `ageMs`, nor printing) makes the response private, for anonymous
+ * visitors too.
  */
 export class VisitorSegments<Name extends string = string> implements Iterable<string> {
   readonly #instance: Instance;
@@ -32,15 +59,15 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   readonly #replaced: VisitorSegments | undefined;
   readonly #tcString: string | undefined;
   readonly #requestedAt: number;
-  /** The response, until segments are read for it. */
-  #unread: ServerResponse | undefined;
+  /** Where the segments may be read for; shared by all copies. */
+  readonly #reading: Reading | undefined;
 
   /** Made by the middleware. @internal */
   constructor(
     instance: Instance,
     visitor: Visitor,
     served: ServedAnswer,
-    res?: ServerResponse,
+    reading?: Reading,
     replaced?: VisitorSegments,
     tcString?: string,
     requestedAt = 0,
@@ -48,7 +75,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     this.#instance = instance;
     this.#visitor = visitor;
     this.#served = served;
-    this.#unread = res;
+    this.#reading = reading;
     this.#replaced = replaced;
     this.#tcString = tcString;
     this.#requestedAt = requestedAt;
@@ -86,14 +113,24 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return isRecord(segments) && #instance in segments ? segments.#instance.middleware : undefined;
   }
 
-  /** A copy in front of the segments that other instances have served since, which can still be found. @internal */
-  static restored(segments: VisitorSegments, replaced: VisitorSegments | undefined): VisitorSegments {
+  /**
+   * The segments of a request that comes by again, possibly with another response, in front of those that other instances have
+   * served since, which can still be found.
+   *
+   * @internal
+   */
+  static restored(
+    segments: VisitorSegments,
+    replaced: VisitorSegments | undefined,
+    res: ServerResponse,
+  ): VisitorSegments {
+    segments.#reading?.goesOnFor(res, segments.#instance.privacy);
     if (segments === replaced) return segments;
     return new VisitorSegments(
       segments.#instance,
       segments.#visitor,
       segments.#served,
-      segments.#unread,
+      segments.#reading,
       replaced,
       segments.#tcString,
       segments.#requestedAt,
@@ -102,9 +139,16 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
 
   /** Newer segments of the same visitor, for the same response. @internal */
   static renewed<Name extends string>(segments: VisitorSegments<Name>, served: ServedAnswer): VisitorSegments<Name> {
-    // No `res` if the old segments have been read: the response is private already.
     const { visitor, tcString, requestedAt } = VisitorSegments.questionOf(segments);
-    return new VisitorSegments(segments.#instance, visitor, served, segments.#unread, undefined, tcString, requestedAt);
+    return new VisitorSegments(
+      segments.#instance,
+      visitor,
+      served,
+      segments.#reading,
+      undefined,
+      tcString,
+      requestedAt,
+    );
   }
 
   /**
@@ -182,12 +226,12 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
 
   /** The region of the data centre that answered; `undefined` without an answer. */
   get region(): number | undefined {
-    return regionOf(this.#answer);
+    return regionOf(this.#read());
   }
 
   /** The DCS's id of the call behind the answer, for Adobe support. */
   get transactionId(): string | undefined {
-    return transactionIdOf(this.#answer);
+    return transactionIdOf(this.#read());
   }
 
   /** The visitor with their ids, as a copy. Personal data, which JSON and printing leave out. */
@@ -217,10 +261,7 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
 
   /** The segments; the response is private from now on. */
   #read(): PackedAnswer {
-    if (this.#unread !== undefined) {
-      this.#instance.privacy.keepPrivate(this.#unread);
-      this.#unread = undefined;
-    }
+    this.#reading?.happens(this.#instance.privacy);
     return this.#answer;
   }
 

@@ -22,7 +22,7 @@ import { isPrefetch } from '../request/prefetch';
 import type { SiteCallback } from '../request/site-callback';
 import { regionOf } from '../segments/packed-answer';
 import { anonymous, excluded, type SegmentStatus, type ServedAnswer } from '../segments/served-answer';
-import { type Instance, VisitorSegments } from '../segments/visitor-segments';
+import { type Instance, Reading, VisitorSegments } from '../segments/visitor-segments';
 
 /** What all requests of one instance share. */
 export interface Site {
@@ -220,7 +220,7 @@ export class PageRequest implements Asker {
       instance,
       visitor,
       served,
-      res,
+      new Reading(res),
       this.#replaced,
       this.#tcString,
       this.#requestedAt,

@@ -54,6 +54,7 @@ describe('resolveOptions', () => {
       partnerHost: 'acme.demdex.net',
       timeoutMs: 1_000,
       segmentIds: 'sid',
+      method: 'get',
       connections: 64,
       maxQueuedCalls: 128,
       maxQueuedEvents: 1_000,

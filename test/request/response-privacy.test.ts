@@ -1,8 +1,10 @@
+import { ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
+import apicache from 'apicache';
 import express, { type Express, type RequestHandler, type Response } from 'express';
 import { requireSegment, routeBySegment, type VisitorSegments } from 'express-aam-segments';
 import request from 'supertest';
-import { privateForm } from '../../src/request/response-privacy';
+import { privateForm } from '../../src/request/private-headers';
 import { closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
 
 let warned: jest.SpyInstance;
@@ -47,6 +49,8 @@ describe('a response for which segments were read', () => {
     ['names', (segments) => segments.names],
     ['destinations', (segments) => segments.destinations],
     ['visitor', (segments) => segments.visitor],
+    ['region', (segments) => segments.region],
+    ['transactionId', (segments) => segments.transactionId],
     ['JSON', (segments) => JSON.stringify({ segments })],
   ];
 
@@ -75,8 +79,6 @@ describe('a response for which segments were read', () => {
     ['status', (segments: VisitorSegments) => segments.status],
     ['reason', (segments: VisitorSegments) => segments.reason],
     ['ageMs', (segments: VisitorSegments) => segments.ageMs],
-    ['region', (segments: VisitorSegments) => segments.region],
-    ['transactionId', (segments: VisitorSegments) => segments.transactionId],
     ['inspection', (segments: VisitorSegments) => inspect({ segments }, { depth: 5 })],
   ])('stays as it is when only %s was looked at', async (_what, look) => {
     const { known } = await responses(
@@ -125,9 +127,7 @@ describe('a response for which segments were read', () => {
     ]);
     expect(warned.mock.calls).toEqual([
       [
-        expect.stringMatching(
-          /^GET \/page: .*'Cache-Control: public, s-maxage=60, max-age=0' was replaced with 'private,/,
-        ),
+        expect.stringMatching(/^GET \/page: .*'public', 's-maxage' was taken out of Cache-Control/),
         { code: 'WRN_AAM_SHARED_CACHE' },
       ],
     ]);
@@ -155,26 +155,98 @@ describe('a response for which segments were read', () => {
     expect(known.headers['cache-control']).toBe('private');
   });
 
-  it.each(['CDN-Cache-Control', 'Surrogate-Control', 'Cloudflare-CDN-Cache-Control'])(
-    'causes a warning for %s, unless that header is private too',
-    async (name) => {
-      const { known } = await responses((app) => {
-        app.get('/page', (req, res) => {
-          read(req.aamSegments);
-          res.set(name, 'max-age=60').send('page');
-        });
-      });
-      expect(known.headers['cache-control']).toBe('private');
-      expect(warned.mock.calls).toEqual([[expect.stringContaining(name.toLowerCase()), expect.anything()]]);
-      await responses(
+  it.each([
+    'CDN-Cache-Control',
+    'Surrogate-Control',
+    'Cloudflare-CDN-Cache-Control',
+    'Edge-Control',
+    'X-LiteSpeed-Cache-Control',
+  ])('loses %s with a warning, unless that header is private too', async (name) => {
+    const withValue = (value: string) =>
+      responses(
         onPage((req, res) => {
           read(req.aamSegments);
-          res.set(name, 'no-store').send('page');
+          res.set(name, value).send('page');
         }),
       );
-      expect(warned).toHaveBeenCalledTimes(1);
-    },
-  );
+    const { known } = await withValue('max-age=60');
+    expect(known.headers['cache-control']).toBe('private');
+    expect(known.headers).not.toHaveProperty(name.toLowerCase());
+    expect(warned.mock.calls).toEqual([[expect.stringContaining(name.toLowerCase()), expect.anything()]]);
+    const harmless = await withValue('no-store');
+    expect(harmless.known.headers[name.toLowerCase()]).toBe('no-store');
+    expect(warned).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([
+    ['X-Accel-Expires', '60', false],
+    ['X-Accel-Expires', '0', true],
+    ['Expires', 'Thu, 01 Jan 2099 00:00:00 GMT', false],
+    ['Expires', 'Thu, 01 Jan 1970 00:00:00 GMT', true],
+    ['Expires', '-1', true],
+  ])('with %s: %s keeps it: %j', async (name, value, isKept) => {
+    const { known } = await responses(
+      onPage((req, res) => {
+        read(req.aamSegments);
+        res.set(name, value).send('page');
+      }),
+    );
+    expect(known.headers[name.toLowerCase()]).toBe(isKept ? value : undefined);
+  });
+
+  it('that is in apicache causes a warning', async () => {
+    const cache = apicache.middleware('1 minute');
+    await responses((app) => {
+      app.get('/page', cache, (req, res) => {
+        read(req.aamSegments);
+        res.send('page');
+      });
+    });
+    expect(warned.mock.calls).toEqual([[expect.stringMatching(/^GET \/page: .*apicache hands it/), expect.anything()]]);
+    apicache.clear();
+  });
+
+  it('causes warnings that are cut, without the values of headers', async () => {
+    const { known } = await responses((app) => {
+      app.get(['/page', `/${'x'.repeat(500)}`], (req, res) => {
+        read(req.aamSegments);
+        res.set({ 'Cache-Control': `public, token=${ECID}`, 'Surrogate-Control': `max-age=1, ${ECID}` }).send('page');
+      });
+    });
+    expect(known.headers).not.toHaveProperty('surrogate-control');
+    const texts = warned.mock.calls.map(([text]) => String(text));
+    expect(texts).toHaveLength(2);
+    for (const text of texts) {
+      expect(text).not.toContain(ECID);
+      expect(text.length).toBeLessThan(400);
+    }
+  });
+
+  it('causes a warning if it cannot be marked', async () => {
+    const { known } = await responses(
+      onPage((req, res) => {
+        Object.defineProperty(res, 'statusCode', { value: 200, writable: true, configurable: false });
+        read(req.aamSegments);
+        res.send('page');
+      }),
+    );
+    expect(known.text).toBe('page');
+    expect(warned.mock.calls).toEqual([[expect.stringContaining('could not be marked'), expect.anything()]]);
+  });
+
+  it('is marked again where the request is served with another response', async () => {
+    const { aam } = await createSite();
+    const [first, second] = [new ServerResponse({} as never), new ServerResponse({} as never)];
+    const req = { headers: { cookie: cookieOf(ECID) }, url: '/' } as never;
+    const serve = (res: ServerResponse) => new Promise((resolve) => aam(req, res, resolve));
+    await serve(first);
+    read((req as { aamSegments: VisitorSegments }).aamSegments);
+    await serve(second);
+    for (const res of [first, second]) {
+      res.writeHead(200);
+      expect(res.getHeader('Cache-Control')).toBe('private');
+    }
+  });
 
   it.each<[string, (res: Response) => void]>([
     ['write()', (res) => res.write('first')],
@@ -278,16 +350,19 @@ describe('a guard', () => {
 
 describe('Cache-Control', () => {
   it.each([
-    ['', 'private', false],
-    ['public', 'private', true],
-    ['PUBLIC, Max-Age=1', 'private, Max-Age=1', true],
-    ['private, public', 'private', true],
-    ['no-store, s-maxage=5', 'private, no-store', true],
-    ['private="set-cookie", max-age=1', 'private, max-age=1', false],
-    ['no-cache="a, public", max-age=1', 'private, no-cache="a, public", max-age=1', false],
-    [' , ,max-age=1', 'private, max-age=1', false],
-    ['extension="unclosed, public', 'private, extension="unclosed, public', false],
-  ])('%j becomes %j', (before, value, isReplaced) => {
-    expect(privateForm(before)).toEqual({ value, isReplaced });
+    ['', 'private', []],
+    ['public', 'private', ['public']],
+    ['PUBLIC, Max-Age=1', 'private, Max-Age=1', ['public']],
+    ['private, public', 'private', ['public']],
+    ['no-store, s-maxage=5', 'private, no-store', ['s-maxage']],
+    ['private="set-cookie", max-age=1', 'private, max-age=1', []],
+    ['no-cache="a, public", max-age=1', 'private, no-cache="a, public", max-age=1', []],
+    [' , ,max-age=1', 'private, max-age=1', []],
+    ['extension="unclosed, public', 'private, extension="unclosed, public', []],
+    ['must-understand, no-store', 'no-store', []],
+    ['private, must-understand, no-store', 'private, must-understand, no-store', []],
+    ['must-understand, no-store, public', 'private, must-understand, no-store', ['public']],
+  ])('%j becomes %j', (before, value, taken) => {
+    expect(privateForm(before)).toMatchObject({ value, taken });
   });
 });

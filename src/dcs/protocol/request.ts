@@ -21,6 +21,9 @@ export interface Question {
   readonly variant: string;
 }
 
+/** How lookups and events are sent: by GET unless the URL would be too long, or always as forms. */
+export type DcsMethod = 'get' | 'post';
+
 export interface DcsRequest {
   readonly method: 'GET' | 'POST';
   /** The request target: path and query. */
@@ -37,20 +40,22 @@ const MAX_FORM_BYTES = 32_000;
 export class RequestWriter {
   readonly #orgParam: string;
   readonly #segmentIdsParam: string;
+  readonly #method: DcsMethod;
 
-  constructor(orgId: string, segmentIds: SegmentIds) {
+  constructor(orgId: string, segmentIds: SegmentIds, method: DcsMethod = 'get') {
+    this.#method = method;
     this.#orgParam = `&d_orgid=${encodeURIComponent(orgId)}`;
     this.#segmentIdsParam = segmentIds === false ? '' : `&d_cts=${segmentIds === 'sid' ? 2 : 1}`;
   }
 
   /**
-   * A GET request, or POST when the URL would be too long.
+   * A GET request, or POST when the URL would be too long or is to hold no ids.
    * @throws {AamError} `ERR_AAM_EVENT_TOO_LARGE` when it is too long for POST as well
    */
   eventRequest(question: Question, origin: string): DcsRequest {
     const params = this.#params(question);
     // All of it is ASCII, so characters are bytes.
-    if (origin.length + '/event?'.length + params.length <= MAX_URL_BYTES) {
+    if (this.#method === 'get' && origin.length + '/event?'.length + params.length <= MAX_URL_BYTES) {
       return { method: 'GET', path: `/event?${params}`, body: undefined };
     }
     if (params.length <= MAX_FORM_BYTES) return { method: 'POST', path: '/event', body: params };
@@ -58,7 +63,7 @@ export class RequestWriter {
     throw new AamError('ERR_AAM_EVENT_TOO_LARGE', message);
   }
 
-  /** Opts a visitor out, irreversibly (Audience Manager docs, "Data Privacy Requests"). */
+  /** Opts a visitor out, irreversibly (Audience Manager docs, "Data Privacy Requests"). Only GET is documented. */
   optOutRequest(visitor: Visitor): DcsRequest {
     return { method: 'GET', path: `/demoptout.jpg?${this.#idsOf(visitor).slice(1)}`, body: undefined };
   }

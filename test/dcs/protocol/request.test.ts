@@ -36,6 +36,15 @@ describe('a lookup', () => {
     );
   });
 
+  it("has no id in its URL with the method 'post'", () => {
+    const customerIds = [{ dataSourceId: 7, id: 'ann@customer.example' }];
+    const question = { visitor: { ecid: ECID, customerIds }, tcString: 'tc', signals: '', variant: '' };
+    const [get, post] = (['get', 'post'] as const).map((method) =>
+      new RequestWriter(ORG, 'sid', method).eventRequest(question, 'https://acme.demdex.net'),
+    );
+    expect(post).toEqual({ method: 'POST', path: '/event', body: get?.path.replace('/event?', '') });
+  });
+
   it('identifies a visitor without an ECID by the UUID, which needs no organisation', () => {
     expect(lookupTarget(ORG, 'sid')({ uuid: UUID })).toBe(`/event?d_rtbd=json&d_jsonv=1&d_uuid=${UUID}&d_cts=2`);
   });

@@ -1,10 +1,11 @@
 /**
- * Owns: having the last word on the headers of a response, whatever wrappers of its methods were or will be installed.
+ * Owns: having the last word on the headers of a response, whatever wrappers of its methods were or will be installed. Only what
+ * Node documents is used.
  *
- * Over HTTP/1 all ways to answer end in Node's `writeHead`, which assigns the public `statusCode` and only then merges the headers
- * that it was given, by the public `setHeader` and `appendHeader`. So an accessor in the place of `statusCode` runs after all
- * wrappers, and a guard around the two methods after the merge. If a status is set before, headers are changed that early.
- * Over HTTP/2 all ways end in the stream's `respond`. Next: response-privacy.ts.
+ * Over HTTP/1 all ways to answer end in Node's `writeHead`, which looks at the public `statusMessage` once more after it has
+ * merged its arguments into the headers that were set, and before it writes them. So that property becomes an accessor. Node
+ * merges only if a header has been set; where none has, the arguments are changed, or a header is set so that it merges. Over
+ * HTTP/2 all ways end in a method of the stream. Next: response-privacy.ts.
  */
 import { ServerResponse, validateHeaderValue } from 'node:http';
 import { concernsCaches, type LeavingHeaders } from './private-headers';
@@ -14,127 +15,220 @@ export interface HeaderRule {
   apply(headers: LeavingHeaders, res: ServerResponse): void;
 }
 
-/** A response on which the rule has the last word. Cheap: all responses share these functions. */
-interface RuledResponse extends ServerResponse {
-  [RULED]: Ruled;
-}
+const MESSAGE = Symbol('express-aam-segments: statusMessage');
+const IS_APPLIED = Symbol('express-aam-segments: applied');
+const MAKE_MERGEABLE = Symbol('express-aam-segments: merge');
 
-interface Ruled {
-  readonly rule: HeaderRule;
-  readonly writeHead: WriteHead;
-  statusCode: number;
-  /** The guards, once they are needed. */
-  setHeader: unknown;
-  appendHeader: unknown;
-  /** Node's own `writeHead` is running, with headers that the rule has been applied to. */
-  isApplied: boolean;
+interface RuledResponse extends ServerResponse {
+  [MESSAGE]?: string | undefined;
+  /** Node's own `writeHead` is running, with arguments that the rule has been applied to. */
+  [IS_APPLIED]?: boolean;
+  /** Prepares the running `writeHead` for merging its arguments. */
+  [MAKE_MERGEABLE]?: (() => void) | undefined;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the overloads of Node
 type WriteHead = (...args: any[]) => ServerResponse;
-const RULED = Symbol('express-aam-segments: headers');
+type Accessor = PropertyDescriptor & ThisType<RuledResponse>;
 
 const node = ServerResponse.prototype;
 const nodeWriteHead: WriteHead = node.writeHead;
 
-/**
- * Applies the rule when the headers leave, after everybody else. The first rule of a response stays.
- * @throws if the response is such that nothing can be added to it
- */
-export function haveLastWord(res: ServerResponse, rule: HeaderRule): void {
-  const { stream } = res as { stream?: { respond?: unknown } };
-  if (typeof stream?.respond === 'function') ruleStream(stream as RespondingStream, res, rule);
-  else if (!(RULED in res)) {
-    const ruled = res as RuledResponse;
-    const { writeHead, statusCode } = res;
-    ruled[RULED] = {
-      rule,
-      writeHead,
-      statusCode,
-      setHeader: undefined,
-      appendHeader: undefined,
-      isApplied: false,
+export class LastWord {
+  readonly #rule: HeaderRule;
+  /** Shared by all responses: making one for each would take longer than all the rest. */
+  readonly #accessor: Accessor;
+  /** The same for responses on which no header has been set so far. */
+  readonly #bareAccessor: Accessor;
+
+  constructor(rule: HeaderRule) {
+    this.#rule = rule;
+    const apply = (res: RuledResponse) => {
+      if (!res.headersSent && !res[IS_APPLIED]) rule.apply(new ResponseHeaders(res), res);
     };
-    ruled.writeHead = ruledWriteHead as typeof ruled.writeHead;
-    Object.defineProperty(ruled, 'statusCode', STATUS_CODE);
+    const applyFirst = (res: RuledResponse) => {
+      if (res.headersSent || res[IS_APPLIED]) return;
+      // The rule sets a header, and so Node will merge.
+      if (node.getHeaderNames.call(res).length === 0) res[MAKE_MERGEABLE]?.();
+      apply(res);
+    };
+    this.#accessor = {
+      configurable: true,
+      enumerable: true,
+      get() {
+        const message = this[MESSAGE];
+        // Without one, Node only asks whether it has to set the default. It merges after that.
+        if (message !== undefined) apply(this);
+        return message;
+      },
+      set(message: string | undefined) {
+        this[MESSAGE] = message;
+      },
+    };
+    this.#bareAccessor = {
+      configurable: true,
+      enumerable: true,
+      get() {
+        applyFirst(this);
+        return this[MESSAGE];
+      },
+      set(message: string | undefined) {
+        this[MESSAGE] = message;
+        applyFirst(this);
+      },
+    };
+  }
+
+  /**
+   * Applies the rule when the headers leave, after everybody else.
+   * @throws if the response is such that nothing can be added to it
+   */
+  haveOn(given: ServerResponse): void {
+    const { stream } = given as { stream?: RespondingStream };
+    if (typeof stream?.respond === 'function') {
+      ruleStream(stream, given, this.#rule);
+      return;
+    }
+    const res = ownerOf(given) as RuledResponse;
+    // What only looks like a response, as in a unit test, does not end in Node's `writeHead`.
+    if (!(res instanceof ServerResponse)) {
+      this.#rule.apply(new ResponseHeaders(res), res);
+      return;
+    }
+    const before = Object.getOwnPropertyDescriptor(res, 'statusMessage') as Accessor | undefined;
+    if (before?.get === this.#accessor.get || before?.get === this.#bareAccessor.get) return;
+    const isBare = node.getHeaderNames.call(res).length === 0;
+    const accessor = isBare ? this.#bareAccessor : this.#accessor;
+    if (before?.get === undefined) {
+      res[MESSAGE] = res.statusMessage;
+      Object.defineProperty(res, 'statusMessage', accessor);
+    } else {
+      Object.defineProperty(res, 'statusMessage', both(before, accessor));
+    }
+    if (isBare) ruleArguments(res, this.#rule);
   }
 }
 
-const STATUS_CODE: PropertyDescriptor & ThisType<RuledResponse> = {
-  configurable: true,
-  enumerable: true,
-  get() {
-    return this[RULED].statusCode;
-  },
-  set(statusCode: number) {
-    const ruled = this[RULED];
-    ruled.statusCode = statusCode;
-    if (ruled.isApplied || this.headersSent) return;
-    ruled.rule.apply(new ResponseHeaders(this), this);
-    guardMerge(this, ruled);
-  },
-};
-
-/** From now on, the rule is applied after each header that is set. */
-function guardMerge(res: RuledResponse, ruled: Ruled): void {
-  if (res.setHeader !== ruled.setHeader) ruled.setHeader = res.setHeader = guarded(res.setHeader);
-  if (res.appendHeader !== ruled.appendHeader) ruled.appendHeader = res.appendHeader = guarded(res.appendHeader);
+/** The accessor of another instance's rule stays. */
+function both(first: Accessor, second: Accessor): Accessor {
+  return {
+    configurable: true,
+    enumerable: true,
+    get() {
+      first.get?.call(this);
+      return second.get?.call(this);
+    },
+    set(message: string | undefined) {
+      first.set?.call(this, message);
+      second.set?.call(this, message);
+    },
+  };
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: setHeader and appendHeader
-function guarded<M extends (...args: any[]) => any>(method: M): M {
-  return function (this: RuledResponse, ...args: unknown[]) {
-    const result = method.apply(this, args);
-    if (!this.headersSent) this[RULED].rule.apply(new ResponseHeaders(this), this);
-    return result;
-  } as M;
+/** The response itself, behind objects that were made of it by `Object.create()`: it has `req` as a property of its own. */
+function ownerOf(res: ServerResponse): ServerResponse {
+  for (let each: object | null = res; each !== null; each = Object.getPrototypeOf(each)) {
+    if (Object.hasOwn(each, 'req')) return each as ServerResponse;
+  }
+  return res;
 }
 
-function ruledWriteHead(this: RuledResponse, ...args: unknown[]): ServerResponse {
-  const ruled = this[RULED];
-  const at = headersIn(args);
-  // Node then sends the given headers as they are, with repeated names, and takes nested arrays; and refuses the latter once
-  // a header has been set.
-  const isOnlyGiven = at > 0 && node.getHeaderNames.call(this).length === 0;
-  if (ruled.writeHead !== nodeWriteHead) {
-    if (isOnlyGiven && Array.isArray(args[at])) args[at] = asObject(args[at]);
-    return ruled.writeHead.apply(this, args);
-  }
-  // Node merges them, which the accessor and the guards follow.
-  if (this.headersSent || (at > 0 && !isOnlyGiven)) return nodeWriteHead.apply(this, args);
-  if (isOnlyGiven) {
-    args[at] = withRule(args[at] as object, ruled.rule, this);
-    // Also if headers had been set and removed again, which cannot be told from here: then they are merged after all.
-    guardMerge(this, ruled);
-  } else {
-    ruled.rule.apply(new ResponseHeaders(this), this);
-  }
-  ruled.isApplied = true;
-  try {
-    return nodeWriteHead.apply(this, args);
-  } finally {
-    ruled.isApplied = false;
-  }
+/**
+ * Where no header has been set, Node writes the arguments of `writeHead` as they are, with repeated names and in forms that it
+ * does not take, or not in all versions, once one has been set. So the rule is applied to them.
+ */
+function ruleArguments(res: RuledResponse, rule: HeaderRule): void {
+  const inner: WriteHead = res.writeHead;
+  res.writeHead = function writeHead(this: RuledResponse, ...args: unknown[]): ServerResponse {
+    const at = headersIn(args);
+    if (this.headersSent || node.getHeaderNames.call(this).length > 0) return inner.apply(this, args);
+    if (inner !== nodeWriteHead) return withMergeable(this, args[at], () => inner.apply(this, args));
+    const given = args[at];
+    const ruled = typeof given === 'object' && given !== null ? withRule(given, rule, this) : undefined;
+    if (ruled === undefined) return inner.apply(this, args);
+    args[at] = ruled;
+    this[IS_APPLIED] = true;
+    try {
+      return inner.apply(this, args);
+    } finally {
+      this[IS_APPLIED] = false;
+    }
+  } as typeof res.writeHead;
 }
 
-/** Where Node finds the headers among the arguments of `writeHead`; 0 if there are none. */
+/** Where Node finds the headers among the arguments of `writeHead`. */
 function headersIn(args: readonly unknown[]): number {
-  const at = typeof args[1] === 'string' || (args[2] !== undefined && args[2] !== null) ? 2 : 1;
-  return typeof args[at] === 'object' && args[at] !== null ? at : 0;
+  return typeof args[1] === 'string' || args[1] === undefined || args[1] === null ? 2 : 1;
 }
 
+/**
+ * Runs somebody else's wrapper of `writeHead`, which may change the arguments, or set headers. If it comes to Node without any
+ * header set, the arguments will be merged although they would have been written as they are: so they are made mergeable.
+ */
+function withMergeable<T>(res: RuledResponse, given: unknown, run: () => T): T {
+  let undo = () => {};
+  res[MAKE_MERGEABLE] = () => {
+    res[MAKE_MERGEABLE] = undefined;
+    const unflatten = Array.isArray(given) && Array.isArray(given[0]) ? flattened(given) : () => {};
+    const ungather = gatheringRepeated(res);
+    undo = () => {
+      unflatten();
+      ungather();
+    };
+  };
+  try {
+    return run();
+  } finally {
+    res[MAKE_MERGEABLE] = undefined;
+    undo();
+  }
+}
+
+/** Turns a list of pairs into a flat one, in place. Returns what turns it back. */
+function flattened(list: unknown[]): () => void {
+  const before = [...list];
+  try {
+    list.splice(0, list.length, ...list.flat());
+    return () => void list.splice(0, list.length, ...before);
+  } catch {
+    // Frozen: Node refuses it.
+    return () => {};
+  }
+}
+
+/** A name that is set a second time gets a second value. Returns what ends that. */
+function gatheringRepeated(res: ServerResponse): () => void {
+  const own = Object.getOwnPropertyDescriptor(res, 'setHeader');
+  const { setHeader } = res;
+  const seen = new Set<string>();
+  res.setHeader = function (this: ServerResponse, name, value) {
+    const key = String(name).toLowerCase();
+    if (seen.has(key) && this.hasHeader(key)) return this.appendHeader(name, value as string);
+    seen.add(key);
+    return setHeader.call(this, name, value);
+  } as typeof setHeader;
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(res, 'setHeader');
+    else Object.defineProperty(res, 'setHeader', own);
+  };
+}
+
+/** An HTTP/2 stream, whose methods answer in place of the response's. */
 interface RespondingStream {
   respond(headers?: object, options?: object): void;
-  [RULED]?: HeaderRule;
+  respondWithFile(path: unknown, headers?: object, options?: object): void;
+  respondWithFD(fd: unknown, headers?: object, options?: object): void;
+  [MESSAGE]?: HeaderRule;
 }
 
 function ruleStream(stream: RespondingStream, res: ServerResponse, rule: HeaderRule): void {
-  if (stream[RULED] !== undefined) return;
-  stream[RULED] = rule;
-  const { respond } = stream;
-  stream.respond = function (headers = {}, options) {
-    respond.call(this, withRule(headers, rule, res), options);
-  };
+  if (stream[MESSAGE] === rule) return;
+  stream[MESSAGE] = rule;
+  const { respond, respondWithFile, respondWithFD } = stream;
+  const ruled = (headers: object = {}) => withRule(headers, rule, res) ?? headers;
+  stream.respond = (headers, options) => respond.call(stream, ruled(headers), options);
+  stream.respondWithFile = (path, headers, options) => respondWithFile.call(stream, path, ruled(headers), options);
+  stream.respondWithFD = (fd, headers, options) => respondWithFD.call(stream, fd, ruled(headers), options);
 }
 
 /** Headers that have been set on a response. */
@@ -164,7 +258,6 @@ class ResponseHeaders implements LeavingHeaders {
     this.#methods.removeHeader.call(this.#res, name);
   }
 }
-
 type Pair = readonly [name: string, value: unknown];
 
 /** Headers that were given as an argument: an object, or a flat or nested array. */
@@ -203,12 +296,10 @@ function isNamed([own]: Pair, name: string): boolean {
   return own.toLowerCase() === name.toLowerCase();
 }
 
-/** A copy of given headers with the rule applied, in the same form. */
-function withRule(given: object, rule: HeaderRule, res: ServerResponse): object {
+/** A copy of given headers with the rule applied, in the same form; `undefined` for those that Node refuses, and is to. */
+function withRule(given: object, rule: HeaderRule, res: ServerResponse): object | undefined {
   const pairs = pairsOf(given);
-  // Node refuses such headers, and is to do so.
-  if (pairs === undefined || !pairs.every((pair) => !concernsCaches(pair[0].toLowerCase()) || isValid(pair)))
-    return given;
+  if (!pairs?.every((pair) => !concernsCaches(pair[0].toLowerCase()) || isValid(pair))) return undefined;
   const headers = new GivenHeaders(pairs);
   rule.apply(headers, res);
   if (!Array.isArray(given)) return Object.fromEntries(headers.pairs);
@@ -231,18 +322,4 @@ function isValid([name, value]: Pair): boolean {
   } catch {
     return false;
   }
-}
-
-/** The same headers as an object. Repeated names are one list. */
-function asObject(given: unknown[]): unknown {
-  const pairs = pairsOf(given);
-  if (pairs === undefined) return given;
-  const headers = new Map<string, [name: string, values: unknown[]]>();
-  for (const [name, value] of pairs) {
-    const own = headers.get(name.toLowerCase());
-    if (own === undefined) headers.set(name.toLowerCase(), [name, [value]]);
-    else own[1].push(value);
-  }
-  const entries = [...headers.values()].map(([name, values]) => [name, values.length > 1 ? values.flat() : values[0]]);
-  return Object.fromEntries(entries);
 }

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { quoted } from '../handed-over/showing';
-import { type HeaderRule, haveLastWord } from './last-word';
+import { type HeaderRule, LastWord } from './last-word';
 import { type LeavingHeaders, makePrivate } from './private-headers';
 
 export interface ResponsePrivacyConfig {
@@ -17,6 +17,8 @@ export class ResponsePrivacy implements HeaderRule {
   /** Warnings that were emitted, by route. */
   readonly #warned = new WeakMap<object, Set<string>>();
 
+  readonly #lastWord = new LastWord(this);
+
   constructor(config: ResponsePrivacyConfig) {
     this.#config = config;
   }
@@ -24,7 +26,8 @@ export class ResponsePrivacy implements HeaderRule {
   /** Makes the response private when its headers are sent, whatever is done to them until then. Warns if it cannot be. */
   keepPrivate(res: ServerResponse): void {
     try {
-      if (!res.headersSent) haveLastWord(res, this);
+      this.#refuseApicache(res);
+      if (!res.headersSent) this.#lastWord.haveOn(res);
       // Reading after the end, as an access log does, does not affect the page.
       else if (!res.writableEnded) this.#warn(res, 'they were read after the headers had been sent', LATE_ADVICE);
     } catch {
@@ -44,11 +47,16 @@ export class ResponsePrivacy implements HeaderRule {
         const problem = `${list(removed)}, by which a shared cache may keep the page despite Cache-Control, was removed`;
         this.#warn(res, problem, OVERRULING_ADVICE);
       }
-      // What apicache leaves on each response that it may store.
-      if ('_apicache' in res) this.#warn(res, 'apicache hands it to other visitors', IN_PROCESS_ADVICE);
     } catch {
       this.#warn(res, 'the response could not be marked as private', FAILED_ADVICE);
     }
+  }
+
+  /** apicache would hand the page to other visitors itself, and stores it before the headers leave, if this field of its own says so. */
+  #refuseApicache(res: ServerResponse & { _apicache?: { cacheable?: unknown } }): void {
+    if (res._apicache?.cacheable !== true) return;
+    res._apicache.cacheable = false;
+    this.#warn(res, 'apicache was kept from storing it for other visitors', IN_PROCESS_ADVICE);
   }
 
   /** Once per route and kind of problem. */

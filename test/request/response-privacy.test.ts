@@ -194,16 +194,22 @@ describe('a response for which segments were read', () => {
     expect(known.headers[name.toLowerCase()]).toBe(isKept ? value : undefined);
   });
 
-  it('that is in apicache causes a warning', async () => {
-    const cache = apicache.middleware('1 minute');
-    await responses((app) => {
-      app.get('/page', cache, (req, res) => {
-        read(req.aamSegments);
-        res.send('page');
-      });
+  it('is not stored by apicache for the next visitor, and causes a warning', async () => {
+    const store = apicache.newInstance({});
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const app = express();
+    app.use(store.middleware('1 minute') as never, aam);
+    app.get('/page', (req, res) => {
+      res.send(read(req.aamSegments) ? 'the club' : 'the shop');
     });
-    expect(warned.mock.calls).toEqual([[expect.stringMatching(/^GET \/page: .*apicache hands it/), expect.anything()]]);
-    apicache.clear();
+    const club = await request(app).get('/page').set('Cookie', cookieOf(ECID));
+    const shop = await request(app).get('/page');
+    store.clear([]);
+    expect([club.text, shop.text]).toEqual(['the club', 'the shop']);
+    expect(warned.mock.calls).toEqual([
+      [expect.stringMatching(/^GET \/page: .*apicache was kept from/), expect.anything()],
+    ]);
   });
 
   it('causes warnings that are cut, without the values of headers', async () => {
@@ -225,7 +231,7 @@ describe('a response for which segments were read', () => {
   it('causes a warning if it cannot be marked', async () => {
     const { known } = await responses(
       onPage((req, res) => {
-        Object.defineProperty(res, 'statusCode', { value: 200, writable: true, configurable: false });
+        Object.defineProperty(res, 'statusMessage', { value: 'OK', writable: true, configurable: false });
         read(req.aamSegments);
         res.send('page');
       }),

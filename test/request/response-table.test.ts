@@ -1,309 +1,206 @@
-/**
- * A page that reads segments leaves as private, whoever sets headers before or after, and with all other headers as without
- * reading: ways to answer x interference, compared byte for byte on the wire.
- */
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, ServerResponse } from 'node:http';
-import { connect as connectHttp2, createServer as createHttp2Server, type IncomingHttpHeaders } from 'node:http2';
-import { type AddressInfo, connect as connectTcp } from 'node:net';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
+import { type AddressInfo, connect as connectSocket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import apicache from 'apicache';
 import compression from 'compression';
 import connect from 'connect';
 import express from 'express';
-import type { AamSegments, VisitorSegments } from 'express-aam-segments';
-import cacheControl from 'express-cache-controller';
+import type { VisitorSegments } from 'express-aam-segments';
+import cacheController from 'express-cache-controller';
 import session from 'express-session';
 import helmet from 'helmet';
-import onHeaders from 'on-headers';
 import { closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
+import { INTERFERENCES, type Interference, WAYS, type Way } from './response-table';
 
-type Res = ServerResponse & { send(body: string): void; sendFile(path: string, options: object): void } & {
-  json(body: object): void;
-  redirect(url: string): void;
-  status(code: number): Res;
-};
-type Next = (error?: unknown) => void;
-type Handler = (req: IncomingMessage, res: Res, next: Next) => void;
-/** A method of a response, to be wrapped. */
-// biome-ignore lint/suspicious/noExplicitAny: any method
-type Method = (...args: any[]) => any;
-
-const COOKIES = ['a=1', 'b=2'];
-const PUBLIC = 'public, s-maxage=600';
-
-/** Those of plain Node, which HTTP/2 has too. */
-const PLAIN: Record<string, Handler> = {
-  end: (_req, res) => void res.end('page'),
-  write: (_req, res) => {
-    res.write('pa');
-    res.end('ge');
-  },
-  'flushHeaders()': (_req, res) => {
-    res.flushHeaders();
-    res.end('page');
-  },
-  'writeHead(status)': (_req, res) => void res.writeHead(201).end('page'),
-  'writeHead(status, object)': (_req, res) =>
-    void res.writeHead(302, { Location: '/x', 'Set-Cookie': COOKIES, 'Cache-Control': PUBLIC }).end(),
-  'writeHead(status, undefined, object)': (_req, res) =>
-    void res.writeHead(302, undefined, { Location: '/x', 'Set-Cookie': COOKIES, 'Cache-Control': 'no-store' }).end(),
-  'writeHead(status, flat array)': (_req, res) =>
-    void res
-      .writeHead(200, ['Set-Cookie', 'a=1', 'X-Page', 'x', 'Set-Cookie', 'b=2', 'cache-control', PUBLIC])
-      .end('page'),
-  'writeHead(status, nested array)': (_req, res) =>
-    void res
-      .writeHead(200, [
-        ['Set-Cookie', 'a=1'],
-        ['X-Page', 'x'],
-        ['Set-Cookie', 'b=2'],
-        ['Expires', FAR],
-      ] as never)
-      .end('page'),
-  'setHeader and writeHead(status, object)': (_req, res) => {
-    res.setHeader('X-Page', 'x');
-    res.setHeader('Cache-Control', PUBLIC);
-    res.writeHead(203, { 'x-page': 'y', 'CDN-Cache-Control': 'max-age=60' }).end('page');
-  },
-  appendHeader: (_req, res) => {
-    res.appendHeader('Cache-Control', 'public');
-    res.appendHeader('Cache-Control', 'max-age=5');
-    res.appendHeader('X-Page', 'x');
-    res.end('page');
-  },
-  304: (_req, res) => {
-    res.statusCode = 304;
-    res.setHeader('Cache-Control', PUBLIC);
-    res.end();
-  },
-  'a header of a CDN': (_req, res) => {
-    for (const name of OVERRULING) res.setHeader(name, 'max-age=60');
-    res.setHeader('X-Accel-Expires', '60');
-    res.setHeader('Expires', FAR);
-    res.end('page');
-  },
-};
-
-const HTTP1: Record<string, Handler> = {
-  ...PLAIN,
-  'writeHead(status, message, object)': (_req, res) =>
-    void res.writeHead(200, 'Fine', { 'X-Page': 'x', 'Cache-Control': PUBLIC }).end('page'),
-  'setHeaders(Map)': (_req, res) => {
-    res.setHeaders(new Map([['cache-control', PUBLIC]]));
-    res.end('page');
-  },
-};
-
-const EXPRESS: Record<string, Handler> = {
-  ...HTTP1,
-  send: (_req, res) => res.send('page'),
-  json: (_req, res) => res.json({ page: 1 }),
-  redirect: (_req, res) => res.redirect('/x'),
-  sendFile: (_req, res) => res.sendFile('index.ts', { root: `${__dirname}/../../src` }),
-  'an error page': (_req, _res, next) => next(Object.assign(new Error('gone'), { status: 410 })),
-};
-
-const FAR = 'Thu, 01 Jan 2099 00:00:00 GMT';
-const OVERRULING = [
-  'Surrogate-Control',
-  'CDN-Cache-Control',
-  'Cloudflare-CDN-Cache-Control',
-  'Akamai-Cache-Control',
-  'Edge-Control',
-  'X-LiteSpeed-Cache-Control',
-];
-
-const none: Handler = (_req, _res, next) => next();
-const wrapsWriteHead: Handler = (_req, res, next) => {
-  const writeHead = res.writeHead as Method;
-  res.writeHead = function (this: Res, ...args: unknown[]) {
-    if (!this.hasHeader('X-Wrapped')) this.setHeader('X-Wrapped', '1');
-    this.setHeader('Cache-Control', PUBLIC);
-    return writeHead.apply(this, args);
-  } as never;
-  next();
-};
-const passesThrough: Handler = (_req, res, next) => {
-  const writeHead = res.writeHead as Method;
-  res.writeHead = function (this: Res, ...args: unknown[]) {
-    return writeHead.apply(this, args);
-  } as never;
-  next();
-};
-const wrapsEnd: Handler = (_req, res, next) => {
-  const end = res.end as Method;
-  res.end = function (this: Res, ...args: unknown[]) {
-    if (!this.headersSent) this.setHeader('Cache-Control', PUBLIC);
-    return end.apply(this, args);
-  } as never;
-  next();
-};
-const wrapsSetHeader: Handler = (_req, res, next) => {
-  const setHeader = res.setHeader as Method;
-  res.setHeader = function (this: Res, name: string, value: never) {
-    return setHeader.call(this, name, name.toLowerCase() === 'cache-control' ? PUBLIC : value);
-  } as never;
-  next();
-};
-const listensByOnHeaders: Handler = (_req, res, next) => {
-  onHeaders(res, () => res.setHeader('Cache-Control', PUBLIC));
-  next();
-};
-/** Goes past all that was put on the response in between. */
-const callsNodesOwn: Handler = (_req, res, next) => {
-  const end = res.end as Method;
-  const writeHead = ServerResponse.prototype.writeHead as Method;
-  res.end = function (this: Res, ...args: unknown[]) {
-    if (!this.headersSent) writeHead.call(this, this.statusCode, { 'Cache-Control': PUBLIC });
-    return end.apply(this, args);
-  } as never;
-  next();
-};
-
-const INTERFERENCE: Record<string, Handler> = {
-  none,
-  'a wrapper of writeHead': wrapsWriteHead,
-  'one that passes its arguments through': passesThrough,
-  'a wrapper of end': wrapsEnd,
-  'a wrapper of setHeader': wrapsSetHeader,
-  'on-headers': listensByOnHeaders,
-  "a call of Node's own writeHead": callsNodesOwn,
-};
-const cacheController = cacheControl({ public: true, sMaxAge: 600 } as never) as Handler;
-const inProcess = apicache.middleware('1 minute') as Handler;
-const MIDDLEWARES: Record<string, Handler> = {
-  'express-cache-controller': cacheController,
-  apicache: (req, res, next) => {
-    // The page with reading is not to come from the cache.
-    apicache.clear();
-    inProcess(req, res, next);
-  },
-  compression: compression({ threshold: 0 }) as never,
-  helmet: helmet() as never,
-  'express-session': session({ secret: 'x', resave: false, saveUninitialized: true, genid: () => 'one' }) as never,
-};
-
-let warned: jest.SpyInstance;
-beforeEach(() => {
-  warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
-});
-afterEach(() => {
+beforeEach(() => void jest.spyOn(process, 'emitWarning').mockImplementation(() => {}));
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
   jest.restoreAllMocks();
-});
-let aam: AamSegments;
-beforeAll(async () => {
-  ({ aam } = await createSite());
-});
-afterAll(async () => {
-  apicache.clear();
+  for (const close of closing.splice(0)) await close();
   await closeSites();
 });
 
-const read: Handler = (req, _res, next) => {
-  (req as IncomingMessage & { aamSegments: VisitorSegments }).aamSegments.has(GOLF);
-  next();
+type Handler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
+
+/** Those of packages that many sites mount. */
+const PACKAGES: readonly Interference[] = [
+  { name: 'express-cache-controller', before: cacheController({ public: true, maxAge: 600, sMaxAge: 600 }) as Handler },
+  { name: 'compression', before: compression({ threshold: 0 }) as unknown as Handler },
+  { name: 'helmet', before: helmet() as Handler },
+  {
+    name: 'express-session',
+    before: session({ secret: 'x', resave: true, saveUninitialized: true, genid: () => 'same' }) as unknown as Handler,
+  },
+  { name: 'apicache', before: apicache.newInstance({}).middleware('1 minute') as unknown as Handler },
+];
+
+/** What was sent: lines of HTTP/1 as they are, headers of HTTP/2 as such lines. */
+interface Sent {
+  readonly head: readonly string[];
+  readonly body: string;
+}
+
+/** A site, and how to get a page of it. */
+interface Served {
+  get(path: string, way: Way): Promise<Sent>;
+}
+
+const WITH_EXPRESS = 'Express';
+const BARE_EXPRESS = 'Express without X-Powered-By';
+const HTTP1 = 'Connect';
+const HTTP2 = 'Connect with HTTP/2';
+
+const isApplicable = (server: string, way: Way): boolean => {
+  if (way.needsExpress) return server === WITH_EXPRESS || server === BARE_EXPRESS;
+  return server !== HTTP2 || way.isHttp1 !== true;
 };
 
-/** The head of the answer, without the date. */
-async function headOf(listener: RequestListener): Promise<string[]> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const socket = connectTcp((server.address() as AddressInfo).port, '127.0.0.1');
-  socket.write(`GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: ${cookieOf(ECID)}\r\n\r\n`);
-  let text = '';
-  for await (const chunk of socket) text += chunk;
-  server.close();
-  await once(server, 'close');
-  return (text.split('\r\n\r\n')[0] as string).split('\r\n').filter((line) => !/^date:/i.test(line));
+/** Each way at a path of its own, where segments are read if the query says so. */
+function mount(use: (handler: Handler) => void, aam: Handler, { before, after }: Interference): void {
+  if (before !== undefined) use(before);
+  use(aam);
+  if (after !== undefined) use(after);
+  use((req, res, next) => {
+    const [, n, isRead] = /^\/(\d+)\?read=(\w+)/.exec(req.url as string) ?? [];
+    const way = WAYS[Number(n)] as Way;
+    if (isRead === 'true') (req as { aamSegments?: VisitorSegments }).aamSegments?.has(GOLF);
+    try {
+      way.answer(req, res, next);
+    } catch (error) {
+      // What Node refuses is a page, too.
+      if (res.headersSent) throw error;
+      res.statusCode = 500;
+      res.end(String((error as { code?: string }).code));
+    }
+  });
 }
 
-/** Lines that are about caches are compared by what they allow; all others as they are. */
-const ABOUT_CACHES = new RegExp(`^(?:cache-control|expires|x-accel-expires|${OVERRULING.join('|')}):`, 'i');
-const others = (lines: string[]) => lines.filter((line) => !ABOUT_CACHES.test(line));
-const aboutCaches = (lines: string[]) => lines.filter((line) => ABOUT_CACHES.test(line));
-
-function expectPrivate(lines: string[]): void {
-  expect(aboutCaches(lines)).toEqual([
-    expect.stringMatching(/^cache-control: (?:private(?:, max-age=\d+)?|no-store)$/i),
-  ]);
+async function serve(server: string, interference: Interference): Promise<Served> {
+  const { aam, simulator } = await createSite();
+  simulator.visitor(ECID).in(GOLF);
+  const app = server === HTTP1 || server === HTTP2 ? connect() : express();
+  if (server === BARE_EXPRESS) (app as express.Express).disable('x-powered-by');
+  mount((handler) => (app as express.Express).use(handler as express.RequestHandler), aam as Handler, interference);
+  (app as express.Express).use(((_error: unknown, _req: unknown, res: ServerResponse, _next: unknown) => {
+    res.statusCode = 500;
+    res.end('an error page');
+  }) as express.ErrorRequestHandler);
+  if (server === HTTP2) return serveHttp2(app as unknown as RequestListener);
+  const listener = createServer(app as unknown as RequestListener);
+  const port = await listening(listener);
+  closing.push(() => new Promise((resolve) => listener.close(() => resolve())));
+  return { get: (path, way) => getRaw(port, path, way) };
 }
 
-const inOrder = (where: 'earlier' | 'later', interference: Handler, reading: Handler): Handler[] =>
-  where === 'earlier' ? [interference, reading] : [reading, interference];
-const cases = (ways: Record<string, Handler>, interference: Record<string, Handler>) =>
-  (['earlier', 'later'] as const).flatMap((where) =>
-    Object.keys(interference).flatMap((by) => Object.keys(ways).map((way) => [way, where, by] as const)),
-  );
-
-describe('over HTTP/1, through Express', () => {
-  it.each(cases(EXPRESS, { ...INTERFERENCE, ...MIDDLEWARES }))('%s, with, %s, %s', async (way, where, by) => {
-    const head = (reading: Handler) => {
-      const app = express().set('env', 'production');
-      app.use(aam as never);
-      for (const each of inOrder(where, { ...INTERFERENCE, ...MIDDLEWARES }[by] as Handler, reading))
-        app.use(each as never);
-      app.use(EXPRESS[way] as never);
-      return headOf(app);
-    };
-    const silent = jest.spyOn(console, 'error').mockImplementation(() => {});
-    const [without, withReading] = [await head(none), await head(read)];
-    silent.mockRestore();
-    expect(others(withReading)).toEqual(others(without));
-    if (!/ 500 /.test(without[0] as string)) expectPrivate(withReading);
-    expect(warned.mock.calls.every(([text]) => String(text).length < 400)).toBe(true);
-  });
-});
-
-describe('over HTTP/1, through Connect', () => {
-  it.each(cases(HTTP1, INTERFERENCE))('%s, with, %s, %s', async (way, where, by) => {
-    const head = (reading: Handler) => {
-      const app = connect().use(aam);
-      for (const each of inOrder(where, INTERFERENCE[by] as Handler, reading)) app.use(each as never);
-      return headOf(app.use(HTTP1[way] as never) as never);
-    };
-    const silent = jest.spyOn(console, 'error').mockImplementation(() => {});
-    const [without, withReading] = [await head(none), await head(read)];
-    silent.mockRestore();
-    // With the first header set, Node 20 drops repeated names and refuses nested arrays; behind wrappers, we keep and take them.
-    if (where === 'earlier' && /array/.test(way) && /^a wrapper of writeHead|^on-headers/.test(by))
-      expect(withReading[0]).toMatch(/ 200 OK$/);
-    // The error page shows a stack, which is another one.
-    else if (/ 500 /.test(without[0] as string)) expect(withReading[0]).toBe(without[0]);
-    else expect(others(withReading).sort()).toEqual(others(without).sort());
-    if (!/ 500 /.test(without[0] as string)) expectPrivate(withReading);
-  });
-});
-
-describe('over HTTP/2, through Connect', () => {
-  const EVERY = { ...INTERFERENCE };
-  delete EVERY["a call of Node's own writeHead"];
-
-  async function headers(listener: unknown): Promise<IncomingHttpHeaders> {
-    const server = createHttp2Server(listener as never).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const client = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const stream = client.request({ ':path': '/page', cookie: cookieOf(ECID) });
-    const [received] = (await once(stream, 'response')) as [IncomingHttpHeaders];
-    stream.resume();
-    await once(stream, 'close');
+async function serveHttp2(app: RequestListener): Promise<Served> {
+  const listener = createHttp2Server(app as never);
+  const client = connectHttp2(`http://127.0.0.1:${await listening(listener)}`);
+  closing.push(async () => {
     client.close();
-    server.close();
-    await once(server, 'close');
-    const { date, ...rest } = received;
-    return rest;
-  }
-
-  it.each(cases(PLAIN, EVERY))('%s, with, %s, %s', async (way, where, by) => {
-    const sent = async (reading: Handler) => {
-      const app = connect().use(aam);
-      for (const each of inOrder(where, EVERY[by] as Handler, reading)) app.use(each as never);
-      const received = await headers(app.use(PLAIN[way] as never));
-      return Object.entries(received).map(([name, value]) => `${name}: ${value}`);
-    };
-    const silent = jest.spyOn(console, 'error').mockImplementation(() => {});
-    const [without, withReading] = [await sent(none), await sent(read)];
-    silent.mockRestore();
-    expect(others(withReading)).toEqual(others(without));
-    if (!without.includes(':status: 500')) expectPrivate(withReading);
+    await new Promise<void>((resolve) => listener.close(() => resolve()));
   });
+  return {
+    async get(path, { method = 'GET', headers }) {
+      const stream = client.request({ ':path': path, ':method': method, cookie: cookieOf(ECID), ...headers });
+      const head = new Promise<readonly string[]>((resolve) => {
+        stream.on('response', (all) => {
+          const lines = Object.entries(all).flatMap(([name, value]) => {
+            return [value].flat().map((each) => `${name}: ${each}`);
+          });
+          resolve(lines);
+        });
+      });
+      stream.end();
+      return { head: await head, body: await text(stream) };
+    },
+  };
+}
+
+async function listening(server: {
+  listen(port: number, host: string, done: () => void): unknown;
+  address(): unknown;
+}) {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+/** Over a socket, since clients lose the order and the case of headers. */
+async function getRaw(port: number, path: string, { method = 'GET', headers = {} }: Way): Promise<Sent> {
+  const socket = connectSocket(port, '127.0.0.1');
+  const all = { Host: 'x', Cookie: cookieOf(ECID), Connection: 'close', ...headers };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  const answer = await text(socket);
+  const end = answer.indexOf('\r\n\r\n');
+  return { head: answer.slice(0, end).split('\r\n'), body: answer.slice(end + 4) };
+}
+
+/** Those by which caches decide, and those that change by themselves. */
+const OURS =
+  /^(?:cache-control|expires|surrogate-control|[\w-]*cdn-cache-control|edge-control|x-accel-expires|x-litespeed-cache-control):/i;
+const BY_CHANCE = /^(?:date|age|apicache-\w+):/i;
+
+const others = ({ head }: Sent) => head.filter((line) => !OURS.test(line) && !BY_CHANCE.test(line));
+const ours = ({ head }: Sent) => head.filter((line) => OURS.test(line)).map((line) => line.toLowerCase());
+
+/** What shared caches make of it. */
+function isPrivate(sent: Sent): boolean {
+  const policy = ours(sent).join('\n');
+  const lets =
+    /public|s-maxage|surrogate-control|cdn-cache-control|edge-control|x-accel|litespeed|expires: fri, 01 jan 2100/;
+  return /^cache-control: .*(?:private|no-store)/m.test(policy) && !lets.test(policy);
+}
+
+/**
+ * Where no header was set, and a wrapper that was there before hands on the arguments, repeated names come together in one place
+ * and one spelling: it cannot be known what the wrapper will make of them.
+ */
+const gathered = (lines: readonly string[]) =>
+  lines.map((line) => line.replace(/^[^:]+/, (name) => name.toLowerCase())).sort();
+
+describe.each([WITH_EXPRESS, BARE_EXPRESS, HTTP1, HTTP2])(
+  '%s: a response leaves as private where segments are read, and all else as it would have',
+  (server) => {
+    const interferences = server === WITH_EXPRESS ? [...INTERFERENCES, ...PACKAGES] : INTERFERENCES;
+
+    it.each(interferences)('with $name', async (interference) => {
+      const site = await serve(server, interference);
+      const wrong: unknown[] = [];
+      let cells = 0;
+      for (const [n, way] of WAYS.entries()) {
+        if (!isApplicable(server, way)) continue;
+        cells++;
+        const unread = await site.get(`/${n}?read=false&${server}`.replaceAll(' ', ''), way);
+        const read = await site.get(`/${n}?read=true&${server}`.replaceAll(' ', ''), way);
+        const isGathered =
+          /changes the arguments|hands on|Node itself/.test(interference.name) &&
+          (server === BARE_EXPRESS || server === HTTP1);
+        const same = isGathered ? gathered : (lines: readonly string[]) => [...lines];
+        const isSame = JSON.stringify(same(others(read))) === JSON.stringify(same(others(unread)));
+        if (!isSame || !isPrivate(read) || read.body !== unread.body) {
+          wrong.push({ way: way.name, unread: unread.head, read: read.head, isBodySame: read.body === unread.body });
+        }
+      }
+      expect(wrong).toEqual([]);
+      expect(cells).toBeGreaterThan(15);
+    });
+  },
+);
+
+it('leaves everything as it is where nobody reads', async () => {
+  const site = await serve(WITH_EXPRESS, { name: 'nothing else' });
+  const sent = await site.get(
+    `/${WAYS.findIndex(({ name }) => name === 'headers of CDNs')}?read=false`,
+    WAYS[0] as Way,
+  );
+  expect(ours(sent)).toEqual([
+    'surrogate-control: max-age=600',
+    'cdn-cache-control: max-age=600',
+    'cloudflare-cdn-cache-control: max-age=600',
+    'edge-control: max-age=600',
+    'x-accel-expires: 600',
+    'x-litespeed-cache-control: public,max-age=600',
+    'expires: fri, 01 jan 2100 00:00:00 gmt',
+  ]);
 });

@@ -27,6 +27,7 @@ module.exports = {
         // Without an Express app,
         '/test/(cache|cli|dcs|model|options|segments|testing)/',
         '/test/architecture\\.test\\.ts$',
+        '/test/experiments/(allocation|statistics)\\.',
         '/test/consent/(refusal-matrix|iab-agreement)\\.slow\\.test\\.ts$',
         // and with one in another process, which loads its own Express.
         '/test/example-app/server\\.slow\\.test\\.ts$',

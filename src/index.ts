@@ -4,6 +4,7 @@ export type {
   DcsCallMessage,
   DecisionMessage,
   EventMessage,
+  ExposureMessage,
   IdSource,
   RequestMessage,
 } from './channels/messages';
@@ -17,6 +18,13 @@ export type { SegmentIds } from './dcs/protocol/request';
 export type { Signals, SignalValue } from './dcs/protocol/signals';
 export { createDcsClient, type DcsClient, type DcsClientStats } from './dcs-client';
 export { AamError, type AamErrorCode } from './errors';
+export type { AssignmentReason, Experiment, ExperimentAssignment, Exposure } from './experiments/experiment';
+export type {
+  ExperimentAudience,
+  ExperimentHoldout,
+  ExperimentOptions,
+  ExperimentUnit,
+} from './experiments/experiment-options';
 export type { Register, RegisteredName } from './express';
 export type { AuthState, CustomerId } from './identity/customer-ids';
 export type { Visitor, VisitorId } from './identity/visitor';
@@ -28,6 +36,7 @@ export type {
   AamSegmentsOptions,
   CacheOptions,
   ConsentOptions,
+  ExperimentsOptions,
   IdentityOptions,
   PrivacyOptions,
 } from './options/aam-segments-options';

@@ -6,6 +6,9 @@ import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
 import { AamError, type AamErrorCode } from './errors';
+import type { Experiment } from './experiments/experiment';
+import type { ExperimentOptions } from './experiments/experiment-options';
+import { Experiments } from './experiments/experiments';
 import { IdentityReader } from './identity/identity-reader';
 import { SiteIdentity } from './identity/site-identity';
 import { checkedVisitor, type VisitorId } from './identity/visitor';
@@ -80,6 +83,15 @@ export interface AamSegments<Name extends string = string> {
   requireSegment(refs: SegmentRef<Name> | readonly SegmentRef<Name>[], options?: RequireSegmentOptions): Guard;
   /** {@link routeBySegment} with this instance's names, deciding by the segments that this instance has served. */
   routeBySegment<H extends AnyRequestHandler>(routes: SegmentRoutes<Name, H>): SegmentRouter<H>;
+  /**
+   * An A/B test among the visitors of a segment, or among all. Define it once, at startup.
+   * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_UNKNOWN_SEGMENT`
+   *
+   * @example
+   * const hero = aam.experiment({ name: 'autumn-hero', variants: { control: 50, links: 50 }, audience: 'golfFans' });
+   * app.get('/', (req, res) => res.render(hero.variantOf(req) === 'links' ? 'links' : 'home'));
+   */
+  experiment<const Variant extends string>(options: ExperimentOptions<Name, Variant>): Experiment<Variant>;
 }
 
 /**
@@ -100,6 +112,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const privacy = new ResponsePrivacy(resolved.privacy);
   const instance: Instance = { names: resolved.names, privacy, middleware: aamSegmentsMiddleware };
   const segmentsOf = segmentsServedBy(instance);
+  const experiments = new Experiments(instance, resolved.experiments.onExposure);
   const cookies = new CookieFinder();
   const { regions } = resolved.dcs;
   const requests: Record<SegmentStatus, number> = {
@@ -160,6 +173,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     requireSegment: (refs: SegmentRef | readonly SegmentRef[], guardOptions?: RequireSegmentOptions) =>
       createGuard(segmentsOf, refs, guardOptions),
     routeBySegment: (routes: SegmentRoutes) => createSegmentRouter(segmentsOf, routes),
+    experiment: <Variant extends string>(options: ExperimentOptions<Name, Variant>) =>
+      experiments.define(options) as Experiment<Variant>,
   });
 }
 

@@ -24,6 +24,7 @@ const RANKS: readonly (string | readonly string[])[] = [
   'lookup',
   'options',
   'routing',
+  'experiments',
   'serving',
   ['index.ts', 'middleware.ts', 'dcs-client.ts'],
   'testing',

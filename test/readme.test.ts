@@ -12,8 +12,12 @@ import { closeSites, cookieOf, ECID, GOLF, HIGH_VALUE } from './helpers/site';
 const root = join(__dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const watching = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
-const blocks = [...`${readme}\n${watching}`.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code as string);
+const experiments = readFileSync(join(root, 'docs', 'experiments.md'), 'utf8');
+const blocks = [...`${readme}\n${watching}\n${experiments}`.matchAll(/^```ts\n(.*?)^```$/gms)].map(
+  ([, code]) => code as string,
+);
 const [quickStart] = blocks as [string];
+const abTest = blocks.find((code) => code.includes('aam.experiment(')) as string;
 const ownTest = blocks.find((code) => code.includes("test('")) as string;
 
 /** Declarations that the fragments need. */
@@ -70,9 +74,13 @@ describe('README', () => {
     expect(blocks.length).toBeGreaterThan(6);
   });
 
-  it('has a first program that does what it says', async () => {
+  it.each([
+    ['first program', quickStart, HIGH_VALUE, ['Your upgrade is waiting'], 'Join the club'],
+    ['A/B test', abTest, GOLF, ['Welcome', 'Welcome, golfers'], 'Welcome'],
+  ])('has a %s that does what it says', async (_which, program, segment, ofMembers, ofOthers) => {
     const simulator = await createDcsSimulator({ segmentIds: true });
-    simulator.visitor(ECID).in(HIGH_VALUE);
+    const members = Array.from({ length: 12 }, (_, n) => `${n + 10}${ECID.slice(2)}`);
+    for (const member of members) simulator.visitor(member).in(segment);
     const express = jest.requireActual<typeof import('express')>('express');
     const instances: ReturnType<typeof aamSegments>[] = [];
     const servers: Server[] = [];
@@ -86,7 +94,7 @@ describe('README', () => {
       }) as typeof listen;
       return app;
     };
-    run(quickStart, {
+    run(program, {
       express: onAnyPort,
       'express-aam-segments': {
         aamSegments(options: Parameters<typeof aamSegments>[0]) {
@@ -103,8 +111,10 @@ describe('README', () => {
       const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { headers });
       return [await response.text(), response.headers.get('cache-control')];
     };
-    expect(await get({ cookie: cookieOf(ECID) })).toEqual(['Your upgrade is waiting', 'private']);
-    expect(await get({})).toEqual(['Join the club', 'private']);
+    const pages = await Promise.all(members.map((member) => get({ cookie: cookieOf(member) })));
+    expect(pages.every(([, cacheControl]) => cacheControl === 'private')).toBe(true);
+    expect([...new Set(pages.map(([text]) => text))].sort()).toEqual(ofMembers);
+    expect(await get({})).toEqual([ofOthers, 'private']);
     server.close();
     await instances[0]?.close();
     await simulator.close();

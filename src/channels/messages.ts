@@ -102,3 +102,14 @@ export interface EventMessage {
   readonly instance: object;
   readonly outcome: 'queued' | 'sent' | 'failed' | 'dropped';
 }
+
+/** On the channel `express-aam-segments:exposure`: a unit has used its variant, for the first time that this process remembers. */
+export interface ExposureMessage {
+  /** The middleware. */
+  readonly instance: object;
+  /** The name of the experiment. */
+  readonly experiment: string;
+  readonly variant: string;
+  /** `holdout`: the unit would have taken part, and is to be counted apart. */
+  readonly reason: 'assigned' | 'holdout';
+}

@@ -3,6 +3,7 @@
  * ../middleware.ts.
  */
 import type { Request } from 'express';
+import type { ExposureMessage } from '../channels/messages';
 import { gppPackage, INSTALL_GPP } from '../consent/gpp-layouts';
 import type { TcfMode } from '../consent/tcf';
 import type { Signals } from '../dcs/protocol/signals';
@@ -53,6 +54,19 @@ export interface AamSegmentsOptions<Name extends string = string> extends DcsCli
   readonly privacy?: PrivacyOptions | undefined;
   /** How many answers are cached, and for how long. */
   readonly cache?: CacheOptions | undefined;
+  /** What all experiments share. */
+  readonly experiments?: ExperimentsOptions | undefined;
+}
+
+/** What all experiments of an instance share. */
+export interface ExperimentsOptions {
+  /**
+   * Called when a variant is used, once per unit and experiment, as far as this process remembers. Nothing waits for it; if it
+   * throws or rejects, a warning is emitted once.
+   * @default not called
+   * @example ({ experiment, variant }, req) => analytics.track(req, experiment, variant)
+   */
+  readonly onExposure?: ((exposure: Omit<ExposureMessage, 'instance'>, req: Request) => unknown) | undefined;
 }
 
 /** Where the visitor's id comes from. Adobe's AMCV and Web SDK cookies are always read. */
@@ -225,6 +239,9 @@ export interface ResolvedOptions extends ResolvedClientOptions {
     readonly emptyTtlMs: number;
     readonly keySecret: string | undefined;
   };
+  readonly experiments: {
+    readonly onExposure: ((exposure: Omit<ExposureMessage, 'instance'>, req: unknown) => unknown) | undefined;
+  };
 }
 
 /**
@@ -242,12 +259,14 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     consent: true,
     privacy: true,
     cache: true,
+    experiments: true,
   });
   const {
     identity: identityGroup = {},
     consent: consentGroup = {},
     privacy: privacyGroup = {},
     cache: cacheGroup = {},
+    experiments: experimentsGroup = {},
   } = top;
   const identity = group<IdentityOptions>('options.identity', identityGroup, {
     sEcid: true,
@@ -275,6 +294,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     emptyTtlMs: true,
     keySecret: true,
   });
+  const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, { onExposure: true });
   const maxVisitors = count('options.cache.maxVisitors', cache.maxVisitors, 100_000);
   return {
     ...resolvedClientOptions(top),
@@ -307,6 +327,14 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
       emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
       keySecret: keySecretOf(cache.keySecret),
+    },
+    experiments: {
+      onExposure: optional(
+        'options.experiments.onExposure',
+        experiments.onExposure as ResolvedOptions['experiments']['onExposure'],
+        'a function',
+        (value) => typeof value === 'function',
+      ),
     },
   };
 }

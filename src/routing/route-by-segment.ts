@@ -1,12 +1,11 @@
 /** Owns: choosing the handlers of a request by the visitor's segments. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RegisteredName } from '../express';
 import { assert, isRecord, isText } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
 import { publishDecision, textOf } from './decision';
 import { requestSegments, type SegmentsOf } from './request-segments';
 import type { Guard } from './require-segment';
-import { type AnyRequestHandler, isRequestHandler, type Next, runHandler, toError } from './run-handler';
+import { type AnyRequestHandler, isRequestHandler, runInOrder, toError } from './run-handler';
 
 /** One handler, or several that run one after the other as in a route. */
 export type SegmentHandlers<H extends AnyRequestHandler = AnyRequestHandler> = H | readonly H[];
@@ -91,26 +90,10 @@ function checkedEntries(routes: unknown): [SegmentRef, readonly AnyRequestHandle
   });
 }
 
-function checkedHandlers(path: string, handlers: unknown): readonly AnyRequestHandler[] {
+/** Handlers as a flat list. */
+export function checkedHandlers(path: string, handlers: unknown): readonly AnyRequestHandler[] {
   const list: unknown[] = Array.isArray(handlers) ? handlers.flat(Number.POSITIVE_INFINITY) : [handlers];
   const rule = 'a request handler (req, res, next), or a list of them';
   assert(list.length > 0 && list.every(isRequestHandler), path, rule, handlers);
   return list as AnyRequestHandler[];
-}
-
-/** Runs handlers as a route does, each when the one before calls `next()`. `next('route')` and errors leave the list. */
-function runInOrder(
-  [handler, ...rest]: readonly AnyRequestHandler[],
-  req: IncomingMessage,
-  res: ServerResponse,
-  next: Next,
-): void | Promise<void> {
-  if (handler === undefined) {
-    next();
-    return;
-  }
-  return runHandler(handler, req, res, (error) => {
-    if (error) next(error);
-    else void runInOrder(rest, req, res, next);
-  });
 }

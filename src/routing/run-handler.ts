@@ -31,6 +31,23 @@ export function runHandler(
   }
 }
 
+/** Runs handlers as a route does, each when the one before calls `next()`. `next('route')` and errors leave the list. */
+export function runInOrder(
+  [handler, ...rest]: readonly AnyRequestHandler[],
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: Next,
+): void | Promise<void> {
+  if (handler === undefined) {
+    next();
+    return;
+  }
+  return runHandler(handler, req, res, (error) => {
+    if (error) next(error);
+    else void runInOrder(rest, req, res, next);
+  });
+}
+
 /** What was thrown; wrapped in an error if `next()` would not take it for one: a falsy value, `'route'` or `'router'`. */
 export function toError(thrown: unknown): unknown {
   const meansGoOn = !thrown || thrown === 'route' || thrown === 'router';

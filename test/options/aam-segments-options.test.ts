@@ -39,6 +39,7 @@ describe('resolveOptions', () => {
         given: undefined,
       },
       privacy: { varyCookie: false },
+      experiments: { onExposure: undefined },
       cache: {
         maxVisitors: 100_000,
         maxBytes: 134_217_728,

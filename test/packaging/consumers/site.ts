@@ -206,6 +206,19 @@ export function mustNotCompile(req: Request, ref: SegmentRef<Names>): Guard {
   routeBySegment({ golfFans: [members, 'members'] });
   // @ts-expect-error a misspelt name
   routeBySegment({ golffans: members });
+  const hero = aam.experiment({ name: 'hero', variants: { control: 1, links: 1 }, audience: { any: ['golfFans', 7] } });
+  sameType<ReturnType<typeof hero.variantOf>, 'control' | 'links'>(true);
+  app.get('/hero/:id', hero.route({ control: members, links: [members, members] }));
+  // @ts-expect-error a variant without a handler
+  hero.route({ control: members });
+  // @ts-expect-error a handler of a variant that does not exist
+  hero.route({ control: members, links: members, link: members });
+  // @ts-expect-error a variant that does not exist
+  hero.variantOf(req) === 'link';
+  // @ts-expect-error a misspelt segment
+  aam.experiment({ name: 'hero', variants: { control: 1, links: 1 }, audience: 'golffans' });
+  // @ts-expect-error a misspelt segment among several
+  aam.experiment({ name: 'hero', variants: { control: 1, links: 1 }, audience: { all: ['golffans'] } });
   // @ts-expect-error a misspelt name, of the instance
   aam.routeBySegment({ golffans: members });
   // @ts-expect-error a misspelt name, of the instance

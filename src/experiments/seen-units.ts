@@ -1,0 +1,30 @@
+/** Owns: which units have been exposed. Bounded: the oldest are forgotten first. Holds numbers, no ids. */
+export class SeenUnits {
+  readonly #max: number;
+  readonly #seen = new Set<number>();
+  /** A ring, since a Set that loses its first entry again and again gets slow. */
+  readonly #order: number[] = [];
+  #oldest = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  has(unit: number): boolean {
+    return this.#seen.has(unit);
+  }
+
+  /** Whether the unit is new. */
+  add(unit: number): boolean {
+    if (this.#seen.has(unit)) return false;
+    if (this.#order.length < this.#max) {
+      this.#order.push(unit);
+    } else {
+      this.#seen.delete(this.#order[this.#oldest] as number);
+      this.#order[this.#oldest] = unit;
+      this.#oldest = (this.#oldest + 1) % this.#max;
+    }
+    this.#seen.add(unit);
+    return true;
+  }
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isHeldOut, variantFor } from '../../src/experiments/allocation';
+import { SeenUnits } from '../../src/experiments/seen-units';
+
+interface Vectors {
+  readonly variants: readonly { salt: string; weights: [string, number][]; unit: string; variant: string }[];
+  readonly holdouts: readonly { holdout: string; percent: number; unit: string; isHeldOut: boolean }[];
+}
+const vectors: Vectors = JSON.parse(
+  readFileSync(join(__dirname, '..', '..', 'docs', 'experiment-vectors.json'), 'utf8'),
+);
+
+describe('the published test vectors', () => {
+  it('are what the package does, with every variant among them', () => {
+    for (const { salt, weights, unit, variant } of vectors.variants) {
+      const variants = weights.map(([name, weight]) => ({ variant: name, weight }));
+      expect([salt, unit, variantFor(salt, variants, unit)]).toEqual([salt, unit, variant]);
+    }
+    for (const { holdout, percent, unit, isHeldOut: expected } of vectors.holdouts) {
+      expect([holdout, unit, isHeldOut(holdout, percent, unit)]).toEqual([holdout, unit, expected]);
+    }
+    expect(new Set(vectors.variants.map(({ variant }) => variant)).size).toBeGreaterThan(3);
+    expect(new Set(vectors.holdouts.map((each) => each.isHeldOut)).size).toBe(2);
+  });
+});
+
+describe('weights and percentages at their ends', () => {
+  const units = Array.from({ length: 500 }, (_, n) => String(n));
+
+  it('never give a variant with weight 0, also where it is the first', () => {
+    const variants = [
+      { variant: 'off', weight: 0 },
+      { variant: 'on', weight: 1e-9 },
+    ];
+    expect(new Set(units.map((unit) => variantFor('x', variants, unit)))).toEqual(new Set(['on']));
+  });
+
+  it('hold out nobody at 0 percent and everybody at 100', () => {
+    expect(units.some((unit) => isHeldOut('h', 0, unit))).toBe(false);
+    expect(units.every((unit) => isHeldOut('h', 100, unit))).toBe(true);
+  });
+});
+
+describe('the units that were seen', () => {
+  it('are told once, and the oldest are forgotten first', () => {
+    const seen = new SeenUnits(3);
+    expect([1, 2, 3, 1, 4].map((unit) => seen.add(unit))).toEqual([true, true, true, false, true]);
+    expect([1, 2, 3, 4].map((unit) => seen.has(unit))).toEqual([false, true, true, true]);
+    expect([5, 6, 7, 2].map((unit) => seen.add(unit))).toEqual([true, true, true, true]);
+    expect([5, 6, 7, 2].map((unit) => seen.has(unit))).toEqual([false, true, true, true]);
+  });
+});

@@ -53,9 +53,10 @@ export class ResponsePrivacy implements HeaderRule {
   }
 
   /** apicache would hand the page to other visitors itself, and stores it before the headers leave, if this field of its own says so. */
-  #refuseApicache(res: ServerResponse & { _apicache?: { cacheable?: unknown } }): void {
-    if (res._apicache?.cacheable !== true) return;
-    res._apicache.cacheable = false;
+  #refuseApicache(res: ServerResponse & { [APICACHE]?: { cacheable?: unknown } }): void {
+    const { [APICACHE]: apicache } = res;
+    if (apicache?.cacheable !== true) return;
+    apicache.cacheable = false;
     this.#warn(res, 'apicache was kept from storing it for other visitors', IN_PROCESS_ADVICE);
   }
 
@@ -78,6 +79,8 @@ export class ResponsePrivacy implements HeaderRule {
   }
 }
 
+/** Where apicache keeps what it knows about a response. */
+const APICACHE = '_apicache';
 const NO_ROUTE: { readonly path?: unknown } = {};
 const LATE_ADVICE =
   'A shared cache may store the page. Read the segments before the first write(), or set Cache-Control yourself';

@@ -8,6 +8,8 @@ export type {
   IdSource,
   RequestMessage,
 } from './channels/messages';
+export type { ConsentExplanation, ConsentFinding } from './consent/explanation';
+export type { TcfMode } from './consent/tcf';
 export type { DcsDispatcher } from './dcs/connections';
 export type { BreakerState } from './dcs/flow/circuit-breaker';
 export type { EventStats } from './dcs/flow/event-queue';

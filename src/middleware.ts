@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { DcsPublisher } from './channels/dcs-publisher';
 import { ConsentGate } from './consent/consent-gate';
+import type { ConsentExplanation } from './consent/explanation';
 import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
@@ -29,6 +30,7 @@ import type { AnyRequestHandler } from './routing/run-handler';
 import type { SegmentRef } from './segments/segment-refs';
 import type { SegmentStatus } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
+import { explainConsent } from './serving/explain-consent';
 import { expose, PageRequest, type ServedRequest, type ServedResponse, type Site } from './serving/page-request';
 
 /** Counts since construction, and current sizes. Contains no identifiers. */
@@ -67,6 +69,20 @@ export interface AamSegments<Name extends string = string> {
    * });
    */
   sendEvent(req: IncomingMessage, signals: Signals, options?: SendEventOptions): Promise<VisitorSegments<Name>>;
+  /** For those who ask why a visitor is or is not asked about. */
+  readonly consent: {
+    /**
+     * What a request says about consent, source by source, and what decides, by this instance's options. Can be called before
+     * the middleware has run, and without it. Calls neither the DCS nor any of the site's functions, and changes nothing: where
+     * `consent.given` decides, the verdict is `up-to-site`. It is about consent alone, so it leaves aside `skip`, bots, whether
+     * there is an id, and what other requests of the visitor have said. Contains no identifier, so it can be logged.
+     * @throws {AamError} `ERR_AAM_INVALID_OPTION` for what is no request
+     *
+     * @example
+     * app.get('/privacy', (req, res) => res.json(aam.consent.explain(req)));
+     */
+    explain(req: IncomingMessage): ConsentExplanation;
+  };
   /** Removes a visitor from the cache. The answer of a call in flight is not cached either. */
   forget(visitor: VisitorId): void;
   /** Counts since construction and current state, without identifiers. */
@@ -162,6 +178,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       sent.catch(warnOfSiteError);
       return sent;
     },
+    consent: { explain: (req: IncomingMessage) => explainConsent(site, req) },
     forget: (visitor: VisitorId) => resolver.forget(checkedVisitor(visitor)),
     stats: () => ({
       requests: { ...requests },

@@ -12,8 +12,9 @@ import { closeSites, cookieOf, ECID, GOLF, HIGH_VALUE } from './helpers/site';
 const root = join(__dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const watching = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
+const platforms = readFileSync(join(root, 'docs', 'consent-platforms.md'), 'utf8');
 const experiments = readFileSync(join(root, 'docs', 'experiments.md'), 'utf8');
-const blocks = [...`${readme}\n${watching}\n${experiments}`.matchAll(/^```ts\n(.*?)^```$/gms)].map(
+const blocks = [...[readme, watching, platforms, experiments].join('\n').matchAll(/^```ts\n(.*?)^```$/gms)].map(
   ([, code]) => code as string,
 );
 const [quickStart] = blocks as [string];

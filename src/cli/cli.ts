@@ -5,6 +5,7 @@ import { readArguments, suggestion } from './arguments';
 import { bulk } from './bulk/command';
 import { type Command, type Environment, EXIT, type ExitCode, type Streams, UsageError } from './command';
 import { completionOf } from './completion';
+import { consent } from './consent';
 import { cookie } from './cookie';
 import { doctor } from './doctor';
 import { isSystemError, systemError } from './files';
@@ -14,7 +15,7 @@ import { lookup } from './lookup';
 import { print, printJson, printOwnText } from './printer';
 import { simulate } from './simulate';
 
-const OTHERS: readonly Command[] = [lookup, cookie, bulk, ids, doctor, simulate];
+const OTHERS: readonly Command[] = [lookup, cookie, consent, bulk, ids, doctor, simulate];
 export const COMMANDS: readonly Command[] = [...OTHERS, completionOf(OTHERS)];
 
 /** Runs `aam-segments <args>`. Resolves with the exit code, and does not reject. */

@@ -6,6 +6,7 @@ import { type ResolvedOptions, resolveOptions } from '../options/aam-segments-op
 import { CookieFinder } from '../request/cookie-header';
 import { ACCOUNT_OPTIONS, ACCOUNT_SECTION, accountOf } from './account';
 import { defineCommand, EXIT } from './command';
+import { organisationsIn } from './organisations';
 import { print, printJson } from './printer';
 
 export const cookie = defineCommand({
@@ -54,11 +55,7 @@ export const cookie = defineCommand({
 /** What may be the matter with a header in which no visitor is found. */
 function hintsOn(header: string, request: Request, options: ResolvedOptions): string[] {
   const hints: string[] = [];
-  const others = new Set(
-    [...header.replace(/%40/gi, '@').matchAll(/(?:^|[;\s])(?:AMCV_|kndctr_)([0-9A-F]{24})[@_]AdobeOrg/gi)]
-      .map(([, id]) => `${id}@AdobeOrg`)
-      .filter((orgId) => orgId.toLowerCase() !== options.orgId.toLowerCase()),
-  );
+  const others = organisationsIn(header).filter((orgId) => orgId.toLowerCase() !== options.orgId.toLowerCase());
   for (const orgId of others) {
     hints.push(`The header has cookies of organisation ${orgId}, not of ${options.orgId}: is --org ${orgId} meant?`);
   }

@@ -1,5 +1,6 @@
 /** Owns: `aam-segments ids`. Next: bulk/, which takes its output. */
 import { createWriteStream } from 'node:fs';
+import { exclusionIn } from '../dcs/protocol/reply';
 import { isVisitorId } from '../identity/visitor';
 import { isRecord } from '../option-checks';
 import { defineCommand, EXIT, Failure, UsageError } from './command';
@@ -7,16 +8,13 @@ import { assertNotInPlace, openInput, outputTarget, systemError, writeWhole } fr
 import { endOfLine, InputText } from './input-text';
 import { print, printJson } from './printer';
 
-/** Opt-outs and a refusing consent string (Audience Manager docs, "DCS error codes"). */
-const OPT_OUT_CODES: readonly unknown[] = [171, 173, 315];
-
 export const ids = defineCommand({
   name: 'ids',
   summary: 'extract visitor ids and regions from stored DCS answers',
   synopsis: '[--in responses.ndjson] [--out ids.csv] [options]',
   description: `Extracts visitor ids and regions from stored DCS answers, as CSV for 'bulk'. Each line is one answer as JSON: of /event (uuid,
-dcs_region) or of /id (d_mid, dcs_region). A visitor with several answers is written once, with the last region; one whose
-answer reports an opt-out is left out.`,
+dcs_region) or of /id (d_mid, dcs_region). A visitor with several answers is written once, with the last region; one whose last
+answer says that the DCS does not serve them is left out (such as an opt-out), and one that it has denylisted, in any.`,
   operands: [],
   options: {
     in: { type: 'string', value: '<file>', help: "NDJSON; standard input by default, or with '-'" },
@@ -38,7 +36,9 @@ answer reports an opt-out is left out.`,
     const regions = new Map<string, string>();
     const badLines: number[] = [];
     let lines = 0;
+    const denylisted = new Set<string>();
     let optedOut = 0;
+    let notServed = 0;
     for (;;) {
       const line = await input.next(endOfLine);
       if (line === undefined) break;
@@ -50,11 +50,20 @@ answer reports an opt-out is left out.`,
         badLines.push(lines);
         continue;
       }
-      const key = answer.ecid === undefined ? `uuid,${answer.uuid}` : `ecid,${answer.ecid}`;
-      if (answer.isOptOut) optedOut++;
-      if (answer.isOptOut) regions.delete(key);
-      else if (answer.ecid !== undefined || answer.uuid !== undefined) {
-        regions.set(key, answer.region ?? regions.get(key) ?? '');
+      const { keys, region, exclusion } = answer;
+      if (exclusion !== undefined) {
+        if (exclusion === 'opted-out') optedOut++;
+        else notServed++;
+        // All ids of the answer are of this visitor.
+        for (const key of keys) {
+          regions.delete(key);
+          if (exclusion === 'denylisted') denylisted.add(key);
+        }
+        continue;
+      }
+      const [key] = keys;
+      if (key !== undefined && !keys.some((each) => denylisted.has(each))) {
+        regions.set(key, region ?? regions.get(key) ?? '');
       }
     }
     const rows = [...regions].map(([key, region]) => {
@@ -66,10 +75,13 @@ answer reports an opt-out is left out.`,
     if (target === undefined) stdout.write(text);
     else if (target.kind === 'file') writeWhole(target, text, force);
     else await writeToDevice(target.path, text);
-    const summary = { lines, ids: rows.length, optedOut, unusable: badLines.length };
+    const summary = { lines, ids: rows.length, optedOut, notServed, unusable: badLines.length };
     if (json && !quiet) printJson(stderr, summary);
     else if (!quiet) {
-      print(stderr, `${lines} lines, ${rows.length} ids, ${optedOut} opt-outs left out`);
+      print(
+        stderr,
+        `${lines} lines, ${rows.length} ids; left out: ${optedOut} opt-outs, ${notServed} answers about others whom the DCS does not serve`,
+      );
       if (badLines.length > 0)
         print(stderr, `${badLines.length} lines are not DCS answers: ${badLines.slice(0, 10).join(', ')}`);
     }
@@ -94,15 +106,13 @@ function answerOf(line: string) {
     return undefined;
   }
   if (!isRecord(answer)) return undefined;
-  const { d_mid, errors, d_optout } = answer;
+  const { d_mid } = answer;
   const uuid = answer.uuid ?? answer.u;
-  const codes = Array.isArray(errors) ? errors.map((error) => Number(isRecord(error) ? error.code : error)) : [];
-  const isOptOut = codes.some((code) => OPT_OUT_CODES.includes(code)) || d_optout === true || d_optout === 'true';
   const region = String(answer.dcs_region ?? '');
   return {
-    ecid: isVisitorId(d_mid) ? d_mid : undefined,
-    uuid: isVisitorId(uuid) ? uuid : undefined,
+    // An ECID names the visitor better than a UUID.
+    keys: [...(isVisitorId(d_mid) ? [`ecid,${d_mid}`] : []), ...(isVisitorId(uuid) ? [`uuid,${uuid}`] : [])],
     region: /^[1-9]\d{0,3}$/.test(region) ? region : undefined,
-    isOptOut,
+    exclusion: exclusionIn(answer),
   };
 }

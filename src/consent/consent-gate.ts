@@ -5,12 +5,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ConsentSignal } from '../channels/messages';
 import { promisedBy } from '../handed-over/reading';
+import type { OptOutClaim } from '../identity/identity-reader';
 import type { Identity } from '../identity/visitor';
 import { type CookieFinder, decodedValue, type FoundCookies } from '../request/cookie-header';
 import { headerText } from '../request/header-text';
 import { SiteCallback } from '../request/site-callback';
 import { type ConsentCookie, type ConsentCookiesConfig, consentCookies } from './consent-cookies';
-import { readConsent } from './statement';
+import { type ConsentExplanation, type ConsentFinding, finding, optOutFinding } from './explanation';
+import { readConsent, refuses, saysNothing } from './statement';
 
 /** Why the DCS must not be asked about a visitor. */
 export type Refusal = 'opted-out' | 'no-consent';
@@ -60,6 +62,11 @@ export const NO_CONSENT: Consent = REFUSED_BY.site;
 /** Where what the visitor may have said cannot be read. */
 export const UNREADABLE: Consent = REFUSED_BY.unreadable;
 
+const INCOMPLETE = refuses('a cookie occurs more often than browsers send one, or is no text');
+const SENT_GPC = refuses('the header is 1, or no text');
+const NOT_CALLED = saysNothing('it is not called for an explanation');
+const NOBODY_AGREED = refuses('no source agrees');
+
 export class ConsentGate {
   readonly #config: ConsentConfig;
   readonly #finder: CookieFinder;
@@ -87,9 +94,7 @@ export class ConsentGate {
     if (heard.refusal !== undefined) return heard;
     // Without an id there will be no call, so the site's function is not called.
     if (identity.problem !== undefined) return ALLOWED;
-    if (this.#given === undefined) {
-      return heard.signal === undefined && this.#config.required ? REFUSED_BY.required : heard;
-    }
+    if (this.#given === undefined) return this.#withoutSite(heard);
     const { tcString } = heard;
     const allowed = tcString === undefined ? ALLOWED_BY.site : new AllowedWith(tcString, 'site');
     const answer = this.#given.call(req, false);
@@ -120,6 +125,28 @@ export class ConsentGate {
     }
     if (agreeing === undefined) return ALLOWED;
     return tcString === undefined ? ALLOWED_BY[agreeing] : new AllowedWith(tcString, agreeing);
+  }
+
+  /** Where the site's function is not asked. */
+  #withoutSite(heard: Consent): Consent {
+    return heard.signal === undefined && this.#config.required ? REFUSED_BY.required : heard;
+  }
+
+  /** What each source says, and what decides about a visitor with an id. The site's function is not called. */
+  explain(headers: IncomingHttpHeaders, found: FoundCookies, optOuts: readonly OptOutClaim[]): ConsentExplanation {
+    const identity = { visitor: {}, problem: undefined, optedOut: optOuts.some(({ optedOut }) => optedOut) };
+    const heard = this.heardIn(headers, found, identity);
+    const isUpToSite = heard.refusal === undefined && this.#given !== undefined;
+    const { refusal, signal } = isUpToSite ? ALLOWED_BY.site : this.#withoutSite(heard);
+    const findings: ConsentFinding[] = optOuts.map(optOutFinding);
+    if (this.#finder.isIncomplete(found)) findings.push(finding('unreadable', 'Cookie', INCOMPLETE));
+    if (this.#sendsGpc(headers)) findings.push(finding('gpc', 'Sec-GPC', SENT_GPC));
+    for (const { slot, signal: kind, name, read } of this.#cookies) {
+      for (const value of found[slot] ?? []) findings.push(finding(kind, name, readConsent(value, read)));
+    }
+    if (this.#given !== undefined) findings.push(finding('site', 'consent.given', NOT_CALLED));
+    if (signal === 'required') findings.push(finding('required', 'consent.required', NOBODY_AGREED));
+    return { verdict: isUpToSite ? 'up-to-site' : (refusal ?? 'may-be-asked'), decidedBy: signal, findings };
   }
 
   #sendsGpc(headers: IncomingHttpHeaders): boolean {

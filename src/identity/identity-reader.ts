@@ -6,7 +6,7 @@
 import type { IdSource } from '../channels/messages';
 import type { CookieFinder, CookieSlot, CookieValue, FoundCookies } from '../request/cookie-header';
 import { idHandedOver } from './adobe-mc';
-import { type AmcvFields, parseAmcv } from './amcv-cookie';
+import { type AmcvFields, parseAmcv, UNDECODABLE } from './amcv-cookie';
 import { type Identity, IdentityOfRequest, isDigits, isVisitorId, type Visitor, VisitorOfRequest } from './visitor';
 import { ecidInIdentityCookie, regionOfCluster, webSdkCookieName } from './web-sdk-cookies';
 
@@ -28,6 +28,14 @@ export interface AddressedRequest {
   readonly url?: unknown;
   /** Set by Express, and by Connect in mounted apps: the URL as it was sent. */
   readonly originalUrl?: unknown;
+}
+
+/** What one cookie says about an opt-out. */
+export interface OptOutClaim {
+  readonly cookie: string;
+  readonly optedOut: boolean;
+  /** What cannot be decoded counts as an opt-out. */
+  readonly isReadable: boolean;
 }
 
 /** Reads identities for one organisation. Cookies of other organisations are ignored. */
@@ -112,6 +120,18 @@ export class IdentityReader {
     const ecids = [...amcvIds, ...webSdkIds, handedOver].filter(isVisitorId);
     const uuids = this.#uuids.flatMap((slot) => found[slot]?.map(textOf) ?? []).filter(isVisitorId);
     return [...new Set(ecids)].map((ecid): Visitor => ({ ecid })).concat([...new Set(uuids)].map((uuid) => ({ uuid })));
+  }
+
+  /** What each AMCV and `s_ecid` cookie says about an opt-out, for those who ask why a visitor counts as opted out. */
+  optOutsIn(found: FoundCookies): readonly OptOutClaim[] {
+    const names = [`AMCV_${this.#config.orgId}`, 's_ecid'] as const;
+    return [this.#amcv, this.#sEcid].flatMap((slot, n) =>
+      (found[slot] ?? []).map((value): OptOutClaim => {
+        const fields = parseAmcv(value);
+        const { optedOut } = this.#claimOf(fields);
+        return { cookie: names[n] as string, optedOut, isReadable: fields.optOut !== UNDECODABLE };
+      }),
+    );
   }
 
   /**

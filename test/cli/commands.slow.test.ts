@@ -9,7 +9,7 @@ jest.setTimeout(30_000);
 afterEach(closeDesks);
 
 const UUID = '26896275281853107943424826352206124312';
-const COMMANDS = ['lookup', 'cookie', 'bulk', 'ids', 'doctor', 'simulate', 'completion'];
+const COMMANDS = ['lookup', 'cookie', 'consent', 'bulk', 'ids', 'doctor', 'simulate', 'completion'];
 
 describe('aam-segments', () => {
   it('lists its commands, each with its own help', async () => {
@@ -114,7 +114,40 @@ describe('aam-segments', () => {
       const good = await run(['ids'], `${lines.join('\n')}\n`);
       expect(good).toMatchObject({ code: 0, stdout: `ecid,uuid,region\n,${UUID},7\n${ECID},,6\n` });
       const bad = await run(['ids', '--json'], `${lines[0]}\nGIF89a\n`);
-      expect([bad.code, JSON.parse(bad.stderr)]).toEqual([1, { lines: 2, ids: 1, optedOut: 0, unusable: 1 }]);
+      expect([bad.code, JSON.parse(bad.stderr)]).toEqual([
+        1,
+        { lines: 2, ids: 1, optedOut: 0, notServed: 0, unusable: 1 },
+      ]);
+    });
+
+    it.each<[string, readonly object[], object]>([
+      ['an opt-out as a list', [{ d_mid: ECID, d_optout: ['global'] }], { optedOut: 1 }],
+      [
+        'an opt-out in an answer that has both ids',
+        [{ uuid: UUID }, { d_mid: ECID, uuid: UUID, d_optout: ['global'] }],
+        { optedOut: 1 },
+      ],
+      ['an opt-out as a code', [{ d_mid: ECID }, { d_mid: ECID, errors: [{ code: 315 }] }], { optedOut: 1 }],
+      ['an opt-out as a code in text', [{ d_mid: ECID, errors: [{ code: '171' }] }], { optedOut: 1 }],
+      ['a denylisted id, for good', [{ d_mid: ECID, errors: [{ code: 306 }] }, { d_mid: ECID }], { notServed: 1 }],
+      ['an invalid id', [{ uuid: UUID }, { uuid: UUID, errors: [{ code: '102' }] }], { notServed: 1 }],
+    ])('leaves out %s', async (_what, answers, left) => {
+      const input = answers.map((answer) => JSON.stringify(answer)).join('\n');
+      const { stdout, stderr } = await run(['ids', '--json'], input);
+      expect([stdout, JSON.parse(stderr)]).toEqual([
+        'ecid,uuid,region\n',
+        expect.objectContaining({ ids: 0, ...left }),
+      ]);
+    });
+
+    it('keeps whoever has opted in again, has not opted out, or had a warning', async () => {
+      const answers = [
+        { d_mid: ECID, d_optout: ['global'] },
+        { d_mid: ECID, d_optout: [], dcs_region: 9 },
+        { uuid: UUID, d_optout: ['NONE'], errors: [{ code: 302 }] },
+      ];
+      const { stdout } = await run(['ids'], answers.map((answer) => JSON.stringify(answer)).join('\n'));
+      expect(stdout).toBe(`ecid,uuid,region\n${ECID},,9\n,${UUID},\n`);
     });
 
     it('writes what bulk reads', async () => {

@@ -21,7 +21,10 @@ const ACTIVE = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff
 
 describe('a wrong call', () => {
   it.each([
-    [[], /^aam-segments: Missing command: use lookup, cookie, bulk, ids, doctor, simulate, completion, or --help$/],
+    [
+      [],
+      /^aam-segments: Missing command: use lookup, cookie, consent, bulk, ids, doctor, simulate, completion, or --help$/,
+    ],
     [['lokup'], /^aam-segments: Unknown command 'lokup': did you mean lookup\?$/],
     [['frobnicate'], /^aam-segments: Unknown command 'frobnicate': use lookup, .* or --version$/],
     [['\x1b[2Jx\nok'], /^aam-segments: Unknown command '\\u001b\[2Jx\\nok'/],

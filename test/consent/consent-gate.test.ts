@@ -112,8 +112,8 @@ describe('a visitor who does not refuse', () => {
   });
 
   it('is looked up despite refusals that the site ignores', async () => {
-    const site = await createSite({ consent: { gpc: false, tcfCookie: false } });
-    const cookie = `${cookieOf(ECID)}; euconsent-v2=CPtc`;
+    const site = await createSite({ consent: { gpc: false, tcfCookie: false, gpp: false, usPrivacy: false } });
+    const cookie = `${cookieOf(ECID)}; euconsent-v2=CPtc; __gpp=DBABVg~BVVVVVVg.YA; usprivacy=1YYN`;
     expect(await viewWith(site, { Cookie: cookie, 'Sec-GPC': '1' })).toMatchObject({ status: 'fresh' });
   });
 
@@ -172,9 +172,16 @@ describe('the site’s own function', () => {
 });
 
 describe('the DCS’s own opt-outs', () => {
-  it('exclude the visitor', async () => {
+  it('exclude the visitor, whose cached answer is deleted', async () => {
     const site = await createSite();
+    const clock = advanceableClock();
+    site.simulator.visitor(ECID).in(GOLF);
+    expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'fresh', names: ['golfFans'] });
+    clock.advance(5_000_000); // past what may be served stale
     site.simulator.visitor(ECID).fails(171);
-    expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'excluded', reason: 'opted-out' });
+    for (let view = 0; view < 2; view++) {
+      expect(await viewWith(site, AGREEING)).toMatchObject({ status: 'excluded', reason: 'opted-out', names: [] });
+    }
+    expect(site.simulator.requests).toHaveLength(2);
   });
 });

@@ -3,7 +3,7 @@
  * only a body that is not a JSON object is an error. What the fields mean for a visitor is decided in segments/.
  */
 import { DcsError } from './dcs-error';
-import { effectOf } from './error-codes';
+import { type Exclusion, effectOf } from './error-codes';
 
 /** A usable answer. */
 export interface DcsReply {
@@ -90,10 +90,21 @@ function objectFromJson(body: string): Readonly<Record<string, unknown>> {
   return json as Readonly<Record<string, unknown>>;
 }
 
+/** Why the DCS does not serve the visitor of an answer, such as one that was stored; `undefined` if it does. */
+export function exclusionIn(answer: Readonly<Record<string, unknown>>): Exclusion | undefined {
+  const { effect } = effectOfAnswer(answer, codesOfBody(answer.errors));
+  return effect === 'warning' || effect === 'rejected' || effect === 'no-data' ? undefined : effect;
+}
+
+function effectOfAnswer(
+  { d_optout }: Readonly<Record<string, unknown>>,
+  errors: readonly number[],
+): ReturnType<typeof effectOf> {
+  return hasOptOut(d_optout) ? { effect: 'opted-out', code: undefined } : effectOf(errors);
+}
+
 function assertUsable(json: Readonly<Record<string, unknown>>, errors: readonly number[]): void {
-  const { effect, code } = hasOptOut(json.d_optout)
-    ? { effect: 'opted-out' as const, code: undefined }
-    : effectOf(errors);
+  const { effect, code } = effectOfAnswer(json, errors);
   switch (effect) {
     case 'warning':
       return;

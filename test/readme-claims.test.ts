@@ -22,6 +22,9 @@ const FILES = {
   leaks: 'test/end-to-end/leaks.slow.test.ts',
   cache: 'test/cache/answer-cache.test.ts',
   responses: 'test/request/response-privacy.test.ts',
+  table: 'test/request/response-table.test.ts',
+  nginx: 'test/end-to-end/shared-cache.slow.test.ts',
+  traces: 'test/end-to-end/traces.slow.test.ts',
   call: 'test/dcs/protocol/request.test.ts',
   here: 'test/readme-claims.test.ts',
 } as const;
@@ -272,17 +275,25 @@ const PRIVACY: Claims = [
     { responses: ['by %s leaves as private, for unknown visitors too'] },
   ],
   [
-    "By default a call is a GET with the visitor's id in its URL, as Adobe documents it, and tools that write down URLs see it.",
-    { urls: ["has ids in the URL with 'get', so that the test above can fail"] },
+    "By default a call is a GET with the visitor's id in its URL, as Adobe documents it, and tools that write down URLs see it, such as the OpenTelemetry instrumentation of undici.",
+    {
+      urls: ["has ids in the URL with 'get', so that the test above can fail"],
+      traces: ["the URL of a span has the visitor's ids with 'get', and Adobe gets the traceparent with both"],
+    },
   ],
   [
     "With `dcs.method: 'post'` lookups and events are sent as forms, and the URL is only `/event`.",
     {
       urls: ["has no id in the URL of a call with dcs.method 'post'"],
       call: ["has no id in its URL with the method 'post'"],
+      traces: ["no span has an id of the visitor with dcs.method 'post'"],
     },
   ],
   ['Opt-outs are always sent by GET.', { sent: ["an opt-out is sent by GET, also with dcs.method 'post'"] }],
+  [
+    'That instrumentation also adds a `traceparent` header to the calls, which Adobe gets.',
+    { traces: ["the URL of a span has the visitor's ids with 'get', and Adobe gets the traceparent with both"] },
+  ],
   [
     "A call contains the visitor's id, your organisation id, customer ids if you give any, signals if you send any, and a TC string that consents; nothing else of the request.",
     { sent: ['a call contains the ids, the organisation, signals and a TC string, and nothing else of the request'] },
@@ -293,12 +304,66 @@ const PRIVACY: Claims = [
   ],
 ];
 
+const LEAVES: Shown = { responses: ['with %j leaves with %j'] };
+const SHARED_CACHES: Claims = [
+  [
+    'Reading segments makes the response private, also for unknown and anonymous visitors.',
+    {
+      responses: ['by %s leaves as private, for unknown visitors too'],
+      nginx: ['nobody gets the page of another visitor, and what is nobody’s is kept'],
+    },
+  ],
+  [
+    '`has()`, `hasAny()`, `hasAll()`, iteration, `size`, `ids`, `names`, `destinations`, `visitor`, `region`, `transactionId`, JSON and the decision of a guard count as reading; `status`, `reason`, `isKnown`, `ageMs` and printing (`util.inspect()`, `console.log()`) do not, so that they can be logged.',
+    {
+      responses: [
+        'by %s leaves as private, for unknown visitors too',
+        'stays as it is when only %s was looked at',
+        '%s makes the response private for every visitor',
+      ],
+    },
+  ],
+  [
+    'What `aam.lookup()` returns does not belong to a response: set `Cache-Control: private` yourself on a page that is made from it.',
+    { responses: ['of another visitor, looked up for the page, leave it as it is'] },
+  ],
+  ['| none | `private` |', LEAVES],
+  ['| `max-age=600` | `private, max-age=600` |', LEAVES],
+  ['| `private`, `no-store` | unchanged |', LEAVES],
+  [
+    '| `public`, `s-maxage=60`, also by `res.sendFile()` | `private`, with one warning per route |',
+    { responses: ['warns once per route when it would have been public', 'sent by sendFile() is not public'] },
+  ],
+  ['| `must-understand, no-store` | `no-store`, since some caches may ignore it beside the other |', LEAVES],
+  [
+    'This is decided when the headers leave, after all other middleware, over HTTP/1 and HTTP/2.',
+    { table: ['with $name'] },
+  ],
+  [
+    'Headers that some shared caches obey instead of `Cache-Control` are removed, with one warning per route, unless they forbid storing: `Surrogate-Control`, `CDN-Cache-Control` and the forms of its vendors, `Akamai-Cache-Control`, `Edge-Control`, `X-LiteSpeed-Cache-Control`, `X-Accel-Expires`, and an `Expires` in the future.',
+    { responses: ['with %s: %s keeps it: %j'], table: ['leaves everything as it is where nobody reads'] },
+  ],
+  ['`privacy.varyCookie: true` adds `Vary: Cookie`.', { responses: ['varies by cookie with privacy.varyCookie'] }],
+  [
+    'A response whose headers were sent before segments were read stays as it is, with a warning.',
+    { responses: ['causes a warning when they are read too late, after %s'] },
+  ],
+  [
+    'Caches inside the process do not ask for `Cache-Control`: do not mount one in front of pages that depend on the visitor.',
+    { responses: ['is not stored by apicache for the next visitor, and causes a warning'] },
+  ],
+  [
+    'Only `apicache` is recognised: it is kept from storing such a page, with a warning.',
+    { responses: ['is not stored by apicache for the next visitor, and causes a warning'] },
+  ],
+];
+
 /** Paragraphs, items of lists and rows of tables without their code blocks, each split into sentences. */
 function sentencesOf(chapter: string): string[] {
   const [, text = ''] = read('README.md').split(`\n## ${chapter}\n`);
   return (text.split(/\n## /)[0] as string)
     .replace(/^```.*?^```$/gms, '')
-    .replace(/^\| source .*\n\| ---.*\n/m, '')
+    .replace(/^\| (?:source|`Cache-Control`) .*\n\| ---.*\n/m, '')
     .split(/\n\n|\n(?=[*|])/)
     .map((block) => block.trim().replace(/\s+/g, ' ').replace(/^\* /, ''))
     .filter((block) => block !== '')
@@ -313,6 +378,7 @@ function hasTitle(file: string, title: string): boolean {
 describe.each<[string, Claims]>([
   ['May we ask', MAY_WE_ASK],
   ['Privacy', PRIVACY],
+  ['Shared caches', SHARED_CACHES],
 ])('the chapter %s', (chapter, claims) => {
   it('has these sentences, and no others', () => {
     expect(sentencesOf(chapter)).toEqual(claims.map(([sentence]) => sentence));

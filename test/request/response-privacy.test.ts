@@ -159,6 +159,7 @@ describe('a response for which segments were read', () => {
     'CDN-Cache-Control',
     'Surrogate-Control',
     'Cloudflare-CDN-Cache-Control',
+    'Akamai-Cache-Control',
     'Edge-Control',
     'X-LiteSpeed-Cache-Control',
   ])('loses %s with a warning, unless that header is private too', async (name) => {
@@ -192,6 +193,19 @@ describe('a response for which segments were read', () => {
       }),
     );
     expect(known.headers[name.toLowerCase()]).toBe(isKept ? value : undefined);
+  });
+
+  it('of another visitor, looked up for the page, leave it as it is', async () => {
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const app = express();
+    app.use(aam);
+    app.get('/page', async (_req, res) => {
+      const segments = await aam.lookup({ ecid: ECID });
+      res.set('Cache-Control', 'max-age=600').send(String(segments.has(GOLF)));
+    });
+    const { text, headers } = await request(app).get('/page');
+    expect([text, headers['cache-control']]).toEqual(['true', 'max-age=600']);
   });
 
   it('is not stored by apicache for the next visitor, and causes a warning', async () => {

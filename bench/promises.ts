@@ -56,6 +56,7 @@ export const PROMISES = {
     ),
     wanted: 20,
   },
+  hostile: atMost(1, 'ms', 'hostile consent strings and Cookie headers of 4, 16 and 64 KB: the slowest to read'),
   call: atMost(1.5, 'times', 'CPU time of one call to the DCS, against a bare undici pool that makes the same call'),
   fewWaiting: atMost(1.1, 'times', 'the same with 64 visitors waiting for a connection, against 1'),
   manyWaiting: { ...atMost(1.6, 'times', 'the same with 5 000 visitors waiting'), wanted: 1.1 },

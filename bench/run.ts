@@ -12,6 +12,7 @@ const SCENARIOS = [
   'warm-page',
   'memory',
   'churn',
+  'hostile',
   'cold-and-silent',
   'black-hole',
   'calls',

@@ -48,7 +48,8 @@ export interface AamSegments<Name extends string = string> {
    * Resolves with the segments of a visitor outside of a request. Shares the cache and the calls with the requests. Does not
    * check consent: that is up to the caller.
    * @throws {AamError} by rejection, only if there is nothing to serve: the `ERR_AAM_DCS_*` code of the failure,
-   * `ERR_AAM_DCS_TIMEOUT` also after `maxWaitMs`, `ERR_AAM_CLOSED`; `ERR_AAM_INVALID_OPTION` for an invalid visitor. Rejects
+   * `ERR_AAM_DCS_TIMEOUT` also after `maxWaitMs`, `ERR_AAM_CLOSED`; `ERR_AAM_INVALID_OPTION` for an invalid visitor;
+   * `ERR_AAM_MIDDLEWARE_MISSING` for a `req` that has not passed this middleware. Rejects
    * with the signal's reason when it aborts.
    */
   lookup(visitor: VisitorId, options?: LookupOptions): Promise<VisitorSegments<Name>>;

@@ -324,8 +324,8 @@ const SHARED_CACHES: Claims = [
     },
   ],
   [
-    'What `aam.lookup()` returns does not belong to a response: set `Cache-Control: private` yourself on a page that is made from it.',
-    { responses: ['of another visitor, looked up for the page, leave it as it is'] },
+    'What `aam.lookup()` returns belongs to a response only with the option `{ req }`: give it where a page is made from the answer.',
+    { responses: ['by lookup() leaves as private with { req }, and as it is without'] },
   ],
   ['| none | `private` |', LEAVES],
   ['| `max-age=600` | `private, max-age=600` |', LEAVES],

@@ -1,9 +1,11 @@
+import type { IncomingMessage } from 'node:http';
 import { DcsError } from '../dcs/protocol/dcs-error';
 import { AamError } from '../errors';
+import { fieldsOf } from '../handed-over/reading';
 import { checkedVisitor, type VisitorId } from '../identity/visitor';
 import { group, ms, optional } from '../option-checks';
 import type { ServedAnswer } from '../segments/served-answer';
-import { type Instance, VisitorSegments } from '../segments/visitor-segments';
+import { type Instance, type Reading, VisitorSegments } from '../segments/visitor-segments';
 import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
 import { type AnswerResolver, type PendingAnswer, WITHOUT_REQUEST } from './answer-resolver';
@@ -23,6 +25,12 @@ export interface LookupOptions {
    * @default the call is made without one
    */
   readonly tcString?: string | undefined;
+  /**
+   * The request whose page is made from the answer: reading its segments then makes the response private, as reading
+   * `req.aamSegments` does. The request must have passed the middleware.
+   * @default reading marks no response
+   */
+  readonly req?: IncomingMessage | undefined;
 }
 
 /** The segments of a visitor outside of a request: what `aam.lookup()` does. */
@@ -33,11 +41,12 @@ export async function lookupVisitor<Name extends string>(
   options: LookupOptions,
 ): Promise<VisitorSegments<Name>> {
   const visitor = checkedVisitor(visitorId);
-  const known = { maxWaitMs: true, signal: true, tcString: true } as const;
-  const { maxWaitMs, signal, tcString } = group<LookupOptions>('options', options, known);
+  const known = { maxWaitMs: true, signal: true, tcString: true, req: true } as const;
+  const { maxWaitMs, signal, tcString, req } = group<LookupOptions>('options', options, known);
   if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
   optional('options.signal', signal, 'an AbortSignal', isAbortSignal);
   optional('options.tcString', tcString, 'a TC string', isTcString);
+  const reading = req === undefined ? undefined : readingOf(req, instance);
   signal?.throwIfAborted();
   const answer = resolver.begin(visitor, tcString, WITHOUT_REQUEST, resolver.nowMs());
   const served = 'flight' in answer ? await settled(resolver, answer, maxWaitMs, signal) : answer;
@@ -45,7 +54,20 @@ export async function lookupVisitor<Name extends string>(
     if (served.failure !== undefined) throw DcsError.from(served.failure);
     throw new AamError('ERR_AAM_DCS_TIMEOUT', `No answer within ${maxWaitMs} ms.`);
   }
-  return new VisitorSegments<Name>(instance, visitor, served);
+  return new VisitorSegments<Name>(instance, visitor, served, reading);
+}
+
+/** What makes the response of a request private. */
+function readingOf(req: unknown, instance: Instance): Reading | undefined {
+  const shown = fieldsOf(req, ['aamSegments'])?.aamSegments as VisitorSegments | undefined;
+  const segments = VisitorSegments.servedBy(shown, instance);
+  if (segments === undefined) {
+    throw new AamError(
+      'ERR_AAM_MIDDLEWARE_MISSING',
+      'options.req has not passed the middleware whose lookup() was called; mount it before the route.',
+    );
+  }
+  return VisitorSegments.readingOf(segments);
 }
 
 function isTcString(given: unknown): boolean {

@@ -44,7 +44,7 @@ export class LastWord {
   constructor(rule: HeaderRule) {
     this.#rule = rule;
     const apply = (res: RuledResponse) => {
-      if (!res.headersSent && !res[IS_APPLIED]) rule.apply(new ResponseHeaders(res), res);
+      if (!res.headersSent && !res[IS_APPLIED]) rule.apply(new ResponseHeaders(res, node), res);
     };
     const applyFirst = (res: RuledResponse) => {
       if (res.headersSent || res[IS_APPLIED]) return;
@@ -92,7 +92,7 @@ export class LastWord {
     const res = ownerOf(given) as RuledResponse;
     // What only looks like a response, as in a unit test, does not end in Node's `writeHead`.
     if (!(res instanceof ServerResponse)) {
-      this.#rule.apply(new ResponseHeaders(res), res);
+      this.#rule.apply(new ResponseHeaders(res, res), res);
       return;
     }
     const before = Object.getOwnPropertyDescriptor(res, 'statusMessage') as Accessor | undefined;
@@ -100,7 +100,9 @@ export class LastWord {
     const isBare = node.getHeaderNames.call(res).length === 0;
     const accessor = isBare ? this.#bareAccessor : this.#accessor;
     if (before?.get === undefined) {
-      res[MESSAGE] = res.statusMessage;
+      const { statusMessage } = res;
+      // A new property of a response costs as much as all the rest.
+      if (statusMessage !== undefined) res[MESSAGE] = statusMessage;
       Object.defineProperty(res, 'statusMessage', accessor);
     } else {
       Object.defineProperty(res, 'statusMessage', both(before, accessor));
@@ -234,12 +236,12 @@ function ruleStream(stream: RespondingStream, res: ServerResponse, rule: HeaderR
 /** Headers that have been set on a response. */
 class ResponseHeaders implements LeavingHeaders {
   readonly #res: ServerResponse;
-  /** Wrappers that others have put on the response must not change what the rule sets; of a test's double it is its own. */
   readonly #methods: ServerResponse;
 
-  constructor(res: ServerResponse) {
+  /** @param methods Node's own: wrappers that others have put on the response must not change what the rule sets */
+  constructor(res: ServerResponse, methods: ServerResponse) {
     this.#res = res;
-    this.#methods = res instanceof ServerResponse ? node : res;
+    this.#methods = methods;
   }
 
   get names(): readonly string[] {

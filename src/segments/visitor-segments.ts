@@ -107,6 +107,11 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
     return { visitor: segments.#visitor, tcString: segments.#tcString, requestedAt: segments.#requestedAt };
   }
 
+  /** What reading these segments makes private. @internal */
+  static readingOf(segments: VisitorSegments): Reading | undefined {
+    return segments.#reading;
+  }
+
   /** The middleware that has served these segments, without making the response private. @internal */
   static middlewareOf(segments: VisitorSegments): object | undefined {
     // `segments` may come from another copy of the package, or from a test.

@@ -195,17 +195,25 @@ describe('a response for which segments were read', () => {
     expect(known.headers[name.toLowerCase()]).toBe(isKept ? value : undefined);
   });
 
-  it('of another visitor, looked up for the page, leave it as it is', async () => {
+  it('by lookup() leaves as private with { req }, and as it is without', async () => {
     const { aam, simulator } = await createSite();
     simulator.visitor(ECID).in(GOLF);
     const app = express();
     app.use(aam);
-    app.get('/page', async (_req, res) => {
-      const segments = await aam.lookup({ ecid: ECID });
-      res.set('Cache-Control', 'max-age=600').send(String(segments.has(GOLF)));
+    app.get('/page', async (req, res) => {
+      const segments = await aam.lookup({ ecid: ECID }, req.query.given === 'req' ? { req } : {});
+      const isRead = req.query.read !== 'no' && segments.has(GOLF);
+      res.set('Cache-Control', 'max-age=600').send(String(isRead));
     });
-    const { text, headers } = await request(app).get('/page');
-    expect([text, headers['cache-control']]).toEqual(['true', 'max-age=600']);
+    const page = async (query: string) => {
+      const { text, headers } = await request(app).get(`/page?${query}`);
+      return [text, headers['cache-control']];
+    };
+    expect(await page('given=req')).toEqual(['true', 'private, max-age=600']);
+    expect(await page('given=req&read=no')).toEqual(['false', 'max-age=600']);
+    expect(await page('')).toEqual(['true', 'max-age=600']);
+    const elsewhere = aam.lookup({ ecid: ECID }, { req: {} as never });
+    await expect(elsewhere).rejects.toMatchObject({ code: 'ERR_AAM_MIDDLEWARE_MISSING' });
   });
 
   it('is not stored by apicache for the next visitor, and causes a warning', async () => {

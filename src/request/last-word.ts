@@ -127,12 +127,13 @@ function both(first: Accessor, second: Accessor): Accessor {
   };
 }
 
-/** The response itself, behind objects that were made of it by `Object.create()`: it has `req` as a property of its own. */
+/** The response itself, behind objects that were made of it by `Object.create()`: the last that has a `req` of its own. */
 function ownerOf(res: ServerResponse): ServerResponse {
+  let owner: object = res;
   for (let each: object | null = res; each !== null; each = Object.getPrototypeOf(each)) {
-    if (Object.hasOwn(each, 'req')) return each as ServerResponse;
+    if (Object.hasOwn(each, 'req')) owner = each;
   }
-  return res;
+  return owner as ServerResponse;
 }
 
 /**

@@ -216,6 +216,20 @@ describe('a response for which segments were read', () => {
     await expect(elsewhere).rejects.toMatchObject({ code: 'ERR_AAM_MIDDLEWARE_MISSING' });
   });
 
+  it('leaves as private where the middleware was given an object made of it, with a request of its own', async () => {
+    const { aam, simulator } = await createSite();
+    simulator.visitor(ECID).in(GOLF);
+    const app = express();
+    app.get('/page', (req, res) => {
+      aam(req, Object.assign(Object.create(res), { req }), () => {
+        read(req.aamSegments);
+        res.send('page');
+      });
+    });
+    const { headers } = await request(app).get('/page').set('Cookie', cookieOf(ECID));
+    expect(headers['cache-control']).toBe('private');
+  });
+
   it('is not stored by apicache for the next visitor, and causes a warning', async () => {
     const store = apicache.newInstance({});
     const { aam, simulator } = await createSite();

@@ -19,16 +19,19 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
 module.exports = {
   projects: [
     // `npm test`: all tests but those that start a browser or processes or take seconds, which are named *.slow.test.ts.
-    project('fast', { leftOut: ['\\.slow\\.test\\.ts$'] }),
+    project('fast', { leftOut: ['\\.(slow|fleet)\\.test\\.ts$'] }),
     project('slow', { match: '*.slow.test.ts' }),
+    // `npm run test:fleet`: with real servers of Redis.
+    project('fleet', { match: '*.fleet.test.ts' }),
     project('express4', {
       express: 'express4',
       leftOut: [
         // Without an Express app,
-        '/test/(cache|cli|dcs|model|options|segments|testing)/',
+        '/test/(cache|cli|dcs|model|options|segments|shared-tier|testing)/',
         '/test/architecture\\.test\\.ts$',
         '/test/experiments/(allocation|statistics)\\.',
         '/test/consent/(refusal-matrix|iab-agreement)\\.slow\\.test\\.ts$',
+        '\\.fleet\\.test\\.ts$',
         // and with one in another process, which loads its own Express.
         '/test/example-app/server\\.slow\\.test\\.ts$',
       ],

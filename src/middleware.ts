@@ -18,7 +18,7 @@ import { AnswerResolver } from './lookup/answer-resolver';
 import { LookupSignals } from './lookup/lookup-signals';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { type SendEventOptions, sendEventOf } from './lookup/send-event';
-import { type AamSegmentsOptions, resolveOptions } from './options/aam-segments-options';
+import { type AamSegmentsOptions, type ResolvedOptions, resolveOptions } from './options/aam-segments-options';
 import { BotDetector } from './request/bots';
 import { CookieFinder } from './request/cookie-header';
 import { ResponsePrivacy } from './request/response-privacy';
@@ -32,6 +32,8 @@ import type { SegmentStatus } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
 import { explainConsent } from './serving/explain-consent';
 import { expose, PageRequest, type ServedRequest, type ServedResponse, type Site } from './serving/page-request';
+import { joinFleet } from './shared-tier/create-tier';
+import type { SharedStats } from './shared-tier/shared-tier';
 
 /** Counts since construction, and current sizes. Contains no identifiers. */
 export interface AamStats extends DcsClientStats {
@@ -39,6 +41,8 @@ export interface AamStats extends DcsClientStats {
   readonly requests: Readonly<Record<SegmentStatus, number>>;
   /** Visitors in the cache. */
   readonly visitors: number;
+  /** What became of the commands to the shared store; absent without the option `cache.shared`. */
+  readonly shared?: SharedStats | undefined;
 }
 
 /** The middleware, with methods for use outside of its own requests. */
@@ -124,8 +128,10 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const { maxWaitMs, orgId } = resolved;
   const nowMs = () => Math.floor(performance.now());
   const publisher = new DcsPublisher(() => aamSegmentsMiddleware);
-  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs }, publisher);
-  const resolver = new AnswerResolver(resolved, dcs, nowMs);
+  const fleet = fleetOf(resolved, publisher);
+  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs }, publisher, fleet?.tier);
+  const cache = fleet === undefined ? resolved.cache : { ...resolved.cache, keySecret: fleet.keySecret };
+  const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs, fleet?.tier);
   const privacy = new ResponsePrivacy(resolved.privacy);
   const instance: Instance = { names: resolved.names, privacy, middleware: aamSegmentsMiddleware };
   const segmentsOf = segmentsServedBy(instance);
@@ -185,15 +191,27 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       requests: { ...requests },
       visitors: resolver.size,
       ...dcs.stats(),
+      ...(fleet && { shared: fleet.tier.stats() }),
       advice: resolver.advice,
     }),
-    close: () => dcs.close(),
+    close: async () => {
+      await dcs.close();
+      await fleet?.tier.close();
+    },
     requireSegment: (refs: SegmentRef | readonly SegmentRef[], guardOptions?: RequireSegmentOptions) =>
       createGuard(segmentsOf, refs, guardOptions),
     routeBySegment: (routes: SegmentRoutes) => createSegmentRouter(segmentsOf, routes),
     experiment: <Variant extends string>(options: ExperimentOptions<Name, Variant>) =>
       experiments.define(options) as Experiment<Variant>,
   });
+}
+
+/** What an instance needs to share what it knows; `undefined` for one that does not. */
+function fleetOf({ cache, dcs, destinations }: ResolvedOptions, publisher: DcsPublisher) {
+  const { shared: store, keySecret } = cache;
+  if (store === undefined || keySecret === undefined) return undefined;
+  const member = { ...cache, ...dcs, destinations, store, keySecret };
+  return joinFleet(member, (status, previous) => publisher.sharedStore(status, previous));
 }
 
 /** Mistakes in a call of `sendEvent()`, which would go unnoticed where its promise is not awaited. */

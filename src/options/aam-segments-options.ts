@@ -8,9 +8,11 @@ import { gppPackage, INSTALL_GPP } from '../consent/gpp-layouts';
 import type { TcfMode } from '../consent/tcf';
 import type { Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
+import { fieldsOf } from '../handed-over/reading';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
 import { assert, count, flag, group, integer, ms, oneOf, optional } from '../option-checks';
+import type { SharedStore } from '../shared-tier/shared-store';
 import {
   DCS_CLIENT_OPTIONS,
   type DcsClientOptions,
@@ -203,6 +205,13 @@ export interface CacheOptions {
    * @default ids are the cache keys
    */
   readonly keySecret?: string | undefined;
+  /**
+   * A store that the processes of a fleet share, so that a visitor is asked about once and not once per process: `redisStore()`
+   * of `express-aam-segments/redis`. It needs `keySecret`, the same in all processes: the store holds no visitor ids.
+   * @default each process has its own cache
+   * @example redisStore(createClient({ url: process.env.REDIS_URL, disableOfflineQueue: true }))
+   */
+  readonly shared?: SharedStore | undefined;
 }
 
 const MIB = 1_048_576;
@@ -238,6 +247,7 @@ export interface ResolvedOptions extends ResolvedClientOptions {
     readonly staleIfErrorMs: number;
     readonly emptyTtlMs: number;
     readonly keySecret: string | undefined;
+    readonly shared: SharedStore | undefined;
   };
   readonly experiments: {
     readonly onExposure: ((exposure: Omit<ExposureMessage, 'instance'>, req: unknown) => unknown) | undefined;
@@ -293,6 +303,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     staleIfErrorMs: true,
     emptyTtlMs: true,
     keySecret: true,
+    shared: true,
   });
   const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, { onExposure: true });
   const maxVisitors = count('options.cache.maxVisitors', cache.maxVisitors, 100_000);
@@ -327,6 +338,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
       emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
       keySecret: keySecretOf(cache.keySecret),
+      shared: sharedStoreOf('options.cache', cache),
     },
     experiments: {
       onExposure: optional(
@@ -382,6 +394,27 @@ function isCookieName(given: unknown): boolean {
 function siteFunction<R>(path: string, given: ((req: Request) => R) | undefined): ((req: unknown) => R) | undefined {
   const isFunction = (value: unknown) => typeof value === 'function';
   return optional(path, given as ((req: unknown) => R) | undefined, 'a function', isFunction);
+}
+
+/** Whoever has one has no use for ids in it. */
+function sharedStoreOf(path: string, { shared, keySecret }: CacheOptions): SharedStore | undefined {
+  optional(`${path}.shared`, shared, 'a shared store, such as redisStore() returns', isSharedStore);
+  if (shared !== undefined && keySecret === undefined) {
+    throw new AamError(
+      'ERR_AAM_INVALID_OPTION',
+      `${path}.shared needs ${path}.keySecret, the same in all processes: a shared store holds no visitor ids`,
+    );
+  }
+  return shared;
+}
+
+const STORE_METHODS = ['read', 'take', 'end', 'invalidate', 'refill', 'beat', 'subscribe'] as const;
+
+function isSharedStore(given: unknown): boolean {
+  const store = fieldsOf(given, ['timeoutMs', 'isReady', ...STORE_METHODS]);
+  if (store === undefined || typeof store.isReady !== 'boolean') return false;
+  const { timeoutMs } = store;
+  return Number.isInteger(timeoutMs) && STORE_METHODS.every((method) => typeof store[method] === 'function');
 }
 
 /** Unlike other errors this one does not show the value, which may be a real secret that is too short. */

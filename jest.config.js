@@ -11,6 +11,7 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
   },
   moduleNameMapper: {
     '^express-aam-segments$': '<rootDir>/src/index.ts',
+    '^express-aam-segments/redis$': '<rootDir>/src/redis/public.ts',
     '^express-aam-segments/testing$': '<rootDir>/src/testing/public.ts',
     '^express$': express,
   },

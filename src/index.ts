@@ -7,6 +7,7 @@ export type {
   ExposureMessage,
   IdSource,
   RequestMessage,
+  SharedStoreMessage,
 } from './channels/messages';
 export type { ConsentExplanation, ConsentFinding } from './consent/explanation';
 export type { TcfMode } from './consent/tcf';
@@ -55,3 +56,19 @@ export type { DestinationFormat } from './segments/destination-values';
 export type { SegmentId, SegmentRef } from './segments/segment-refs';
 export type { SegmentReason, SegmentStatus } from './segments/served-answer';
 export type { VisitorSegments } from './segments/visitor-segments';
+export type {
+  AnswerToStore,
+  Claim,
+  Claimed,
+  Ending,
+  Invalidation,
+  Refill,
+  SharedStore,
+  StoredAnswer,
+  StoreFailure,
+  StoreListener,
+  StoreMessage,
+  StoreReading,
+  StoreSubscription,
+} from './shared-tier/shared-store';
+export type { SharedStats, SharedStatus } from './shared-tier/shared-tier';

@@ -209,7 +209,7 @@ export interface CacheOptions {
    * A store that the processes of a fleet share, so that a visitor is asked about once and not once per process: `redisStore()`
    * of `express-aam-segments/redis`. It needs `keySecret`, the same in all processes: the store holds no visitor ids.
    * @default each process has its own cache
-   * @example redisStore(createClient({ url: process.env.REDIS_URL, disableOfflineQueue: true }))
+   * @example redisStore(createClient({ url: process.env.REDIS_URL ?? 'redis://localhost', disableOfflineQueue: true }))
    */
   readonly shared?: SharedStore | undefined;
 }

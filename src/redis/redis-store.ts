@@ -53,7 +53,7 @@ export interface RedisStoreOptions {
  * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`
  *
  * @example
- * const redis = createClient({ url: process.env.REDIS_URL, disableOfflineQueue: true }).on('error', console.error);
+ * const redis = createClient({ url: process.env.REDIS_URL ?? 'redis://localhost', disableOfflineQueue: true }).on('error', console.error);
  * redis.connect().catch(console.error); // not awaited: the site starts without Redis
  * const aam = aamSegments({ ...options, cache: { keySecret: process.env.AAM_KEY_SECRET, shared: redisStore(redis) } });
  */

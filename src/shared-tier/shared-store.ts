@@ -69,6 +69,7 @@ export interface StoredAnswer {
   readonly ttlMs: number;
 }
 
+/** What is known about a visitor. */
 export interface StoreReading {
   /** The engine's clock, in milliseconds. */
   readonly nowMs: number;
@@ -82,6 +83,7 @@ export interface StoreReading {
   readonly eventForMs: number;
 }
 
+/** What a process that takes a lock says. */
 export interface Claim {
   /** Random; tells the holder from all others. */
   readonly token: string;
@@ -94,9 +96,10 @@ export interface Claim {
   /** Within any minute, in the whole fleet. */
   readonly maxCallsPerMinute: number;
   /** Published when the lock is taken, with the stamp behind it. */
-  readonly announcement: Message | undefined;
+  readonly announcement: StoreMessage | undefined;
 }
 
+/** Whether a lock is held now, or why not. */
 export type Claimed =
   /** The lock is held now. Of two stamps of a visitor the one given later is greater. */
   | { readonly outcome: 'taken'; readonly stamp: number }
@@ -110,6 +113,7 @@ export type Claimed =
   /** Somebody else holds the lock, for so long at most. */
   | { readonly outcome: 'held'; readonly forMs: number };
 
+/** What a process that gives a lock back says. */
 export interface Ending {
   readonly token: string;
   /** From {@link SharedStore.take}. */
@@ -119,11 +123,12 @@ export interface Ending {
   /** No call is to be made for so long, because this one failed. */
   readonly pause: { readonly reason: string; readonly forMs: number } | undefined;
   /** Published if somebody waits for the lock, with the stamp behind it. */
-  readonly message: Message;
+  readonly message: StoreMessage;
   /** Whether it is also published if nobody waits, provided that the answer was stored. */
   readonly isNews: boolean;
 }
 
+/** An answer, and how long it is of use. */
 export interface AnswerToStore {
   readonly question: string;
   /** Whether it answers every question about the visitor and ends with its ttl. */
@@ -135,6 +140,7 @@ export interface AnswerToStore {
   readonly keepMs: number;
 }
 
+/** What makes the answers about a visitor out of date. */
 export interface Invalidation {
   /** Whether requests whose consent was given before are not to take the lock any more. */
   readonly isWithdrawal: boolean;
@@ -143,16 +149,18 @@ export interface Invalidation {
   /** How long it is remembered. */
   readonly keepMs: number;
   /** Published with the stamp behind it. */
-  readonly message: Message;
+  readonly message: StoreMessage;
 }
 
+/** An answer that was stored before. */
 export interface Refill extends AnswerToStore {
   /** When it was stored first, by the engine's clock: {@link StoreReading.nowMs} less its age then. */
   readonly storedAtMs: number;
   readonly lockMs: number;
 }
 
-export interface Message {
+/** What is published where. */
+export interface StoreMessage {
   readonly channel: string;
   readonly text: string;
 }
@@ -166,6 +174,7 @@ export interface StoreListener {
   lost(): void;
 }
 
+/** What listens. */
 export interface StoreSubscription {
   /** Ends it and frees its connection. */
   close(): Promise<void>;

@@ -19,9 +19,9 @@ import type {
   Claim,
   Claimed,
   Ending,
-  Message,
   SharedStore,
   StoreFailure,
+  StoreMessage,
   StoreReading,
   StoreSubscription,
 } from './shared-store';
@@ -371,7 +371,7 @@ export class SharedTier {
     }
   }
 
-  #messageOf(kind: FleetMessageKind, key: string): Message {
+  #messageOf(kind: FleetMessageKind, key: string): StoreMessage {
     return { channel: this.#config.channel, text: messageText(this.#self, { kind, key }) };
   }
 

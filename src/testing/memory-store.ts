@@ -10,11 +10,11 @@ import {
   type Invalidation,
   MAX_QUESTIONS,
   MAX_TEXT_LENGTH,
-  type Message,
   type Refill,
   type SharedStore,
   type StoredAnswer,
   type StoreListener,
+  type StoreMessage,
   type StoreReading,
   type StoreSubscription,
 } from '../shared-tier/shared-store';
@@ -283,7 +283,7 @@ class InMemory implements MemoryStore {
   }
 
   /** Later, as over a network. */
-  #publish({ channel, text }: Message, rest: string): void {
+  #publish({ channel, text }: StoreMessage, rest: string): void {
     for (const subscription of this.#subscriptions) {
       if (!subscription.channels.includes(channel)) continue;
       queueMicrotask(() => {

@@ -90,7 +90,7 @@ if what ~= 'opt-out' and not isOwn then
 end
 if held and not isOwn then return busy() end
 local stamp = nextStamp()
-redis.call('HSET', key, 's', text(stamp), 'l', token, 'u', text(now + lock), 'k', what)
+redis.call('HSET', key, 's', text(stamp), 'l', token, 'u', text(stamp + lock), 'k', what)
 if not isOwn then
   redis.call('HDEL', key, 'm')
   redis.call('RPUSH', KEYS[2], text(now))
@@ -112,7 +112,7 @@ if field ~= '' then
   local present = header(redis.call('HGET', key, field))
   local isFinal = field == 'x'
   local isInvalidated = found[1] and not isFinal and stamp <= number(found[1])
-  if stamp + lock < now or isInvalidated or (present and present > stamp) then
+  if now >= stamp + lock or isInvalidated or (present and present > stamp) then
     outcome = 'outdated'
   else
     outcome = 'stored'
@@ -167,13 +167,15 @@ return 1
 const REFILL = `
 local field, value, ttl, at, keepMs, lock = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local found = redis.call('HMGET', key, 'f', 'x', field)
+-- What made it out of date may be forgotten by then.
+if now >= at + keepMs then return 0 end
 if found[1] and at - lock <= number(found[1]) then return 0 end
 if header(found[2]) then return 0 end
 local _, present = header(found[3])
 if present and present >= at then return 0 end
 if not present and field ~= 'x' and #answers() >= ${MAX_QUESTIONS} then return 0 end
 redis.call('HSET', key, field, 'VERSION ' .. text(at) .. ' ' .. text(at) .. ' ' .. ttl .. ' ' .. value)
-keep(keepMs)
+keep(at + keepMs - now)
 return 1
 `;
 

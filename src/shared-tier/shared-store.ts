@@ -42,7 +42,10 @@ export interface SharedStore {
    */
   invalidate(key: string, invalidation: Invalidation): Promise<boolean>;
 
-  /** Stores an answer again that the engine has lost, unless it has a newer one or the answer was invalidated since. */
+  /**
+   * Stores an answer again that the engine has lost, unless it has a newer one, the answer was invalidated since, or it is older
+   * than it is of use: then an invalidation may have been forgotten as well.
+   */
   refill(key: string, refill: Refill): Promise<void>;
 
   /**
@@ -136,7 +139,7 @@ export interface AnswerToStore {
   /** In characters up to U+00FF. */
   readonly text: string;
   readonly ttlMs: number;
-  /** How long it is of use, from now on. */
+  /** How long it is of use, from when it was stored first. Invalidations are remembered for as long. */
   readonly keepMs: number;
 }
 

@@ -130,7 +130,7 @@ class InMemory implements MemoryStore {
     entry.lock = {
       token: claim.token,
       kind: claim.kind,
-      untilMs: nowMs + claim.lockMs,
+      untilMs: stamp + claim.lockMs,
       isAwaited: isOwn && lock.isAwaited,
     };
     this.#keep(key, entry, nowMs + 2 * claim.lockMs);
@@ -187,7 +187,7 @@ class InMemory implements MemoryStore {
     const { question, isFinal, text, ttlMs, keepMs } = answer;
     const present = isFinal ? entry.final : entry.answers.get(question);
     const isInvalidated = !isFinal && stamp <= entry.invalidatedAtMs;
-    if (stamp + lockMs < nowMs || isInvalidated || (present !== undefined && present.stamp > stamp)) return 'outdated';
+    if (nowMs >= stamp + lockMs || isInvalidated || (present !== undefined && present.stamp > stamp)) return 'outdated';
     const kept = { text, stamp, storedAtMs: nowMs, ttlMs };
     if (isFinal) {
       entry.answers.clear();
@@ -222,6 +222,8 @@ class InMemory implements MemoryStore {
     const entry = this.#entryOf(key, nowMs);
     const { question, isFinal, text, ttlMs, storedAtMs, keepMs, lockMs } = refill;
     if (text.length > MAX_TEXT_LENGTH || storedAtMs - lockMs <= entry.invalidatedAtMs) return;
+    // What made it out of date may be forgotten by then.
+    if (nowMs >= storedAtMs + keepMs) return;
     if (entry.final !== undefined) return;
     const present = entry.answers.get(question);
     if (present !== undefined && present.storedAtMs >= storedAtMs) return;
@@ -229,7 +231,7 @@ class InMemory implements MemoryStore {
     const kept = { text, stamp: storedAtMs, storedAtMs, ttlMs };
     if (isFinal) entry.final = kept;
     else entry.answers.set(question, kept);
-    this.#keep(key, entry, nowMs + keepMs);
+    this.#keep(key, entry, storedAtMs + keepMs);
   }
 
   async beat(channel: string, text: string): Promise<string> {

@@ -25,7 +25,7 @@ module.exports = {
       express: 'express4',
       leftOut: [
         // Without an Express app,
-        '/test/(cache|cli|dcs|model|options|segments|testing)/',
+        '/test/(cache|cli|dcs|model|options|segments|signing|testing)/',
         '/test/architecture\\.test\\.ts$',
         '/test/experiments/(allocation|statistics)\\.',
         '/test/consent/(refusal-matrix|iab-agreement)\\.slow\\.test\\.ts$',

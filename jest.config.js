@@ -25,7 +25,7 @@ module.exports = {
       express: 'express4',
       leftOut: [
         // Without an Express app,
-        '/test/(cache|cli|dcs|model|options|segments|testing)/',
+        '/test/(cache|cli|dcs|model|options|segments|signing|testing)/',
         '/test/(architecture|readme-claims)\\.test\\.ts$',
         '/test/channels/dcs-publisher\\.',
         '/test/consent/(adobe-consent|gpp|tcf|us-privacy)\\.',

@@ -8,7 +8,13 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
       '@swc/jest',
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
+    // Published as ES modules only.
+    '/node_modules/(parse5|entities)/.+\\.js$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022' }, module: { type: 'commonjs' } },
+    ],
   },
+  transformIgnorePatterns: ['/node_modules/(?!(parse5|entities)/)'],
   moduleNameMapper: {
     '^express-aam-segments$': '<rootDir>/src/index.ts',
     '^express-aam-segments/testing$': '<rootDir>/src/testing/public.ts',
@@ -28,6 +34,7 @@ module.exports = {
         '/test/(cache|cli|dcs|model|options|segments|testing)/',
         '/test/architecture\\.test\\.ts$',
         '/test/experiments/(allocation|statistics)\\.',
+        '/test/bootstrap/(script-element|templates|browser)\\.',
         '/test/consent/(refusal-matrix|iab-agreement)\\.slow\\.test\\.ts$',
         // and with one in another process, which loads its own Express.
         '/test/example-app/server\\.slow\\.test\\.ts$',

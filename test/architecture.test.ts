@@ -25,6 +25,7 @@ const RANKS: readonly (string | readonly string[])[] = [
   'options',
   'routing',
   'experiments',
+  'bootstrap',
   'serving',
   ['index.ts', 'middleware.ts', 'dcs-client.ts'],
   'testing',

@@ -14,9 +14,10 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const watching = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
 const platforms = readFileSync(join(root, 'docs', 'consent-platforms.md'), 'utf8');
 const experiments = readFileSync(join(root, 'docs', 'experiments.md'), 'utf8');
-const blocks = [...[readme, watching, platforms, experiments].join('\n').matchAll(/^```ts\n(.*?)^```$/gms)].map(
-  ([, code]) => code as string,
-);
+const bootstrap = readFileSync(join(root, 'docs', 'bootstrap.md'), 'utf8');
+const blocks = [
+  ...[readme, watching, platforms, experiments, bootstrap].join('\n').matchAll(/^```ts\n(.*?)^```$/gms),
+].map(([, code]) => code as string);
 const [quickStart] = blocks as [string];
 const abTest = blocks.find((code) => code.includes('aam.experiment(')) as string;
 const ownTest = blocks.find((code) => code.includes("test('")) as string;

@@ -18,6 +18,11 @@ const bootstrap = readFileSync(join(root, 'docs', 'bootstrap.md'), 'utf8');
 const blocks = [
   ...[readme, watching, platforms, experiments, bootstrap].join('\n').matchAll(/^```ts\n(.*?)^```$/gms),
 ].map(([, code]) => code as string);
+// One program in pieces.
+const bridges = [...readFileSync(join(root, 'docs', 'bridges.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(
+  ([, code]) => code as string,
+);
+blocks.push(bridges.join(''));
 const [quickStart] = blocks as [string];
 const abTest = blocks.find((code) => code.includes('aam.experiment(')) as string;
 const ownTest = blocks.find((code) => code.includes("test('")) as string;

@@ -33,7 +33,7 @@ module.exports = {
         // Without an Express app,
         '/test/(cache|cli|dcs|model|options|segments|testing)/',
         '/test/architecture\\.test\\.ts$',
-        '/test/experiments/(allocation|statistics)\\.',
+        '/test/experiments/(allocation|exposures|statistics)\\.',
         '/test/bootstrap/(script-element|templates|browser)\\.',
         '/test/consent/(refusal-matrix|iab-agreement)\\.slow\\.test\\.ts$',
         // and with one in another process, which loads its own Express.

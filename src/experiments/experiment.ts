@@ -6,8 +6,8 @@ import type { SegmentsOf } from '../routing/request-segments';
 import type { Guard } from '../routing/require-segment';
 import { checkedHandlers, type SegmentHandlers, type SegmentRouter } from '../routing/route-by-segment';
 import { type AnyRequestHandler, runInOrder, toError } from '../routing/run-handler';
-import type { VisitorSegments } from '../segments/visitor-segments';
-import { isHeldOut, pseudonymNumber, variantFor } from './allocation';
+import { VisitorSegments } from '../segments/visitor-segments';
+import { holdoutDraw, variantDraw } from './allocation';
 import type { ResolvedExperiment } from './experiment-options';
 import { SeenUnits } from './seen-units';
 
@@ -56,10 +56,12 @@ export interface Experiment<Variant extends string = string> {
 /** Units that an experiment remembers as exposed. */
 const MAX_SEEN = 100_000;
 
-interface Drawn {
+/** What a request gets, for as long as it is handled. */
+interface Assigned {
   readonly variant: string;
   readonly reason: AssignmentReason;
-  readonly unit: string | undefined;
+  /** Stands for the unit; `undefined` for who takes part in nothing. */
+  readonly unitNumber: number | undefined;
   isUsed: boolean;
 }
 
@@ -69,10 +71,9 @@ export function createExperiment(
   expose: (exposure: Exposure, req: IncomingMessage) => void,
   maxSeen = MAX_SEEN,
 ): Experiment {
-  const { name, salt } = config;
+  const { name } = config;
+  const assign = assignmentBy(config);
   const seen = new SeenUnits(maxSeen);
-  // Segments may be renewed while a request is handled; its variant must not change.
-  const drawnFor = new WeakMap<IncomingMessage, Drawn>();
   const uses: Record<AssignmentReason, number> = {
     assigned: 0,
     'not-in-audience': 0,
@@ -82,24 +83,28 @@ export function createExperiment(
     holdout: 0,
   };
 
-  function drawnOf(req: IncomingMessage): Drawn {
-    let drawn = drawnFor.get(req);
-    if (drawn === undefined) {
-      drawn = draw(config, segmentsOf(req));
-      drawnFor.set(req, drawn);
+  function assignedTo(req: IncomingMessage): Assigned {
+    const segments = segmentsOf(req);
+    // Segments may be renewed while a request is handled; its variant must not change.
+    const notes = VisitorSegments.readingOf(segments);
+    let assigned = notes?.noteOf(config) as Assigned | undefined;
+    if (assigned === undefined) {
+      assigned = assign(segments);
+      notes?.note(config, assigned);
     }
-    return drawn;
+    return assigned;
   }
 
   function variantOf(req: IncomingMessage): string {
-    const drawn = drawnOf(req);
-    if (drawn.isUsed) return drawn.variant;
-    drawn.isUsed = true;
-    const { variant, reason, unit } = drawn;
+    const assigned = assignedTo(req);
+    const { variant, reason, unitNumber, isUsed } = assigned;
+    if (isUsed) return variant;
+    assigned.isUsed = true;
     uses[reason] += 1;
-    const isInIt = reason === 'assigned' || reason === 'holdout';
+    const isNew = (reason === 'assigned' || reason === 'holdout') && unitNumber !== undefined && !seen.has(unitNumber);
     // Nobody has seen a page that a browser fetched ahead.
-    if (isInIt && unit !== undefined && !isPrefetch(req.headers) && seen.add(pseudonymNumber(salt, unit))) {
+    if (isNew && !isPrefetch(req.headers)) {
+      seen.add(unitNumber);
       expose({ experiment: name, variant, reason }, req);
     }
     return variant;
@@ -109,8 +114,8 @@ export function createExperiment(
     name,
     variantOf,
     assignmentOf(req) {
-      const { variant, reason, unit } = drawnOf(req);
-      return { variant, reason, isExposed: unit !== undefined && seen.has(pseudonymNumber(salt, unit)) };
+      const { variant, reason, unitNumber } = assignedTo(req);
+      return { variant, reason, isExposed: unitNumber !== undefined && seen.has(unitNumber) };
     },
     route(handlers) {
       const handlersOf = checkedRoutes(config, handlers);
@@ -130,23 +135,34 @@ export function createExperiment(
   };
 }
 
-function draw({ salt, variants, audience, unit: kind, holdout }: ResolvedExperiment, segments: VisitorSegments): Drawn {
+/** What a request with these segments gets. */
+function assignmentBy(config: ResolvedExperiment): (segments: VisitorSegments) => Assigned {
+  const { salt, variants, audience, unit: kind, holdout } = config;
   const control = variants[0]?.variant as string;
-  // Looked at first, and always: whatever the variant, the response depends on the visitor from now on.
-  const unit = unitOf(segments.visitor, kind);
-  const notInIt = (reason: AssignmentReason): Drawn => ({ variant: control, reason, unit: undefined, isUsed: false });
-  if (segments.status === 'excluded') return notInIt('excluded');
-  if (unit === undefined) return notInIt('no-unit');
-  if (audience !== undefined) {
-    if (!segments.isKnown) return notInIt(segments.status === 'unknown' ? 'unknown' : 'no-unit');
-    const { match, refs } = audience;
-    const isIn = match === 'all' ? segments.hasAll(...refs) : segments.hasAny(...refs);
-    if (!isIn) return notInIt('not-in-audience');
-  }
-  if (holdout !== undefined && isHeldOut(holdout.name, holdout.percent, unit)) {
-    return { variant: control, reason: 'holdout', unit, isUsed: false };
-  }
-  return { variant: variantFor(salt, variants, unit), reason: 'assigned', unit, isUsed: false };
+  const drawVariant = variantDraw(salt, variants);
+  const drawHoldout = holdout && holdoutDraw(holdout.name, holdout.percent);
+  const notInIt = (reason: AssignmentReason): Assigned => {
+    return { variant: control, reason, unitNumber: undefined, isUsed: false };
+  };
+
+  return (segments) => {
+    // Looked at first, and always: whatever the variant, the response depends on the visitor from now on.
+    const unit = unitOf(VisitorSegments.readVisitorOf(segments), kind);
+    if (segments.status === 'excluded') return notInIt('excluded');
+    if (unit === undefined) return notInIt('no-unit');
+    if (audience !== undefined) {
+      if (!segments.isKnown) return notInIt(segments.status === 'unknown' ? 'unknown' : 'no-unit');
+      const { match, refs } = audience;
+      const isIn = match === 'all' ? segments.hasAll(...refs) : segments.hasAny(...refs);
+      if (!isIn) return notInIt('not-in-audience');
+    }
+    const heldOut = drawHoldout?.(unit);
+    if (heldOut?.result === true) {
+      return { variant: control, reason: 'holdout', unitNumber: heldOut.unitNumber, isUsed: false };
+    }
+    const { result: variant, unitNumber } = drawVariant(unit);
+    return { variant, reason: 'assigned', unitNumber, isUsed: false };
+  };
 }
 
 function unitOf(visitor: VisitorSegments['visitor'], kind: ResolvedExperiment['unit']): string | undefined {

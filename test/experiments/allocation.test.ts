@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isHeldOut, variantFor } from '../../src/experiments/allocation';
+import { holdoutDraw } from '../../src/experiments/allocation';
 import { SeenUnits } from '../../src/experiments/seen-units';
+import { isHeldOut, variantFor } from './statistics';
 
 interface Vectors {
   readonly variants: readonly { salt: string; weights: [string, number][]; unit: string; variant: string }[];
@@ -23,6 +25,13 @@ describe('the published test vectors', () => {
     expect(new Set(vectors.variants.map(({ variant }) => variant)).size).toBeGreaterThan(3);
     expect(new Set(vectors.holdouts.map((each) => each.isHeldOut)).size).toBe(2);
   });
+});
+
+it('a draw is by the first 52 bits of SHA-256, as docs/experiments.md has it', () => {
+  for (const unit of ['20265673158980419722735089753036633573', '1234:crm-7', 'größer']) {
+    const digits = createHash('sha256').update(`holdout\nglobal\n\n${unit}`).digest('hex').slice(0, 13);
+    expect(holdoutDraw('global', 10)(unit).unitNumber).toBe(Number.parseInt(digits, 16));
+  }
 });
 
 describe('weights and percentages at their ends', () => {

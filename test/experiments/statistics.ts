@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
-import { isHeldOut, variantFor, type WeightedVariant } from '../../src/experiments/allocation';
+import { holdoutDraw, variantDraw, type WeightedVariant } from '../../src/experiments/allocation';
+
+export const variantFor = (salt: string, variants: readonly WeightedVariant[], unit: string) =>
+  variantDraw(salt, variants)(unit).result;
+
+export const isHeldOut = (holdout: string, percent: number, unit: string) => holdoutDraw(holdout, percent)(unit).result;
 
 /** One question about the allocation, and by how many standard deviations the answer is off. */
 export interface Verdict {

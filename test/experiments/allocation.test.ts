@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { holdoutDraw } from '../../src/experiments/allocation';
+import { holdoutDraw, variantDraw } from '../../src/experiments/allocation';
 import { SeenUnits } from '../../src/experiments/seen-units';
-import { isHeldOut, variantFor } from './statistics';
 
 interface Vectors {
   readonly variants: readonly { salt: string; weights: [string, number][]; unit: string; variant: string }[];
@@ -17,10 +16,10 @@ describe('the published test vectors', () => {
   it('are what the package does, with every variant among them', () => {
     for (const { salt, weights, unit, variant } of vectors.variants) {
       const variants = weights.map(([name, weight]) => ({ variant: name, weight }));
-      expect([salt, unit, variantFor(salt, variants, unit)]).toEqual([salt, unit, variant]);
+      expect([salt, unit, variantDraw(salt, variants)(unit).result]).toEqual([salt, unit, variant]);
     }
     for (const { holdout, percent, unit, isHeldOut: expected } of vectors.holdouts) {
-      expect([holdout, unit, isHeldOut(holdout, percent, unit)]).toEqual([holdout, unit, expected]);
+      expect([holdout, unit, holdoutDraw(holdout, percent)(unit).result]).toEqual([holdout, unit, expected]);
     }
     expect(new Set(vectors.variants.map(({ variant }) => variant)).size).toBeGreaterThan(3);
     expect(new Set(vectors.holdouts.map((each) => each.isHeldOut)).size).toBe(2);
@@ -42,12 +41,14 @@ describe('weights and percentages at their ends', () => {
       { variant: 'off', weight: 0 },
       { variant: 'on', weight: 1e-9 },
     ];
-    expect(new Set(units.map((unit) => variantFor('x', variants, unit)))).toEqual(new Set(['on']));
+    const draw = variantDraw('x', variants);
+    expect(new Set(units.map((unit) => draw(unit).result))).toEqual(new Set(['on']));
   });
 
   it('hold out nobody at 0 percent and everybody at 100', () => {
-    expect(units.some((unit) => isHeldOut('h', 0, unit))).toBe(false);
-    expect(units.every((unit) => isHeldOut('h', 100, unit))).toBe(true);
+    const [nobody, everybody] = [holdoutDraw('h', 0), holdoutDraw('h', 100)];
+    expect(units.some((unit) => nobody(unit).result)).toBe(false);
+    expect(units.every((unit) => everybody(unit).result)).toBe(true);
   });
 });
 

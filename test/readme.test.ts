@@ -14,9 +14,10 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const watching = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
 const platforms = readFileSync(join(root, 'docs', 'consent-platforms.md'), 'utf8');
 const experiments = readFileSync(join(root, 'docs', 'experiments.md'), 'utf8');
+const previews = readFileSync(join(root, 'docs', 'previews.md'), 'utf8');
 const bootstrap = readFileSync(join(root, 'docs', 'bootstrap.md'), 'utf8');
 const blocks = [
-  ...[readme, watching, platforms, experiments, bootstrap].join('\n').matchAll(/^```ts\n(.*?)^```$/gms),
+  ...[readme, watching, platforms, experiments, previews, bootstrap].join('\n').matchAll(/^```ts\n(.*?)^```$/gms),
 ].map(([, code]) => code as string);
 // One program in pieces.
 const bridges = [...readFileSync(join(root, 'docs', 'bridges.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(
@@ -39,7 +40,7 @@ declare global {
     interface Request { user?: { crmId: string }; session?: { marketing?: boolean } }
   }
 }
-declare const members: RequestHandler, notYet: RequestHandler;
+declare const members: RequestHandler, notYet: RequestHandler, onlyStaff: RequestHandler;
 declare const golfPage: RequestHandler, vipPage: RequestHandler, plainPage: RequestHandler;
 `;
 

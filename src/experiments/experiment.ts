@@ -10,12 +10,21 @@ import { VisitorSegments } from '../segments/visitor-segments';
 import { holdoutDraw, variantDraw } from './allocation';
 import type { ResolvedExperiment } from './experiment-options';
 import { SeenUnits } from './seen-units';
+import type { StickyUnits } from './sticky-units';
 
 /**
  * Why a request has its variant: `assigned` by the draw; all others get the control. `unknown`: the experiment has an audience, and
  * there was no answer about the visitor in time. `no-unit`: the visitor has no id. `excluded`: refused, a robot, or skipped.
+ * `preview`: in a preview, which may name a variant.
  */
-export type AssignmentReason = 'assigned' | 'not-in-audience' | 'unknown' | 'no-unit' | 'excluded' | 'holdout';
+export type AssignmentReason =
+  | 'assigned'
+  | 'not-in-audience'
+  | 'unknown'
+  | 'no-unit'
+  | 'excluded'
+  | 'holdout'
+  | 'preview';
 
 /** The variant of a request. */
 export interface ExperimentAssignment<Variant extends string = string> {
@@ -69,10 +78,11 @@ export function createExperiment(
   config: ResolvedExperiment,
   segmentsOf: SegmentsOf,
   expose: (exposure: Exposure, req: IncomingMessage) => void,
+  stickyUnits?: StickyUnits,
   maxSeen = MAX_SEEN,
 ): Experiment {
   const { name } = config;
-  const assign = assignmentBy(config);
+  const assign = assignmentBy(config, stickyUnits);
   const seen = new SeenUnits(maxSeen);
   const uses: Record<AssignmentReason, number> = {
     assigned: 0,
@@ -81,6 +91,7 @@ export function createExperiment(
     'no-unit': 0,
     excluded: 0,
     holdout: 0,
+    preview: 0,
   };
 
   function assignedTo(req: IncomingMessage): Assigned {
@@ -89,7 +100,7 @@ export function createExperiment(
     const notes = VisitorSegments.readingOf(segments);
     let assigned = notes?.noteOf(config) as Assigned | undefined;
     if (assigned === undefined) {
-      assigned = assign(segments);
+      assigned = assign(req, segments);
       notes?.note(config, assigned);
     }
     return assigned;
@@ -136,29 +147,47 @@ export function createExperiment(
 }
 
 /** What a request with these segments gets. */
-function assignmentBy(config: ResolvedExperiment): (segments: VisitorSegments) => Assigned {
-  const { salt, variants, audience, unit: kind, holdout } = config;
+function assignmentBy(
+  config: ResolvedExperiment,
+  stickyUnits: StickyUnits | undefined,
+): (req: IncomingMessage, segments: VisitorSegments) => Assigned {
+  const { name, salt, variants, audience, unit: kind, holdout } = config;
   const control = variants[0]?.variant as string;
   const drawVariant = variantDraw(salt, variants);
   const drawHoldout = holdout && holdoutDraw(holdout.name, holdout.percent);
-  const notInIt = (reason: AssignmentReason): Assigned => {
-    return { variant: control, reason, unitNumber: undefined, isUsed: false };
+  const cookieUnits = kind === 'visitor' ? stickyUnits : undefined;
+  const notInIt = (reason: AssignmentReason, variant = control): Assigned => {
+    return { variant, reason, unitNumber: undefined, isUsed: false };
   };
 
-  return (segments) => {
+  return (req, segments) => {
     // Looked at first, and always: whatever the variant, the response depends on the visitor from now on.
-    const unit = unitOf(VisitorSegments.readVisitorOf(segments), kind);
-    if (segments.status === 'excluded') return notInIt('excluded');
-    if (unit === undefined) return notInIt('no-unit');
+    const known = unitOf(VisitorSegments.readVisitorOf(segments), kind);
+    if (segments.status === 'preview') {
+      const wanted = VisitorSegments.previewOf(segments)?.variants[name];
+      return notInIt('preview', variants.find(({ variant }) => variant === wanted)?.variant);
+    }
+    if (segments.status === 'excluded') {
+      // A refusal is about the person, whatever they are known by.
+      const hasRefused = segments.reason === 'no-consent' || segments.reason === 'opted-out';
+      if (hasRefused) stickyUnits?.end(req, segments);
+      return notInIt('excluded');
+    }
     if (audience !== undefined) {
+      if (known === undefined) return notInIt('no-unit');
       if (!segments.isKnown) return notInIt(segments.status === 'unknown' ? 'unknown' : 'no-unit');
       const { match, refs } = audience;
       const isIn = match === 'all' ? segments.hasAll(...refs) : segments.hasAny(...refs);
       if (!isIn) return notInIt('not-in-audience');
     }
-    const heldOut = drawHoldout?.(unit);
-    if (heldOut?.result === true) {
-      return { variant: control, reason: 'holdout', unitNumber: heldOut.unitNumber, isUsed: false };
+    const unit = audience === undefined && cookieUnits !== undefined ? cookieUnits.unitOf(req, segments) : known;
+    if (unit === undefined) return notInIt('no-unit');
+    if (drawHoldout !== undefined) {
+      // By the same unit in all experiments that share it, with an audience or without.
+      const sharedUnit = cookieUnits === undefined ? unit : cookieUnits.unitOf(req, segments);
+      if (sharedUnit === undefined) return notInIt('no-unit');
+      const { result: isHeldOut, unitNumber } = drawHoldout(sharedUnit);
+      if (isHeldOut) return { variant: control, reason: 'holdout', unitNumber, isUsed: false };
     }
     const { result: variant, unitNumber } = drawVariant(unit);
     return { variant, reason: 'assigned', unitNumber, isUsed: false };

@@ -225,6 +225,12 @@ export function mustNotCompile(req: Request, ref: SegmentRef<Names>): Guard {
   aamBootstrap(req, { only: ['golffans'] });
   // @ts-expect-error the name of an experiment, instead of the experiment
   aamBootstrap(req, { only: [], variants: ['hero'] });
+  aam.previewUrl(new URL('https://shop.example/'), {
+    segments: ['golfFans', 7, { value: 'x' }],
+    variants: { hero: 'links' },
+  });
+  // @ts-expect-error a misspelt segment in a preview
+  aam.previewUrl('https://shop.example/', { segments: ['golffans'] });
   // @ts-expect-error a misspelt name, of the instance
   aam.routeBySegment({ golffans: members });
   // @ts-expect-error a misspelt name, of the instance

@@ -10,6 +10,7 @@ import {
 import { segmentsStub } from 'express-aam-segments/testing';
 import request from 'supertest';
 import { closeSites, cookieOf, createSite, ECID, GOLF, HIGH_VALUE, ORG } from '../helpers/site';
+import { previewSite } from '../preview/preview-site';
 import { bootstrapIn } from './elements';
 
 afterEach(async () => {
@@ -96,6 +97,26 @@ describe('the bootstrap of a page', () => {
     const excluded = { variant: 'control', reason: 'excluded' };
     expect(refusing.data).toMatchObject({ variants: { hero: excluded, golf: excluded } });
     expect(exposures).toHaveLength(1);
+  });
+
+  it('tells what a preview shows, without an exposure', async () => {
+    const exposures: unknown[] = [];
+    const { begin, open, simulator } = await previewSite(
+      { experiments: { onExposure: (exposure) => exposures.push(exposure) } },
+      (app, { aam }) => {
+        const hero = aam.experiment({ name: 'hero', variants: { control: 1, links: 0 } });
+        const bootstrap = (req: express.Request) => aamBootstrap(req, { only: ['golfFans'], variants: [hero] });
+        app.get('/page', (req, res) => void res.json(bootstrapIn(bootstrap(req))));
+      },
+    );
+    const cookie = await begin({ segments: ['golfFans'], variants: { hero: 'links' } });
+    const { body } = await open('http://127.0.0.1/page', cookie);
+    expect(body).toEqual({
+      isKnown: true,
+      segments: { golfFans: true },
+      variants: { hero: { variant: 'links', reason: 'preview' } },
+    });
+    expect([exposures, simulator.requests]).toEqual([[], []]);
   });
 
   it('works in a unit test of a handler', () => {

@@ -14,6 +14,7 @@ import express, { type Request } from 'express';
 import type { AamSegmentsOptions, Exposure } from 'express-aam-segments';
 import request from 'supertest';
 import { closeSites, cookieOf, createSite, ECID, GOLF, ORG } from '../helpers/site';
+import { cookieSetBy } from '../preview/preview-site';
 
 const docs = readFileSync(join(__dirname, '..', '..', 'docs', 'bridges.md'), 'utf8');
 const code = [...docs.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block]) => block).join('');
@@ -56,6 +57,7 @@ async function siteOfTheDocs(options: Partial<AamSegmentsOptions<'golfFans' | 'h
   const exposures: Exposure[] = [];
   const { aam, simulator } = await createSite({
     experiments: { onExposure: (exposure) => exposures.push(exposure) },
+    preview: { secret: 'a secret for tests, 32 characters or more' },
     ...options,
   });
   simulator.visitor(ECID).in(GOLF);
@@ -109,7 +111,11 @@ async function siteOfTheDocs(options: Partial<AamSegmentsOptions<'golfFans' | 'h
     const { text, headers: answered } = await request(app).get(path).set('Cookie', cookie).set(headers);
     return { text, cacheControl: answered['cache-control'] };
   };
-  return { get, exposures, ...recipes };
+  const preview = async () => {
+    const { pathname, search } = new URL(aam.previewUrl('http://127.0.0.1/all', { segments: ['golfFans'] }));
+    return cookieSetBy(await request(app).get(pathname + search));
+  };
+  return { get, preview, exposures, ...recipes };
 }
 
 const OTHER = cookieOf(`1${ECID.slice(1)}`);
@@ -149,6 +155,16 @@ describe('what other tools are told', () => {
     const [openFeature, growthBook, launchDarkly, target] = JSON.parse((await get('/all', cookie, headers)).text);
     expect([openFeature, growthBook, target]).toEqual([none, none, null]);
     expect(launchDarkly).toMatchObject({ ...none, key: 'nobody', anonymous: true });
+  });
+
+  it('is no key in a preview, but its segments', async () => {
+    const { get, preview } = await siteOfTheDocs();
+    const cookie = `${await preview()}; ${withBlob('x')}`;
+    const [openFeature, growthBook, launchDarkly, target] = JSON.parse((await get('/all', cookie)).text);
+    const told = { aamKnown: true, aamSegments: ['golfFans'] };
+    expect([openFeature, growthBook, target]).toEqual([told, told, null]);
+    expect(launchDarkly).toMatchObject({ ...told, key: 'nobody', anonymous: true });
+    expect((await get('/banner', cookie)).text).toBe('A banner, control');
   });
 
   it.each(['', 'x'.repeat(1_025)])('is nothing to Target where the blob cannot be one', async (blob) => {

@@ -71,8 +71,7 @@ export function panelOf(
 
 function headlineOf(segments: VisitorSegments<RegisteredName>): string {
   const { status, reason, names, ageMs = 0 } = segments;
-  const known =
-    names.length > 0 ? `Known ${names.map((name) => DESCRIPTION[name]).join(' and ')}` : 'Known, but in no segment';
+  const known = names.length > 0 ? `Known ${described(names)}` : 'Known, but in no segment';
   const age = `${Math.round(ageMs / 1000)} s old`;
   switch (status) {
     case 'fresh':
@@ -86,9 +85,13 @@ function headlineOf(segments: VisitorSegments<RegisteredName>): string {
     case 'anonymous':
       return reason === 'no-id' ? 'A first visit, no visitor id yet' : 'No usable visitor id in the cookies';
     case 'preview':
-      return `${known}, in a preview`;
+      return names.length > 0 ? `Previewed as a ${described(names)}` : 'Previewed as somebody in no segment';
     case 'excluded':
       if (reason === 'opted-out') return 'Opted out, so no call was made';
       return reason === 'no-consent' ? 'Consent refused, so no call was made' : 'Excluded, so no call was made';
   }
+}
+
+function described(names: readonly RegisteredName[]): string {
+  return names.map((name) => DESCRIPTION[name]).join(' and ');
 }

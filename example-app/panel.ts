@@ -1,5 +1,12 @@
-import type { AamStats, RegisteredName, SegmentStatus, VisitorSegments } from 'express-aam-segments';
+import type {
+  AamStats,
+  ExperimentAssignment,
+  RegisteredName,
+  SegmentStatus,
+  VisitorSegments,
+} from 'express-aam-segments';
 import { MAX_WAIT_MS } from './aam';
+import { WHY } from './experiments';
 
 /** What the middleware knew when the page was served, without the visitor's ids. */
 export interface Panel {
@@ -34,7 +41,12 @@ const MEANING: Readonly<Record<SegmentStatus, string>> = {
   preview: 'as a preview decides',
 };
 
-export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: number, stats: AamStats): Panel {
+export function panelOf(
+  segments: VisitorSegments<RegisteredName>,
+  heldMs: number,
+  stats: AamStats,
+  { experiment, variant, reason: why }: ExperimentAssignment & { readonly experiment: string },
+): Panel {
   const { status, reason, ids, names, region, ageMs } = segments;
   const views = Object.values(stats.requests).reduce((sum, count) => sum + count);
   return {
@@ -48,6 +60,7 @@ export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: numbe
       { label: 'Segment ids', value: ids.join(', ') || '–', help: 'all that the DCS returned' },
       { label: 'Age', value: ageMs === undefined ? '–' : `${(ageMs / 1000).toFixed(1)} s`, help: 'of the answer' },
       { label: 'Region', value: region === undefined ? '–' : String(region), help: 'that answered' },
+      { label: 'Variant', value: variant, help: `of ${experiment}: ${WHY[why]}` },
       { label: 'Held', value: `${heldMs.toFixed(1)} ms`, help: `of ${MAX_WAIT_MS} ms at most` },
       { label: 'Calls so far', value: String(stats.calls), help: `page views: ${views}` },
     ],

@@ -41,7 +41,7 @@ describeInBrowser('previews of the shop in a browser', () => {
     await seesTitle(page, 'Thirty-six holes by the sea');
     await sees(page, 'The first lesson is on us');
     expect(new URL(page.url()).search).toBe('');
-    await sees(page, /^Previewed as a golf fan, waited \d+ ms$/);
+    await sees(page, /^A preview: golf fan, waited \d+ ms$/);
     expect(await badge(page).innerText()).toMatch(/Golf fans · free-lesson: lesson 15 min left/);
     const other = await page.context().newPage();
     await other.goto('/');

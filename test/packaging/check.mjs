@@ -43,7 +43,7 @@ if (!check('npm pack', run(copy, 'npm', 'pack', '--pack-destination', scratch)))
 const [tarball] = readdirSync(scratch)
   .filter((file) => file.endsWith('.tgz'))
   .map((file) => join(scratch, file));
-check('the tarball has a fresh build of every source file, and nothing else', wrongContents());
+check('the tarball has the documents, a fresh build of every source file, and nothing else', wrongContents());
 check('publint', run(scratch, bin('publint'), 'run', tarball, '--strict'));
 check('attw', run(scratch, bin('attw'), tarball, '--profile', 'node16'));
 
@@ -142,6 +142,7 @@ function wrongContents() {
   const built = filesIn(join(root, 'src')).map((file) => `dist/${file.replace(/\.ts$/, '')}`);
   const expected = [
     ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'],
+    ...filesIn(join(root, 'docs')).map((file) => `docs/${file}`),
     ...built.flatMap((path) => [`${path}.js`, `${path}.d.ts`]),
   ];
   // No source maps are shipped, so nothing may point to one.

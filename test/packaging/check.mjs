@@ -83,6 +83,9 @@ for (const { express, types } of expressVersions) {
   cpSync(join(root, 'test/packaging/consumers'), site, { recursive: true });
   check(`${title}: require()`, run(site, 'node', 'visit.mjs', 'site.cjs'));
   check(`${title}: import`, run(site, 'node', 'visit.mjs', 'site.mjs'));
+  for (const how of ['import', 'require']) {
+    check(`${title}: the first page of the README, with ${how}`, run(site, 'node', 'readme.mjs', how));
+  }
   check(`${title}: npx aam-segments`, run(site, 'npx', '--no-install', 'aam-segments', 'bulk', '--help'));
   for (const compiler of compilers) compileIn(site, compiler, `${title}, ${compiler.name}`);
 }

@@ -8,7 +8,13 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
       '@swc/jest',
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
+    // Published as ES modules only.
+    '/node_modules/(parse5|entities)/.+\\.js$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022' }, module: { type: 'commonjs' } },
+    ],
   },
+  transformIgnorePatterns: ['/node_modules/(?!(parse5|entities)/)'],
   moduleNameMapper: {
     '^express-aam-segments$': '<rootDir>/src/index.ts',
     '^express-aam-segments/redis$': '<rootDir>/src/redis/public.ts',
@@ -28,9 +34,17 @@ module.exports = {
       express: 'express4',
       leftOut: [
         // Without an Express app,
-        '/test/(cache|cli|dcs|model|options|segments|shared-tier|testing)/',
-        '/test/architecture\\.test\\.ts$',
-        '/test/experiments/(allocation|statistics)\\.',
+        '/test/(cache|cli|dcs|model|options|redis|segments|shared-tier|signing|testing)/',
+        '/test/(architecture|docs|docs-claims)\\.test\\.ts$',
+        '/test/channels/dcs-publisher\\.',
+        '/test/consent/(adobe-consent|gpp|tcf|us-privacy)\\.',
+        '/test/bootstrap/(script-element|templates|browser)\\.',
+        '/test/experiments/(allocation|exposures|statistics)\\.',
+        '/test/handed-over/showing\\.',
+        '/test/identity/(amcv-cookie|cookie-grammar|visitor|web-sdk-cookies)\\.',
+        '/test/lookup/(abort-signal|answer-loader|generations)\\.',
+        '/test/request/bots\\.',
+        '/test/resilience/(chaos-calls|flow/unlucky-calls)\\.',
         '/test/consent/(refusal-matrix|iab-agreement)\\.slow\\.test\\.ts$',
         '\\.fleet\\.test\\.ts$',
         // and with one in another process, which loads its own Express.

@@ -1,4 +1,4 @@
-/** What the README promises under "Guarantees, measured": the same words and limits, which a test compares. */
+/** What docs/guarantees.md promises: the same words and limits, which a test compares. */
 export interface Promised {
   readonly what: string;
   readonly bound: 'at most' | 'at least';
@@ -57,13 +57,19 @@ export const PROMISES = {
     wanted: 20,
   },
   hostile: atMost(1, 'ms', 'hostile consent strings and Cookie headers of 4, 16 and 64 KB: the slowest to read'),
+  variant: atMost(3, 'µs', `${CACHED}: time of \`variantOf()\`, with two variants`),
+  unusedExperiments: {
+    ...atMost(1.1, 'times', 'the middleware with ten experiments that no page uses, against without'),
+    node: 24,
+  },
+  exposedUnits: atMost(100, 'bytes', 'an exposed unit, of the 100 000 that each experiment remembers: memory'),
   call: atMost(1.5, 'times', 'CPU time of one call to the DCS, against a bare undici pool that makes the same call'),
   fewWaiting: atMost(1.1, 'times', 'the same with 64 visitors waiting for a connection, against 1'),
   manyWaiting: { ...atMost(1.6, 'times', 'the same with 5 000 visitors waiting'), wanted: 1.1 },
   bulk: atLeast(0.8, 'times', `${BULK}: throughput with a DCS that takes 20 ms`),
   bulkImmediate: atLeast(0.8, 'times', 'the same with a DCS on the same machine that answers at once'),
   bulkMemory: atMost(60, 'MB', 'the same: growth of its memory after the first 5 000 rows'),
-  failedPages: atMost(0, 'pages', 'the scenarios of [docs/comparison.md](docs/comparison.md): pages with an error'),
+  failedPages: atMost(0, 'pages', 'the scenarios of [comparison.md](comparison.md): pages with an error'),
   overlaps: atMost(0, 'calls', 'the same: calls about a visitor while another one about them is in flight'),
 } satisfies Record<string, Promised>;
 

@@ -31,6 +31,8 @@ export interface Consent {
 export interface ConsentConfig extends ConsentCookiesConfig {
   /** Whether a visitor who has neither agreed nor refused counts as having refused. */
   readonly required: boolean;
+  /** Whether visitors without an id are asked, too, since they may get a cookie. */
+  readonly isAskedOfAll?: boolean;
   /** The site's own function: only `true` is an agreement. */
   readonly given: ((req: unknown) => unknown) | undefined;
 }
@@ -93,7 +95,7 @@ export class ConsentGate {
     const heard = this.heardIn(headers, found, identity);
     if (heard.refusal !== undefined) return heard;
     // Without an id there will be no call, so the site's function is not called.
-    if (identity.problem !== undefined) return ALLOWED;
+    if (identity.problem !== undefined && !this.#config.isAskedOfAll) return ALLOWED;
     if (this.#given === undefined) return this.#withoutSite(heard);
     const { tcString } = heard;
     const allowed = tcString === undefined ? ALLOWED_BY.site : new AllowedWith(tcString, 'site');

@@ -11,7 +11,7 @@ import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
-import { assert, count, flag, group, integer, ms, oneOf, optional } from '../option-checks';
+import { assert, count, flag, group, integer, ms, oneOf, optional, secret, secrets } from '../option-checks';
 import type { SharedStore } from '../shared-tier/shared-store';
 import {
   DCS_CLIENT_OPTIONS,
@@ -20,7 +20,7 @@ import {
   resolvedClientOptions,
 } from './dcs-client-options';
 
-/** Options of `aamSegments()`. Durations are integers in milliseconds, counts are integers of at least 1. */
+/** Options of `aamSegments()`. Durations are integers in milliseconds, from 0 to 2 147 483 647; counts are integers of at least 1. */
 export interface AamSegmentsOptions<Name extends string = string> extends DcsClientOptions<Name> {
   /**
    * How long a request waits for an answer that is not in the cache, in milliseconds. 0 never waits.
@@ -58,6 +58,31 @@ export interface AamSegmentsOptions<Name extends string = string> extends DcsCli
   readonly cache?: CacheOptions | undefined;
   /** What all experiments share. */
   readonly experiments?: ExperimentsOptions | undefined;
+  /** Signed links by which somebody sees the site as a visitor of their choice would, see `aam.previewUrl()`. @default none */
+  readonly preview?: PreviewOptions | undefined;
+}
+
+/** What previews are signed with. */
+export interface PreviewOptions {
+  /**
+   * A secret of at least 32 characters, the same in all processes; or several, of which the first one signs and all are accepted,
+   * so that one can be replaced while links are in use.
+   */
+  readonly secret: string | readonly string[];
+}
+
+/** A cookie by which visitors keep their variants before they have an id. */
+export interface StickyCookieOptions {
+  /** A secret of at least 32 characters; or several, of which the first one signs and all are accepted. */
+  readonly secret: string | readonly string[];
+  /** The name of the cookie. @default 'aam_unit' */
+  readonly name?: string | undefined;
+  /**
+   * How long it is valid from the first view on, in milliseconds, from 60 000 to 34 560 000 000 (400 days, which is as long as
+   * browsers keep a cookie). It is not renewed.
+   * @default 15552000000 (180 days)
+   */
+  readonly maxAgeMs?: number | undefined;
 }
 
 /** What all experiments of an instance share. */
@@ -69,6 +94,12 @@ export interface ExperimentsOptions {
    * @example ({ experiment, variant }, req) => analytics.track(req, experiment, variant)
    */
   readonly onExposure?: ((exposure: Omit<ExposureMessage, 'instance'>, req: Request) => unknown) | undefined;
+  /**
+   * A first-party cookie with a random id, which is the unit of experiments without an audience. Set when an experiment is used,
+   * never for visitors who refused or opted out, nor for robots.
+   * @default visitors without an id get the control
+   */
+  readonly stickyCookie?: StickyCookieOptions | undefined;
 }
 
 /** Where the visitor's id comes from. Adobe's AMCV and Web SDK cookies are always read. */
@@ -92,15 +123,16 @@ export interface IdentityOptions {
    */
   readonly uuidCookie?: string | readonly string[] | undefined;
   /**
-   * The visitor as the site knows them, which takes precedence over cookies; `undefined` leaves it to the cookies. If it
-   * throws or returns no valid visitor, the request is `anonymous`, reason `bad-id`.
+   * The visitor as the site knows them, by `{ ecid }`, `{ uuid }` or `{ customerIds }`, which takes precedence over cookies;
+   * `undefined` leaves it to the cookies. If it throws or returns no valid visitor, the request is `anonymous`, reason `bad-id`.
    * @default cookies only
-   * @example (req) => req.session?.ecid && { ecid: req.session.ecid }
+   * @example (req) => req.session?.ecid ? { ecid: req.session.ecid } : undefined
    */
   readonly resolve?: ((req: Request) => VisitorId | undefined | null) | undefined;
   /**
-   * The company's own ids of a logged-in visitor, which are sent with the call. Other ids, or another state, cause a new
-   * lookup. At most 10 are sent, 3 of one data source; the first ones are taken.
+   * The company's own ids of a logged-in visitor, which are sent with the call. Each is of a data source, which is named by
+   * `dataSourceId` or by `integrationCode`; `authState` is `'unknown'`, `'authenticated'` or `'logged-out'`. Other ids, or
+   * another state, cause a new lookup. At most 10 are sent, 3 of one data source; the first ones are taken.
    * @default none
    * @example (req) => req.user ? [{ dataSourceId: 1234, id: req.user.crmId, authState: 'authenticated' }] : []
    */
@@ -216,6 +248,9 @@ export interface CacheOptions {
 
 const MIB = 1_048_576;
 
+/** The first one signs, all of them verify. */
+type Secrets = readonly [string, ...string[]];
+
 /** The options, checked, with their defaults. */
 export interface ResolvedOptions extends ResolvedClientOptions {
   readonly maxWaitMs: number;
@@ -251,7 +286,9 @@ export interface ResolvedOptions extends ResolvedClientOptions {
   };
   readonly experiments: {
     readonly onExposure: ((exposure: Omit<ExposureMessage, 'instance'>, req: unknown) => unknown) | undefined;
+    readonly stickyCookie: { readonly secrets: Secrets; readonly name: string; readonly maxAgeMs: number } | undefined;
   };
+  readonly preview: { readonly secrets: Secrets } | undefined;
 }
 
 /**
@@ -270,6 +307,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     privacy: true,
     cache: true,
     experiments: true,
+    preview: true,
   });
   const {
     identity: identityGroup = {},
@@ -305,7 +343,10 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     keySecret: true,
     shared: true,
   });
-  const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, { onExposure: true });
+  const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, {
+    onExposure: true,
+    stickyCookie: true,
+  });
   const maxVisitors = count('options.cache.maxVisitors', cache.maxVisitors, 100_000);
   return {
     ...resolvedClientOptions(top),
@@ -337,7 +378,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       staleWhileRevalidateMs: ms('options.cache.staleWhileRevalidateMs', cache.staleWhileRevalidateMs, 600_000),
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
       emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
-      keySecret: keySecretOf(cache.keySecret),
+      keySecret: cache.keySecret === undefined ? undefined : secret('options.cache.keySecret', cache.keySecret),
       shared: sharedStoreOf('options.cache', cache),
     },
     experiments: {
@@ -347,8 +388,35 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
         'a function',
         (value) => typeof value === 'function',
       ),
+      stickyCookie: stickyCookieOf(experiments.stickyCookie),
     },
+    preview: previewOf(top.preview),
   };
+}
+
+const DAY_MS = 86_400_000;
+
+function stickyCookieOf(given: StickyCookieOptions | undefined): ResolvedOptions['experiments']['stickyCookie'] {
+  if (given === undefined) return undefined;
+  const path = 'options.experiments.stickyCookie';
+  const { name = 'aam_unit', ...cookie } = group<StickyCookieOptions>(path, given, {
+    secret: true,
+    name: true,
+    maxAgeMs: true,
+  });
+  const isFree = isCookieName(name) && !/^(?:__Host-)?aam_preview$/.test(name);
+  assert(isFree, `${path}.name`, 'a cookie name, and not that of previews', name);
+  return {
+    secrets: secrets(`${path}.secret`, cookie.secret),
+    name,
+    maxAgeMs: integer(`${path}.maxAgeMs`, cookie.maxAgeMs, 60_000, 400 * DAY_MS, 180 * DAY_MS),
+  };
+}
+
+function previewOf(given: PreviewOptions | undefined): ResolvedOptions['preview'] {
+  if (given === undefined) return undefined;
+  const path = 'options.preview';
+  return { secrets: secrets(`${path}.secret`, group<PreviewOptions>(path, given, { secret: true }).secret) };
 }
 
 function maxBytesOf(given: unknown, maxVisitors: number): number {
@@ -415,12 +483,4 @@ function isSharedStore(given: unknown): boolean {
   if (store === undefined || typeof store.isReady !== 'boolean') return false;
   const { timeoutMs } = store;
   return Number.isInteger(timeoutMs) && STORE_METHODS.every((method) => typeof store[method] === 'function');
-}
-
-/** Unlike other errors this one does not show the value, which may be a real secret that is too short. */
-function keySecretOf(given: unknown): string | undefined {
-  if (given === undefined || (typeof given === 'string' && given.length >= 32)) return given;
-  const received = typeof given === 'string' ? `${given.length} characters` : typeof given;
-  const rule = 'a string of at least 32 characters';
-  throw new AamError('ERR_AAM_INVALID_OPTION', `options.cache.keySecret must be ${rule}, got ${received}`);
 }

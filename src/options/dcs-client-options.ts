@@ -24,7 +24,7 @@ export interface DcsClientOptions<Name extends string = string> {
    */
   readonly partner: string;
   /**
-   * Names for segment ids, for use in code. A segment that only a cookie destination has is `{ value }`.
+   * Names for segment ids (numbers or strings of digits), for use in code. A segment that only a cookie destination has is `{ value }`.
    * @default {}
    * @example { golfFans: 984263, sportsFans: { value: 'sports-fan' } }
    */
@@ -54,7 +54,7 @@ export interface DcsOptions {
   readonly origins?: Readonly<Record<number, string>> | undefined;
   /**
    * The origin to call for a visitor whose region is unknown.
-   * @default https://<partner>.demdex.net
+   * @default `https://<partner>.demdex.net`
    */
   readonly defaultOrigin?: string | undefined;
   /**

@@ -1,7 +1,7 @@
 /** Owns: guards, which only let visitors in a segment through to the handlers behind them. Next: run-handler.ts. */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { RegisteredName } from '../express';
-import { assert, group, isText, oneOf } from '../option-checks';
+import { assert, flag, group, isText, oneOf } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
 import { publishDecision } from './decision';
 import { requestSegments, type SegmentsOf } from './request-segments';
@@ -23,6 +23,12 @@ export interface RequireSegmentOptions {
    * app.get('/members', notYet);
    */
   readonly otherwise?: number | string | AnyRequestHandler | undefined;
+  /**
+   * Whether a preview of the segments passes, too (see the option `preview`). A link then opens what the guard protects to
+   * everybody who has it.
+   * @default false
+   */
+  readonly preview?: boolean | undefined;
 }
 
 /** A request handler that is independent of the types of its route: handlers with any parameters and bodies can follow. */
@@ -30,7 +36,7 @@ export type Guard = (req: IncomingMessage, res: ServerResponse, next: Next) => v
 
 /**
  * A guard that only lets visitors in a segment through. All others are refused; `unknown`, `anonymous` and `excluded`
- * visitors are in no segment.
+ * visitors are in no segment, and a preview opens nothing.
  *
  * A guard refuses in the same way wherever it is mounted: `otherwise` answers, and without it `next(err)` gets an error
  * with status 403. The handlers behind the guard do not run, and no other route does.
@@ -61,8 +67,9 @@ export function createGuard(
     const isRef = isText(ref) || wantedById(ref) !== undefined;
     assert(isRef, 'a ref', 'a configured name, an id or { value: string }', ref);
   }
-  const given = group<RequireSegmentOptions>('options', options, { match: true, otherwise: true });
+  const given = group<RequireSegmentOptions>('options', options, { match: true, otherwise: true, preview: true });
   const match = oneOf('options.match', given.match, ['any', 'all'], 'any');
+  const opensToPreviews = flag('options.preview', given.preview, false);
   const refuse = refusalBy(given.otherwise) ?? ((req, _res, next) => next(segmentRequired(segmentsOf(req))));
 
   return function segmentGuard(req, res, next) {
@@ -70,6 +77,7 @@ export function createGuard(
     try {
       const segments = segmentsOf(req);
       isIn = match === 'all' ? segments.hasAll(...wanted) : segments.hasAny(...wanted);
+      if (segments.status === 'preview' && !opensToPreviews) isIn = false;
       publishDecision(segments, 'guard', wanted, isIn === true ? 'passed' : 'refused');
     } catch (error) {
       next(toError(error));

@@ -7,7 +7,7 @@ import { isRecord } from '../option-checks';
 import type { ResponsePrivacy } from '../request/response-privacy';
 import { destinationsOf, idsOf, NO_ANSWER, type PackedAnswer, regionOf, transactionIdOf } from './packed-answer';
 import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segment-refs';
-import type { SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
+import type { ActivePreview, SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
 
 /** What an instance of the middleware shares with all segments that it serves. */
 export interface Instance {
@@ -18,11 +18,20 @@ export interface Instance {
   readonly middleware?: object;
 }
 
+/** A result that belongs to a request. */
+interface Note {
+  readonly owner: object;
+  readonly result: object;
+  readonly next: Note | undefined;
+}
+
 /** Whether the segments of a request have been read, and the responses that depend on them then. */
 export class Reading {
   #res: ServerResponse;
   #earlier: ServerResponse[] | undefined;
   #hasHappened = false;
+  /** A list, since a page has few of them, and a map keyed by requests costs more than what is worth noting. */
+  #notes: Note | undefined;
 
   constructor(res: ServerResponse) {
     this.#res = res;
@@ -33,6 +42,22 @@ export class Reading {
     this.#hasHappened = true;
     privacy.keepPrivate(this.#res);
     for (const res of this.#earlier ?? []) privacy.keepPrivate(res);
+  }
+
+  /** What `owner` has noted of this request, whatever has become of its segments since. */
+  noteOf(owner: object): object | undefined {
+    let note = this.#notes;
+    while (note !== undefined && note.owner !== owner) note = note.next;
+    return note?.result;
+  }
+
+  note(owner: object, result: object): void {
+    this.#notes = { owner, result, next: this.#notes };
+  }
+
+  /** Adds a cookie to the response. Returns whether there is still time for that. */
+  addCookie(cookie: string, privacy: ResponsePrivacy): boolean {
+    return privacy.addCookie(this.#res, cookie);
   }
 
   /** The request is served with another response. What was read for the first is on the request, and known to the second. */
@@ -110,6 +135,18 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   /** What reading these segments makes private. @internal */
   static readingOf(segments: VisitorSegments): Reading | undefined {
     return segments.#reading;
+  }
+
+  /** The visitor, not as a copy; the response is private from now on. @internal */
+  static readVisitorOf(segments: VisitorSegments): Visitor {
+    segments.#read();
+    return segments.#visitor;
+  }
+
+  /** The preview that has decided; `undefined` without one. Does not make the response private. @internal */
+  static previewOf(segments: VisitorSegments): ActivePreview | undefined {
+    const served = segments.#served;
+    return served.status === 'preview' ? served.preview : undefined;
   }
 
   /** The middleware that has served these segments, without making the response private. @internal */

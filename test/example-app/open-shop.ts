@@ -1,6 +1,7 @@
 import type { AamSegmentsOptions } from 'express-aam-segments';
 import { createDcsSimulator, type DcsSimulator } from 'express-aam-segments/testing';
 import { type Aam, createAam } from '../../example-app/aam';
+import { PREVIEWABLE } from '../../example-app/experiments';
 import { createShop } from '../../example-app/shop';
 import { startSimulation } from '../../example-app/simulation';
 import type { WebSdk } from '../../example-app/web-sdk';
@@ -19,12 +20,13 @@ const open: (() => Promise<void>)[] = [];
 export async function openShop(options: Pick<AamSegmentsOptions, 'maxWaitMs' | 'cache'>): Promise<OpenShop> {
   const simulation = await startSimulation();
   const { orgId, partner } = simulation;
-  const aam = createAam({ orgId, partner, dcs: { ...simulation.dcs, timeoutMs: 30_000 }, ...options });
+  const preview = { secret: 'a secret for tests, 32 characters or more' };
+  const aam = createAam({ orgId, partner, dcs: { ...simulation.dcs, timeoutMs: 30_000 }, preview, ...options });
   open.push(async () => {
     await aam.close();
     await simulation.close();
   });
-  return { app: createShop({ aam, orgId, simulation }), aam };
+  return { app: createShop({ aam, orgId, simulation, previews: { experiments: PREVIEWABLE } }), aam };
 }
 
 export interface OpenLiveShop extends OpenShop {

@@ -102,6 +102,12 @@ export class AnswerCache {
     this.#put(key, answers);
   }
 
+  /** Puts what `change` makes of them in the place of all answers about a visitor: the same texts with other stamps. */
+  restamp(key: string, change: (entry: string) => string): void {
+    const present = listOf(this.#store.peek(key));
+    if (present.length > 0) this.#put(key, present.map(change));
+  }
+
   /** Whether anything is stored about a visitor, without counting it as a visit. */
   has(key: string): boolean {
     return this.#store.peek(key) !== undefined;

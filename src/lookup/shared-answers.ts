@@ -62,6 +62,7 @@ export class SharedAnswers {
         this.#gapEnded = this.#generations.next();
         if (!tier.isProvenAt(nowMs())) this.#gapBegan = this.#gapEnded;
       },
+      unsure: (key) => cache.restamp(key, (entry) => withValidAt(entry, 0)),
     });
   }
 

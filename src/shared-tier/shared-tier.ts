@@ -70,6 +70,8 @@ export interface FleetListener {
   message(message: FleetMessage): void;
   /** Messages may have been missed until now. */
   missed(): void;
+  /** Messages about a visitor may be missed, since the store does not know that there is something to tell. */
+  unsure?(key: string): void;
 }
 
 /** Told of each change of the status. */
@@ -212,6 +214,10 @@ export class SharedTier {
         if (outcome === 'stored') this.#counts.writes++;
         // Somebody has learned something newer, which is in the store.
         if (outcome === 'outdated') this.#tell({ kind: 'forgotten', key });
+        // Others know nothing of what was to be stored, and say nothing when it is out of date.
+        if (outcome === undefined && ending.answer !== undefined) {
+          for (const listener of this.#listeners) listener.unsure?.(key);
+        }
       });
   }
 

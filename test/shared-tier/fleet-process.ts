@@ -4,10 +4,13 @@
  */
 import { subscribe } from 'node:diagnostics_channel';
 import type { AddressInfo } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import express from 'express';
 import { createClient } from 'redis';
 import { type AamSegmentsOptions, aamSegments, type RequestMessage } from '../../src/index';
 import { createRedisStore } from '../../src/redis/redis-store';
+import type { SharedStore } from '../../src/shared-tier/shared-store';
 
 export interface ProcessOptions {
   /** Without one the process is on its own. */
@@ -16,6 +19,8 @@ export interface ProcessOptions {
   /** By how much its clock is wrong. */
   readonly clockOffMs?: number | undefined;
   readonly timeoutMs?: number | undefined;
+  /** For how long what a call has brought is on its way to the store, so that the process can be stopped meanwhile. */
+  readonly holdEndMs?: number | undefined;
   readonly aam?: Partial<AamSegmentsOptions<'golfFans' | 'highValue'>>;
 }
 
@@ -25,6 +30,7 @@ const {
   wireVersion = '1',
   clockOffMs = 0,
   timeoutMs,
+  holdEndMs = 0,
   aam: given = {},
 } = JSON.parse(process.argv[2] as string) as ProcessOptions;
 
@@ -41,6 +47,21 @@ const redis =
 redis?.on('error', () => {});
 redis?.connect().catch(() => {});
 
+function held(store: SharedStore): SharedStore {
+  if (holdEndMs === 0) return store;
+  const end: SharedStore['end'] = async (...args) => {
+    await sleep(holdEndMs);
+    return store.end(...args);
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'end') return end;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
 const warnings: string[] = [];
 process.on('warning', (warning) => warnings.push(String((warning as { code?: string }).code)));
 
@@ -50,25 +71,26 @@ const aam = aamSegments<'golfFans' | 'highValue'>({
   segments: { golfFans: 984263, highValue: 985264 },
   ...given,
   cache: {
-    ...(redis && { keySecret: KEY_SECRET, shared: createRedisStore(redis, { timeoutMs }, wireVersion) }),
+    ...(redis && { keySecret: KEY_SECRET, shared: held(createRedisStore(redis, { timeoutMs }, wireVersion)) }),
     ...given.cache,
   },
 });
 
 const waits: number[] = [];
+const delays = monitorEventLoopDelay({ resolution: 5 });
+delays.enable();
 subscribe('express-aam-segments:request', (message) => waits.push((message as RequestMessage).waitMs));
 
 const app = express();
 app.get('/stats', (_req, res) => {
   const { rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
-  res.json({
-    ...aam.stats(),
-    warnings,
-    maxWaitMs: Math.max(0, ...waits.splice(0)),
-    rss,
-    cpuMs: (user + system) / 1_000,
-  });
+  const sockets = process.getActiveResourcesInfo().filter((each) => each.startsWith('TCP')).length;
+  const maxDelayMs = delays.max / 1e6;
+  delays.reset();
+  const cpuMs = (user + system) / 1_000;
+  const maxWaitMs = Math.max(0, ...waits.splice(0));
+  res.json({ ...aam.stats(), warnings, maxWaitMs, maxDelayMs, rss, sockets, cpuMs });
 });
 app.post('/forget/:ecid', (req, res) => {
   aam.forget({ ecid: req.params.ecid });

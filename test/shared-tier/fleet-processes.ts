@@ -21,6 +21,9 @@ export interface ProcessStats extends AamStats {
   readonly warnings: readonly string[];
   /** The longest that a request was held since the last time. */
   readonly maxWaitMs: number;
+  /** The longest that its event loop was late, since the last time. */
+  readonly maxDelayMs: number;
+  readonly sockets: number;
   readonly rss: number;
   readonly cpuMs: number;
 }
@@ -41,7 +44,11 @@ export class FleetProcess {
       env: { ...process.env, NODE_ENV: 'production' },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    const [port] = (await once(child, 'message')) as [number];
+    const died = once(child, 'exit').then(() => {
+      throw new Error('The process has ended.');
+    });
+    const [port] = (await Promise.race([once(child, 'message'), died])) as [number];
+    died.catch(() => {});
     return new FleetProcess(child, port);
   }
 

@@ -308,6 +308,22 @@ describe('a fleet whose store fails', () => {
     expect(await b.view()).toMatchObject({ status: 'fresh' });
   });
 
+  it('checks what it remembers if the store may not have got it', async () => {
+    // A short life of the lock, which nobody gives back.
+    const fleet = await fleetOf(2, { dcs: { timeoutMs: 200 } }, 60);
+    const { a, b } = fleet;
+    const { end } = a.line;
+    a.line.end = () => new Promise(() => {});
+    await a.view();
+    await until(() => a.aam.stats().shared?.failures.timeout === 1);
+    a.line.end = end;
+    // Nothing is published, since nobody knows that there is something to forget.
+    await b.view(OPTED_OUT);
+    fleet.simulator.visitor(ECID).in(HIGH_VALUE);
+    await sleep(10);
+    expect(await a.view()).toMatchObject({ status: 'fresh', names: ['golfFans', 'highValue'] });
+  });
+
   it('checks what it remembers after messages were lost, at the first view', async () => {
     const fleet = await fleetOf(2);
     const { a, b } = fleet;

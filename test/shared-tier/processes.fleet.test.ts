@@ -43,6 +43,7 @@ describeWithRedis('four processes on one Redis', () => {
 
   it('ask about each of 2 000 visitors once, who view pages and send requests to any of them', async () => {
     const VISITORS = 2_000;
+    const BATCHES = process.env.FLEET_FORM === 'short' ? 60 : 200;
     const fleet = await start({}, {}, {}, {});
     simulator.fault({ kind: 'latency', latencyMs: 15 });
     const draw = drawsOf(1);
@@ -60,7 +61,7 @@ describeWithRedis('four processes on one Redis', () => {
         if (httpStatus !== 200 || !isRight) wrong++;
       }
     };
-    for (let n = 0; n < 150; n++) await Promise.all(Array.from({ length: 20 }, visit));
+    for (let n = 0; n < BATCHES; n++) await Promise.all(Array.from({ length: 20 }, visit));
     expect(wrong).toBe(0);
     expect(simulator.requests.length).toBeGreaterThanOrEqual(seen.size);
     expect(simulator.requests.length).toBeLessThanOrEqual(seen.size * 1.02);
@@ -92,6 +93,67 @@ describeWithRedis('four processes on one Redis', () => {
     }
     expect([...(await first.view(ecid)).ids].sort()).toEqual(['1234567', String(GOLF), String(HIGH_VALUE)]);
     expect(simulator.overlaps).toEqual([]);
+  });
+
+  it('learn nothing old from a process that was stopped while it held a lock, for longer than a lock lives', async () => {
+    const ROUNDS = process.env.FLEET_FORM === 'short' ? 2 : 10;
+    const AT_A_TIME = 10;
+    const dcs = { timeoutMs: 100 };
+    const LOCK_MS = 2 * 100 + 250;
+    const [stopped, other, third] = (await start(
+      { holdEndMs: 150, aam: { dcs } },
+      { aam: { dcs } },
+      { aam: { dcs } },
+    )) as [FleetProcess, FleetProcess, FleetProcess];
+    for (let round = 0; round < ROUNDS; round++) {
+      const visitors = Array.from({ length: AT_A_TIME }, (_, n) => ecidOf(round * AT_A_TIME + n));
+      for (const ecid of visitors) simulator.visitor(ecid).in(GOLF);
+      expect((await Promise.all(visitors.map((ecid) => stopped.view(ecid)))).map(({ status }) => status)).toEqual(
+        visitors.map(() => 'fresh'),
+      );
+      // With the answers in its hands.
+      stopped.stop();
+      await sleep(LOCK_MS + 50);
+      for (const ecid of visitors) simulator.visitor(ecid).in(HIGH_VALUE);
+      const told = visitors.map((ecid, n) => {
+        return n % 2 === 0 ? other.buy(ecid) : other.view(ecid, cookieOf(ecid, 9, 'global'));
+      });
+      await Promise.all(told);
+      stopped.resume();
+      await stopped.stats();
+      await sleep(250);
+      const asked = simulator.requests.length;
+      const seen = await Promise.all(visitors.map((ecid) => third.view(ecid)));
+      for (const { names } of seen) expect([...names].sort()).toEqual(['golfFans', 'highValue']);
+      // Those who refused are asked about anew, since nothing is known: they agree again.
+      expect(simulator.requests.length - asked).toBe(AT_A_TIME / 2);
+      // And it has learned that its own memory is out of date.
+      for (const { names } of await Promise.all(visitors.map((ecid) => stopped.view(ecid)))) {
+        expect([...names].sort()).toEqual(['golfFans', 'highValue']);
+      }
+    }
+  });
+
+  it('run side by side in two versions, upwards and back, with calls doubled at most', async () => {
+    const VISITORS = 40;
+    const first = await start({ wireVersion: '1' }, { wireVersion: '2' });
+    const view = async (fleet: readonly FleetProcess[]) => {
+      for (let n = 0; n < VISITORS; n++) {
+        simulator.visitor(ecidOf(n)).in(GOLF);
+        for (const each of fleet)
+          expect(await each.view(ecidOf(n))).toMatchObject({ httpStatus: 200, names: ['golfFans'] });
+      }
+    };
+    await view(first);
+    expect(simulator.requests.length).toBe(2 * VISITORS);
+    // The deploy goes on, and is taken back: what each version has stored is still there.
+    const second = await start({ wireVersion: '2' }, { wireVersion: '1' });
+    await view(second);
+    expect(simulator.requests.length).toBe(2 * VISITORS);
+    for (const { shared } of await Promise.all(second.map((each) => each.stats()))) {
+      expect(shared).toMatchObject({ status: 'ready', hits: VISITORS, failures: { other: 0 } });
+    }
+    await Promise.all(first.map((each) => each.kill()));
   });
 
   it('know the age of an answer whatever their clocks say', async () => {

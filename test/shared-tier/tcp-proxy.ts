@@ -1,6 +1,7 @@
 /** Stands between a client and a server, notes all that is said, and can do what networks do. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export class TcpProxy {
   readonly #server: Server;
@@ -50,6 +51,7 @@ export class TcpProxy {
       [target, client],
     ] as const) {
       this.#sockets.add(from);
+      let arrived = Promise.resolve();
       from.on('error', () => {});
       from.on('close', () => {
         this.#sockets.delete(from);
@@ -57,9 +59,19 @@ export class TcpProxy {
       });
       from.on('data', (bytes) => {
         this.#said.push(bytes);
-        if (from === client) to.write(bytes);
-        else if (this.delayMs > 0) setTimeout(() => to.destroyed || to.write(bytes), this.delayMs);
-        else if (!this.swallows) to.write(bytes);
+        if (from === client) {
+          to.write(bytes);
+          return;
+        }
+        if (this.swallows) return;
+        // In their order, also when the delay becomes shorter.
+        const { delayMs } = this;
+        const cameAt = performance.now();
+        arrived = arrived
+          .then(() => (delayMs > 0 ? sleep(Math.max(0, delayMs - (performance.now() - cameAt))) : undefined))
+          .then(() => {
+            if (!to.destroyed) to.write(bytes);
+          });
       });
     }
   }

@@ -46,6 +46,7 @@ export type {
   PrivacyOptions,
   StickyCookieOptions,
 } from './options/aam-segments-options';
+export type { ClientCacheOptions } from './options/client-cache-options';
 export type { BreakerOptions, DcsClientOptions, DcsOptions } from './options/dcs-client-options';
 export type { PreviewLinkOptions } from './preview/preview-options';
 export { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';

@@ -37,7 +37,6 @@ import { type Instance, VisitorSegments } from './segments/visitor-segments';
 import { explainConsent } from './serving/explain-consent';
 import { expose, PageRequest, type ServedRequest, type ServedResponse, type Site } from './serving/page-request';
 import { joinFleet } from './shared-tier/create-tier';
-import type { SharedStats } from './shared-tier/shared-tier';
 
 /** Counts since construction, and current sizes. Contains no identifiers. */
 export interface AamStats extends DcsClientStats {
@@ -45,8 +44,6 @@ export interface AamStats extends DcsClientStats {
   readonly requests: Readonly<Record<SegmentStatus, number>>;
   /** Visitors in the cache. */
   readonly visitors: number;
-  /** What became of the commands to the shared store; absent without the option `cache.shared`. */
-  readonly shared?: SharedStats | undefined;
 }
 
 /** The middleware, with methods for use outside of its own requests. */

@@ -8,11 +8,11 @@ import { gppPackage, INSTALL_GPP } from '../consent/gpp-layouts';
 import type { TcfMode } from '../consent/tcf';
 import type { Signals } from '../dcs/protocol/signals';
 import { AamError } from '../errors';
-import { fieldsOf } from '../handed-over/reading';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
 import { assert, count, flag, group, integer, ms, oneOf, optional, secret, secrets } from '../option-checks';
 import type { SharedStore } from '../shared-tier/shared-store';
+import { sharedStoreOf } from './client-cache-options';
 import {
   DCS_CLIENT_OPTIONS,
   type DcsClientOptions,
@@ -462,25 +462,4 @@ function isCookieName(given: unknown): boolean {
 function siteFunction<R>(path: string, given: ((req: Request) => R) | undefined): ((req: unknown) => R) | undefined {
   const isFunction = (value: unknown) => typeof value === 'function';
   return optional(path, given as ((req: unknown) => R) | undefined, 'a function', isFunction);
-}
-
-/** Whoever has one has no use for ids in it. */
-function sharedStoreOf(path: string, { shared, keySecret }: CacheOptions): SharedStore | undefined {
-  optional(`${path}.shared`, shared, 'a shared store, such as redisStore() returns', isSharedStore);
-  if (shared !== undefined && keySecret === undefined) {
-    throw new AamError(
-      'ERR_AAM_INVALID_OPTION',
-      `${path}.shared needs ${path}.keySecret, the same in all processes: a shared store holds no visitor ids`,
-    );
-  }
-  return shared;
-}
-
-const STORE_METHODS = ['read', 'take', 'end', 'invalidate', 'refill', 'beat', 'subscribe'] as const;
-
-function isSharedStore(given: unknown): boolean {
-  const store = fieldsOf(given, ['timeoutMs', 'isReady', ...STORE_METHODS]);
-  if (store === undefined || typeof store.isReady !== 'boolean') return false;
-  const { timeoutMs } = store;
-  return Number.isInteger(timeoutMs) && STORE_METHODS.every((method) => typeof store[method] === 'function');
 }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createDcsClient } from 'express-aam-segments';
+import { createMemoryStore } from 'express-aam-segments/testing';
 import request from 'supertest';
-import { GOLF, HIGH_VALUE } from '../helpers/site';
-import { closeSites, cookieOf, createFleet, ECID, type Fleet, type Member, until } from './fleet';
+import { GOLF, HIGH_VALUE, ORG } from '../helpers/site';
+import { closeSites, cookieOf, createFleet, ECID, type Fleet, KEY_SECRET, type Member, until } from './fleet';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -253,6 +255,42 @@ describe('a change in one process of a fleet', () => {
     expect(a.line.commands).toEqual(['invalidate']);
     expect(a.aam.stats().shared?.invalidations.sent).toBe(sent);
     expect(b.aam.stats().shared?.invalidations.received).toBe(received);
+  });
+});
+
+describe('a client without Express', () => {
+  it('changes the next page of the site, which then has what its event has brought', async () => {
+    const fleet = await fleetOf(2);
+    const { a, b, simulator, store } = fleet;
+    for (const { view } of fleet.members) await view();
+    await quiet(fleet);
+    const cache = { keySecret: KEY_SECRET, shared: store };
+    const client = createDcsClient({ orgId: ORG, partner: 'acme', dcs: simulator.dcs, cache });
+    // It does not ask, either.
+    expect((await client.lookup({ ecid: ECID })).status).toBe('cached');
+    simulator.visitor(ECID).in(HIGH_VALUE);
+    await client.sendEvent({ ecid: ECID, region: 9 }, { c_product: 'irons' });
+    await until(() => client.stats().shared?.writes === 1);
+    await sleep(5);
+    for (const { view } of [a, b]) {
+      expect(await view()).toMatchObject({ status: 'cached', names: ['golfFans', 'highValue'] });
+    }
+    expect(fleet.calls()).toBe(2);
+    await client.close();
+    expect(client.stats().shared?.status).toBe('closed');
+  });
+
+  it.each([
+    [{ shared: createMemoryStore() }, 'options.cache.shared needs options.cache.keySecret'],
+    [
+      { shared: {}, keySecret: KEY_SECRET },
+      'options.cache.shared must be a shared store, such as redisStore() returns',
+    ],
+    [{ shared: null, keySecret: KEY_SECRET }, 'options.cache.shared must be a shared store'],
+    [{ keySecret: 'short' }, 'options.cache.keySecret must be'],
+    [{ maxVisitors: 1 }, 'options.cache.maxVisitors is not an option'],
+  ])('refuses %j', (cache, message) => {
+    expect(() => createDcsClient({ orgId: ORG, partner: 'acme', cache: cache as never })).toThrow(message);
   });
 });
 

@@ -134,6 +134,8 @@ describe('no cookie is set', () => {
     const refused = await visit('/', cookie, { 'Sec-GPC': '1' });
     expect(refused.body).toEqual(['control', 'control']);
     expect(unitCookies(refused)).toEqual(['aam_unit=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax']);
+    const optedOut = await visit('/', `${cookie}; ${cookieOf(ECID, 9, 'global')}`);
+    expect(unitCookies(optedOut)).toEqual(unitCookies(refused));
     expect(unitCookies(await visit('/', cookie, { 'User-Agent': 'Googlebot/2.1' }))).toEqual([]);
   });
 

@@ -6,6 +6,7 @@ import type { ConsentExplanation } from './consent/explanation';
 import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
+import { Warnings } from './diagnosis/warnings';
 import { AamError, type AamErrorCode } from './errors';
 import type { Experiment } from './experiments/experiment';
 import type { ExperimentOptions } from './experiments/experiment-options';
@@ -204,13 +205,11 @@ const SITE_ERRORS: readonly AamErrorCode[] = [
   'ERR_AAM_INVALID_OPTION',
   'ERR_AAM_UNKNOWN_OPTION',
 ];
-const warnedCodes = new Set<AamErrorCode>();
+const eventWarnings = new Warnings();
 
 /** Warns once per code. */
 function warnOfSiteError(error: unknown): void {
   if (!(error instanceof AamError)) return;
   const { code, message } = error;
-  if (!SITE_ERRORS.includes(code) || warnedCodes.has(code)) return;
-  warnedCodes.add(code);
-  process.emitWarning(`sendEvent(): ${message}`, { code: 'WRN_AAM_EVENT' });
+  if (SITE_ERRORS.includes(code)) eventWarnings.warn('WRN_AAM_EVENT', `sendEvent(): ${message}`, code);
 }

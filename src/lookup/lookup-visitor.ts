@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { DcsError } from '../dcs/protocol/dcs-error';
+import { OPTIONS } from '../diagnosis/option-names';
 import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import { checkedVisitor, type VisitorId } from '../identity/visitor';
@@ -10,6 +11,7 @@ import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
 import { type AnswerResolver, type PendingAnswer, WITHOUT_REQUEST } from './answer-resolver';
 
+const TAKER = 'lookup()';
 /** As long as a cookie may be. */
 const MAX_TC_STRING_LENGTH = 4_000;
 
@@ -41,8 +43,7 @@ export async function lookupVisitor<Name extends string>(
   options: LookupOptions,
 ): Promise<VisitorSegments<Name>> {
   const visitor = checkedVisitor(visitorId);
-  const known = { maxWaitMs: true, signal: true, tcString: true, req: true } as const;
-  const { maxWaitMs, signal, tcString, req } = group<LookupOptions>('options', options, known);
+  const { maxWaitMs, signal, tcString, req } = group<LookupOptions>('options', options, OPTIONS[TAKER], TAKER);
   if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
   optional('options.signal', signal, 'an AbortSignal', isAbortSignal);
   optional('options.tcString', tcString, 'a TC string', isTcString);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { encodedSignals, type Signals } from '../dcs/protocol/signals';
+import { OPTIONS } from '../diagnosis/option-names';
 import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import { flag, group } from '../option-checks';
@@ -7,6 +8,8 @@ import { isPrefetch } from '../request/prefetch';
 import { excluded } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { AnswerResolver } from './answer-resolver';
+
+const TAKER = 'sendEvent()';
 
 /** Options of `sendEvent()`. */
 export interface SendEventOptions {
@@ -22,7 +25,7 @@ export async function sendEventOf<Name extends string>(
   signals: Signals,
   options: SendEventOptions,
 ): Promise<VisitorSegments<Name>> {
-  const { refresh } = group<SendEventOptions>('options', options, { refresh: true });
+  const { refresh } = group<SendEventOptions>('options', options, OPTIONS[TAKER], TAKER);
   const isAwaited = flag('options.refresh', refresh, true);
   const encoded = encodedSignals(signals);
   const shown = fieldsOf(req, ['aamSegments'])?.aamSegments as VisitorSegments<Name> | undefined;

@@ -7,16 +7,12 @@ import type { ExposureMessage } from '../channels/messages';
 import { gppPackage, INSTALL_GPP } from '../consent/gpp-layouts';
 import type { TcfMode } from '../consent/tcf';
 import type { Signals } from '../dcs/protocol/signals';
+import { OPTIONS } from '../diagnosis/option-names';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
 import { assert, count, flag, group, integer, ms, oneOf, optional } from '../option-checks';
-import {
-  DCS_CLIENT_OPTIONS,
-  type DcsClientOptions,
-  type ResolvedClientOptions,
-  resolvedClientOptions,
-} from './dcs-client-options';
+import { type DcsClientOptions, type ResolvedClientOptions, resolvedClientOptions } from './dcs-client-options';
 
 /** Options of `aamSegments()`. Durations are integers in milliseconds, counts are integers of at least 1. */
 export interface AamSegmentsOptions<Name extends string = string> extends DcsClientOptions<Name> {
@@ -207,6 +203,9 @@ export interface CacheOptions {
 
 const MIB = 1_048_576;
 
+const TAKER = 'aamSegments()';
+const KNOWN = OPTIONS[TAKER];
+
 /** The options, checked, with their defaults. */
 export interface ResolvedOptions extends ResolvedClientOptions {
   readonly maxWaitMs: number;
@@ -249,18 +248,7 @@ export interface ResolvedOptions extends ResolvedClientOptions {
  * @throws {AamError} `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_INVALID_OPTION`
  */
 export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
-  const top = group<AamSegmentsOptions>('options', options, {
-    ...DCS_CLIENT_OPTIONS,
-    maxWaitMs: true,
-    skip: true,
-    excludeBots: true,
-    signals: true,
-    identity: true,
-    consent: true,
-    privacy: true,
-    cache: true,
-    experiments: true,
-  });
+  const top = group<AamSegmentsOptions>('options', options, KNOWN, TAKER);
   const {
     identity: identityGroup = {},
     consent: consentGroup = {},
@@ -268,36 +256,14 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     cache: cacheGroup = {},
     experiments: experimentsGroup = {},
   } = top;
-  const identity = group<IdentityOptions>('options.identity', identityGroup, {
-    sEcid: true,
-    adobeMc: true,
-    uuidCookie: true,
-    resolve: true,
-    customerIds: true,
-  });
-  const consent = group<ConsentOptions>('options.consent', consentGroup, {
-    required: true,
-    gpc: true,
-    tcfCookie: true,
-    tcf: true,
-    gpp: true,
-    usPrivacy: true,
-    given: true,
-  });
-  const privacy = group<PrivacyOptions>('options.privacy', privacyGroup, { varyCookie: true });
-  const cache = group<CacheOptions>('options.cache', cacheGroup, {
-    maxVisitors: true,
-    maxBytes: true,
-    ttlMs: true,
-    staleWhileRevalidateMs: true,
-    staleIfErrorMs: true,
-    emptyTtlMs: true,
-    keySecret: true,
-  });
-  const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, { onExposure: true });
+  const identity = group<IdentityOptions>('options.identity', identityGroup, KNOWN.identity, TAKER);
+  const consent = group<ConsentOptions>('options.consent', consentGroup, KNOWN.consent, TAKER);
+  const privacy = group<PrivacyOptions>('options.privacy', privacyGroup, KNOWN.privacy, TAKER);
+  const cache = group<CacheOptions>('options.cache', cacheGroup, KNOWN.cache, TAKER);
+  const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, KNOWN.experiments, TAKER);
   const maxVisitors = count('options.cache.maxVisitors', cache.maxVisitors, 100_000);
   return {
-    ...resolvedClientOptions(top),
+    ...resolvedClientOptions(top, TAKER),
     maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
     skip: siteFunction('options.skip', top.skip),
     excludeBots: flag('options.excludeBots', top.excludeBots, true),

@@ -2,6 +2,8 @@
  * Owns: references to segments, by configured name, id or destination value. They are resolved without regard to the visitor, so
  * that a misspelt name fails on the first request, not on the first visitor in the segment. Next: visitor-segments.ts.
  */
+import { helpFor } from '../diagnosis/help';
+import { Warnings } from '../diagnosis/warnings';
 import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import { quoted } from '../handed-over/showing';
@@ -48,7 +50,7 @@ const MAX_LISTED = 20;
 /** The names that a site has given to its segments. */
 export class SegmentNames {
   readonly #byName: ReadonlyMap<string, Wanted>;
-  readonly #warned = new Set<string>();
+  readonly #warnings = new Warnings();
 
   constructor(byName: ReadonlyMap<string, Wanted>) {
     this.#byName = byName;
@@ -79,12 +81,10 @@ export class SegmentNames {
         ? `unknown segment name ${quoted(ref)}. The option 'segments' has ${this.#list()}`
         : `a segment must be a configured name, an id or { value: string }, got ${ref === null ? 'null' : typeof ref}`;
     const { NODE_ENV } = process.env;
-    if (NODE_ENV === 'development' || NODE_ENV === 'test') throw new AamError('ERR_AAM_UNKNOWN_SEGMENT', message);
-    // Bounded, since a site may build references from requests.
-    if (this.#warned.size < 100 && !this.#warned.has(message)) {
-      this.#warned.add(message);
-      process.emitWarning(`${message}. No visitor is in it.`, { code: 'WRN_AAM_UNKNOWN_SEGMENT' });
+    if (NODE_ENV === 'development' || NODE_ENV === 'test') {
+      throw new AamError('ERR_AAM_UNKNOWN_SEGMENT', `${message}. See ${helpFor('ERR_AAM_UNKNOWN_SEGMENT')}`);
     }
+    this.#warnings.warn('WRN_AAM_UNKNOWN_SEGMENT', `${message}. No visitor is in it.`);
     return undefined;
   }
 

@@ -7,6 +7,7 @@ import { DcsPublisher } from './channels/dcs-publisher';
 import type { DcsStats } from './dcs/dcs';
 import { createDcs } from './dcs/dcs-calls';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
+import { InstanceWatch } from './diagnosis/instances';
 import { OPTIONS } from './diagnosis/option-names';
 import type { VisitorId } from './identity/visitor';
 import { checkedVisitor } from './identity/visitor';
@@ -20,7 +21,7 @@ import { type Instance, VisitorSegments } from './segments/visitor-segments';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface DcsClientStats extends DcsStats {
-  /** What is wrong with the configuration and what to do: the messages of all `WRN_AAM_DCS` warnings so far. */
+  /** What is wrong with the configuration and what to do, as far as answers and requests have shown it. */
   readonly advice: readonly string[];
 }
 
@@ -124,6 +125,7 @@ export function createInternalClient<const Name extends string = never>(
   const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: EMPTY_TTL_MS }, publisher);
   const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy({ varyCookie: false }) };
+  const watch = new InstanceWatch(TAKER, resolved.orgId, resolved.dcs.partnerHost);
   const client: DcsClient<Name> = {
     lookup: (visitor, lookupOptions = {}) => lookupVisitor<Name>(resolver, instance, visitor, lookupOptions),
     lookupMany: (visitors, manyOptions = {}) => lookupMany(resolver, instance, visitors, manyOptions),
@@ -147,7 +149,10 @@ export function createInternalClient<const Name extends string = never>(
       await resolver.optOut(visitor);
     },
     stats: () => ({ ...dcs.stats(), advice: resolver.advice }),
-    close: () => dcs.close(),
+    close() {
+      watch.closed();
+      return dcs.close();
+    },
   };
   return {
     client,

@@ -5,6 +5,7 @@ import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import { checkedVisitor, type VisitorId } from '../identity/visitor';
 import { group, ms, optional } from '../option-checks';
+import { middlewareMissing } from '../segments/middleware-missing';
 import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, type Reading, VisitorSegments } from '../segments/visitor-segments';
 import { isAbortSignal, onAbort } from './abort-signal';
@@ -63,10 +64,7 @@ function readingOf(req: unknown, instance: Instance): Reading | undefined {
   const shown = fieldsOf(req, ['aamSegments'])?.aamSegments as VisitorSegments | undefined;
   const segments = VisitorSegments.servedBy(shown, instance);
   if (segments === undefined) {
-    throw new AamError(
-      'ERR_AAM_MIDDLEWARE_MISSING',
-      'options.req has not passed the middleware whose lookup() was called; mount it before the route.',
-    );
+    throw middlewareMissing('options.req has not passed the middleware', shown, instance);
   }
   return VisitorSegments.readingOf(segments);
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { encodedSignals, type Signals } from '../dcs/protocol/signals';
 import { OPTIONS } from '../diagnosis/option-names';
-import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import { flag, group } from '../option-checks';
 import { isPrefetch } from '../request/prefetch';
+import { middlewareMissing } from '../segments/middleware-missing';
 import { excluded } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { AnswerResolver } from './answer-resolver';
@@ -31,10 +31,7 @@ export async function sendEventOf<Name extends string>(
   const shown = fieldsOf(req, ['aamSegments'])?.aamSegments as VisitorSegments<Name> | undefined;
   const segments = VisitorSegments.servedBy(shown, instance) as VisitorSegments<Name> | undefined;
   if (segments === undefined) {
-    throw new AamError(
-      'ERR_AAM_MIDDLEWARE_MISSING',
-      'This request has not passed the middleware whose sendEvent() was called; mount it before the route.',
-    );
+    throw middlewareMissing('The request has not passed the middleware', shown, instance);
   }
   const { status } = segments;
   // Nothing is sent without a visitor, without consent, or for a prefetch, which is not the visitor's doing.

@@ -14,7 +14,7 @@ export const requestSegments: SegmentsOf = (req) => {
   const segments = aamSegmentsOf(req);
   // Not instanceof: the middleware may come from another copy of the package.
   if (typeof segments?.hasAny !== 'function') {
-    throw middlewareMissing('req.aamSegments is missing', segments, undefined);
+    throw middlewareMissing('There are no segments to decide by', segments, undefined);
   }
   return segments;
 };

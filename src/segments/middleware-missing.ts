@@ -25,20 +25,17 @@ export function middlewareMissing(caller: string, shown: unknown, instance: Inst
 }
 
 function reason(shown: unknown, instance: Instance | undefined): string {
-  if (instance === undefined) {
-    if (shown !== undefined)
-      return 'req.aamSegments was replaced by something else, which cannot be asked for segments';
-    const known = instances.map((each) => each.deref()).filter((each) => each !== undefined);
-    if (known.length === 0) {
-      return 'aamSegments() was not called in this process, or by another copy of the package (npm ls express-aam-segments). Create the middleware and mount it in front of this handler';
-    }
-    return known.some((each) => each.hasServed?.()) ? RAN_FOR_OTHERS : NEVER_RAN;
-  }
-  if (instance.hasServed?.() !== true) return NEVER_RAN;
   const isServed = VisitorSegments.middlewareOf(shown as VisitorSegments) !== undefined;
-  return isServed ? RAN_ANOTHER : RAN_FOR_OTHERS;
+  if (shown !== undefined && !isServed) return REPLACED;
+  if (instance !== undefined) return isServed ? RAN_ANOTHER : instance.hasServed?.() ? RAN_FOR_OTHERS : NEVER_RAN;
+  const known = instances.map((each) => each.deref()).filter((each) => each !== undefined);
+  if (known.length === 0) return NOT_CREATED;
+  return known.some((each) => each.hasServed?.()) ? RAN_FOR_OTHERS : NEVER_RAN;
 }
 
+const REPLACED = 'req.aamSegments is there and was set by something else, or by another copy of the package';
+const NOT_CREATED =
+  'aamSegments() was not called in this process, or by another copy of the package (npm ls express-aam-segments). Create the middleware and mount it in front of this handler';
 const NEVER_RAN =
   'the middleware has not run for any request so far. Mount it with app.use(aam) in front of all routes that need it';
 const RAN_FOR_OTHERS =

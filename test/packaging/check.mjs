@@ -141,7 +141,7 @@ function wrongContents() {
   const actual = filesIn(packed);
   const built = filesIn(join(root, 'src')).map((file) => `dist/${file.replace(/\.ts$/, '')}`);
   const expected = [
-    ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'],
+    ...['CHANGELOG.md', 'LICENSE', 'README.md', 'docs/troubleshooting.md', 'package.json'],
     ...built.flatMap((path) => [`${path}.js`, `${path}.d.ts`]),
   ];
   // No source maps are shipped, so nothing may point to one.

@@ -25,9 +25,16 @@ module.exports = {
       express: 'express4',
       leftOut: [
         // Without an Express app,
-        '/test/(cache|cli|dcs|model|options|segments|testing)/',
-        '/test/architecture\\.test\\.ts$',
+        '/test/(cache|cli|dcs|model|options|segments|signing|testing)/',
+        '/test/(architecture|readme-claims)\\.test\\.ts$',
+        '/test/channels/dcs-publisher\\.',
+        '/test/consent/(adobe-consent|gpp|tcf|us-privacy)\\.',
         '/test/experiments/(allocation|statistics)\\.',
+        '/test/handed-over/showing\\.',
+        '/test/identity/(amcv-cookie|cookie-grammar|visitor|web-sdk-cookies)\\.',
+        '/test/lookup/(abort-signal|answer-loader|generations)\\.',
+        '/test/request/bots\\.',
+        '/test/resilience/(chaos-calls|flow/unlucky-calls)\\.',
         '/test/consent/(refusal-matrix|iab-agreement)\\.slow\\.test\\.ts$',
         // and with one in another process, which loads its own Express.
         '/test/example-app/server\\.slow\\.test\\.ts$',

@@ -5,6 +5,7 @@ import type { Crm } from './crm';
 import { panelOf } from './panel';
 import { PERSONA_COOKIE } from './persona-bar';
 import { PERSONAS, personaOf } from './personas';
+import { badgeOf, type Previews } from './preview-desk';
 import type { Simulation } from './simulation';
 import type { WebSdk } from './web-sdk';
 
@@ -16,6 +17,8 @@ export interface Demo {
   readonly orgId: string;
   /** Adds a bar of personas. Without it, visitors are those in Adobe's cookies. */
   readonly simulation?: Simulation | undefined;
+  /** Adds a page on which marketers make preview links. */
+  readonly previews?: Previews | undefined;
   /** Adds a page that runs Adobe's Web SDK. */
   readonly webSdk?: WebSdk | undefined;
 }
@@ -34,6 +37,7 @@ export function showDemo({ aam, orgId, simulation }: Demo): RequestHandler {
     const persona = simulation && personaOf(req.cookies[PERSONA_COOKIE]);
     Object.assign(res.locals, {
       orgId,
+      badge: res.locals.aamPreview && badgeOf(res.locals.aamPreview),
       panel: panelOf(segments, heldMs, aam.stats()),
       note: persona?.notes?.[segments.status],
       personas: simulation && PERSONAS.map(({ key, label }) => ({ key, label, isChosen: key === persona?.key })),

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createDcsClient } from 'express-aam-segments';
@@ -25,7 +26,9 @@ async function connect(): Promise<Demo> {
   const simulation = await startSimulation();
   const { orgId, partner, dcs } = simulation;
   const client = createDcsClient({ orgId, partner, dcs, segments: SEGMENTS });
-  return { orgId, aam: createAam({ orgId, partner, dcs }), simulation, crm: { client, database: 'crm.sqlite' } };
+  // A site has one secret for all its processes. Links of this shop end with it.
+  const aam = createAam({ orgId, partner, dcs, preview: { secret: randomBytes(32).toString('hex') } });
+  return { orgId, aam, simulation, crm: { client, database: 'crm.sqlite' }, previews: { experiments: [] } };
 }
 
 async function open(): Promise<void> {

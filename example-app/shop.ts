@@ -7,6 +7,7 @@ import { type Demo, showDemo, startClock } from './demo';
 import { strictHeaders } from './headers';
 import { golfHome, landingFor, lounge, notYet, PAGES, type Page, plainHome, vipHome, WEB_SDK_PAGE } from './pages';
 import { personaBar } from './persona-bar';
+import { previewDesk } from './preview-desk';
 import { showWebSdk, webSdkScript } from './web-sdk';
 
 /** The shop, ready to listen. */
@@ -20,19 +21,21 @@ export function createShop(demo: Demo): Express {
   if (demo.webSdk !== undefined) app.use(webSdkScript());
   // Before the middleware, too, since staff are not visitors.
   if (demo.crm !== undefined) app.use(crmDesk(demo.crm));
+  if (demo.previews !== undefined) app.use(previewDesk(demo.aam, demo.previews));
   app.use(cookieParser());
   if (demo.simulation !== undefined) app.use(personaBar(demo.simulation));
 
   const pages = demo.webSdk === undefined ? PAGES : [...PAGES, WEB_SDK_PAGE];
   app.use(startClock, demo.aam, showDemo(demo));
   app.use((req, res, next) => {
-    Object.assign(res.locals, { pages, path: req.path });
+    Object.assign(res.locals, { pages, path: req.path, hasPreviews: demo.previews !== undefined });
     next();
   });
 
   app.get('/', routeBySegment({ golfFans: show(golfHome), highValue: show(vipHome), default: show(plainHome) }));
   app.get('/landing', (req, res) => res.render('landing', { page: landingFor(req.aamSegments) }));
-  app.get('/members', requireSegment('highValue', { otherwise: show(notYet, 403) }), show(lounge));
+  // Nothing in the lounge is secret, so marketers may look at it in a preview.
+  app.get('/members', requireSegment('highValue', { otherwise: show(notYet, 403), preview: true }), show(lounge));
   if (demo.webSdk !== undefined) app.get(WEB_SDK_PAGE.path, showWebSdk(demo.webSdk));
   return app;
 }

@@ -40,9 +40,12 @@ export type {
   ConsentOptions,
   ExperimentsOptions,
   IdentityOptions,
+  PreviewOptions,
   PrivacyOptions,
+  StickyCookieOptions,
 } from './options/aam-segments-options';
 export type { BreakerOptions, DcsClientOptions, DcsOptions } from './options/dcs-client-options';
+export type { PreviewLinkOptions } from './preview/preview-options';
 export { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
 export {
   routeBySegment,
@@ -53,5 +56,5 @@ export {
 export type { SegmentRequiredError } from './routing/segment-required';
 export type { DestinationFormat } from './segments/destination-values';
 export type { SegmentId, SegmentRef } from './segments/segment-refs';
-export type { SegmentReason, SegmentStatus } from './segments/served-answer';
+export type { ActivePreview, SegmentReason, SegmentStatus } from './segments/served-answer';
 export type { VisitorSegments } from './segments/visitor-segments';

@@ -12,6 +12,7 @@ import { AamError, type AamErrorCode } from './errors';
 import type { Experiment } from './experiments/experiment';
 import type { ExperimentOptions } from './experiments/experiment-options';
 import { Experiments } from './experiments/experiments';
+import { StickyUnits } from './experiments/sticky-units';
 import { IdentityReader } from './identity/identity-reader';
 import { SiteIdentity } from './identity/site-identity';
 import { checkedVisitor, type VisitorId } from './identity/visitor';
@@ -20,7 +21,10 @@ import { AnswerResolver } from './lookup/answer-resolver';
 import { LookupSignals } from './lookup/lookup-signals';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { type SendEventOptions, sendEventOf } from './lookup/send-event';
+import { assert } from './option-checks';
 import { type AamSegmentsOptions, resolveOptions } from './options/aam-segments-options';
+import type { PreviewLinkOptions } from './preview/preview-options';
+import { Previews } from './preview/previews';
 import { BotDetector } from './request/bots';
 import { CookieFinder } from './request/cookie-header';
 import { ResponsePrivacy } from './request/response-privacy';
@@ -113,6 +117,17 @@ export interface AamSegments<Name extends string = string> {
    * app.get('/', (req, res) => res.render(hero.variantOf(req) === 'links' ? 'links' : 'home'));
    */
   experiment<const Variant extends string>(options: ExperimentOptions<Name, Variant>): Experiment<Variant>;
+  /**
+   * A signed link by which somebody sees the site as a visitor in these segments would. It is valid for the host of the URL, for
+   * everybody who has it, until it expires; it needs the option `preview`.
+   * @param url an absolute URL of a page of the site
+   * @throws {AamError} `ERR_AAM_INVALID_OPTION` (also for a link of more than 3 072 characters), `ERR_AAM_UNKNOWN_OPTION`,
+   * `ERR_AAM_UNKNOWN_SEGMENT`
+   *
+   * @example
+   * aam.previewUrl('https://shop.example/landing', { segments: ['golfFans'], variants: { 'autumn-hero': 'links' } });
+   */
+  previewUrl(url: string | URL, options?: PreviewLinkOptions<Name>): string;
 }
 
 /**
@@ -140,8 +155,12 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   };
   addInstance(instance);
   const segmentsOf = segmentsServedBy(instance);
-  const experiments = new Experiments(instance, resolved.experiments.onExposure);
   const cookies = new CookieFinder();
+  const account = { orgId, partnerHost: resolved.dcs.partnerHost };
+  const { onExposure, stickyCookie } = resolved.experiments;
+  const stickyUnits = stickyCookie && new StickyUnits(stickyCookie, account, privacy);
+  const experiments = new Experiments(instance, onExposure, stickyUnits);
+  const previews = resolved.preview && new Previews(resolved.preview, account, instance, cookies);
   const { regions } = resolved.dcs;
   const requests: Record<SegmentStatus, number> = {
     fresh: 0,
@@ -162,10 +181,18 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       cookies,
     ),
     siteIdentity: new SiteIdentity(resolved.identity),
-    gate: new ConsentGate({ ...resolved.consent, webSdkCookie: webSdkCookieName(orgId, 'consent') }, cookies),
+    gate: new ConsentGate(
+      {
+        ...resolved.consent,
+        webSdkCookie: webSdkCookieName(orgId, 'consent'),
+        isAskedOfAll: stickyCookie !== undefined,
+      },
+      cookies,
+    ),
     bots: resolved.excludeBots ? new BotDetector() : undefined,
     skip: resolved.skip && new SiteCallback('options.skip', 'WRN_AAM_SKIP_THREW', resolved.skip),
     signals: resolved.signals && new LookupSignals(resolved.signals),
+    previews,
     maxWaitMs,
     requests,
     unidentified,
@@ -180,7 +207,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       return;
     }
     // Mounted more than once: this request has been served already.
-    expose(req, res, VisitorSegments.restored(own, replaced, res));
+    expose(req, res, VisitorSegments.restored(own, replaced, res), instance);
     next();
   }
 
@@ -210,6 +237,10 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     routeBySegment: (routes: SegmentRoutes) => createSegmentRouter(segmentsOf, routes),
     experiment: <Variant extends string>(options: ExperimentOptions<Name, Variant>) =>
       experiments.define(options) as Experiment<Variant>,
+    previewUrl: (url: string | URL, options: PreviewLinkOptions<Name> = {}) => {
+      assert(previews !== undefined, 'options.preview', 'given: without a secret there are no previews', undefined);
+      return previews.link(url, options, (name) => experiments.variantsOf(name));
+    },
   });
 }
 

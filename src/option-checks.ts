@@ -13,6 +13,7 @@ export { isRecord };
 const MAX_MS = 2_147_483_647;
 /** The cache allocates its tables at construction: more would exceed the memory of any process. */
 const MAX_COUNT = 100_000_000;
+const MIN_SECRET_LENGTH = 32;
 
 /**
  * Copies a group of options, reading each once, and checks its keys against the known ones.
@@ -99,6 +100,25 @@ function printed(value: unknown): string {
     default:
       return typeof value;
   }
+}
+
+/**
+ * One secret, or several of which the first is the current one. The error does not show the value, which may be a real secret
+ * that is too short.
+ */
+export function secrets(path: string, given: unknown): readonly [string, ...string[]] {
+  const list = Array.isArray(given) ? [...given] : [given];
+  const [first, ...others] = list.map((each) => secret(path, each));
+  assert(first !== undefined, path, 'given at least one secret', given);
+  return [first, ...others];
+}
+
+/** As {@link secrets}, for a single one. */
+export function secret(path: string, given: unknown): string {
+  if (typeof given === 'string' && given.length >= MIN_SECRET_LENGTH) return given;
+  const received = typeof given === 'string' ? `${given.length} characters` : typeof given;
+  const rule = `a string of at least ${MIN_SECRET_LENGTH} characters`;
+  throw new AamError('ERR_AAM_INVALID_OPTION', `${path} must be ${rule}, got ${received}`);
 }
 
 export function isText(value: unknown): value is string {

@@ -14,9 +14,10 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const watching = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
 const platforms = readFileSync(join(root, 'docs', 'consent-platforms.md'), 'utf8');
 const experiments = readFileSync(join(root, 'docs', 'experiments.md'), 'utf8');
-const blocks = [...[readme, watching, platforms, experiments].join('\n').matchAll(/^```ts\n(.*?)^```$/gms)].map(
-  ([, code]) => code as string,
-);
+const previews = readFileSync(join(root, 'docs', 'previews.md'), 'utf8');
+const blocks = [
+  ...[readme, watching, platforms, experiments, previews].join('\n').matchAll(/^```ts\n(.*?)^```$/gms),
+].map(([, code]) => code as string);
 const [quickStart] = blocks as [string];
 const abTest = blocks.find((code) => code.includes('aam.experiment(')) as string;
 const ownTest = blocks.find((code) => code.includes("test('")) as string;
@@ -33,7 +34,7 @@ declare global {
     interface Request { user?: { crmId: string }; session?: { marketing?: boolean } }
   }
 }
-declare const members: RequestHandler, notYet: RequestHandler;
+declare const members: RequestHandler, notYet: RequestHandler, onlyStaff: RequestHandler;
 declare const golfPage: RequestHandler, vipPage: RequestHandler, plainPage: RequestHandler;
 `;
 

@@ -18,29 +18,34 @@ export class KnownTexts<V> {
   /** Where the next text of each bucket goes. */
   readonly #next = new Uint8Array(BUCKETS);
 
-  get(text: string): V | undefined {
-    const start = bucketOf(text) * BUCKET_SIZE;
-    for (let at = start; at < start + BUCKET_SIZE; at++) {
-      if (this.#texts[at] === text) return this.#values[at];
+  /** Of a text, or of a range within one. */
+  get(text: string, start = 0, end = text.length): V | undefined {
+    const length = end - start;
+    const first = bucketOf(text, start, length) * BUCKET_SIZE;
+    for (let at = first; at < first + BUCKET_SIZE; at++) {
+      const known = this.#texts[at];
+      // Comparing slices takes half as long as startsWith().
+      if (known?.length === length && known === text.slice(start, end)) return this.#values[at];
     }
     return undefined;
   }
 
-  /** @param text in Latin-1, and not stored yet */
+  /** @param text not stored yet. One that is not Latin-1 is not stored. */
   add(text: string, value: V): void {
-    const bucket = bucketOf(text);
+    const detached = detachedString(text);
+    if (detached !== text) return;
+    const bucket = bucketOf(text, 0, text.length);
     const at = bucket * BUCKET_SIZE + (this.#next[bucket] as number);
-    this.#texts[at] = detachedString(text);
+    this.#texts[at] = detached;
     this.#values[at] = value;
     this.#next[bucket] = ((this.#next[bucket] as number) + 1) % BUCKET_SIZE;
   }
 }
 
 /** By the length and by characters at even distances. */
-function bucketOf(text: string): number {
-  const { length } = text;
+function bucketOf(text: string, start: number, length: number): number {
   const step = Math.ceil(length / SAMPLES) || 1;
   let hash = length;
-  for (let at = length - 1; at >= 0; at -= step) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
+  for (let at = start + length - 1; at >= start; at -= step) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
   return (hash ^ (hash >>> 8) ^ (hash >>> 16)) & (BUCKETS - 1);
 }

@@ -2,12 +2,13 @@
  * Owns: the cookies that say whether the visitor agreed, and how each is read. Never throws. It must not know what follows from
  * what they say. Next: consent-gate.ts.
  */
+import { detachedString } from '../cache/detached-string';
 import { KnownTexts } from '../cache/known-texts';
 import type { ConsentSignal } from '../channels/messages';
-import type { CookieFinder, CookieSlot } from '../request/cookie-header';
+import type { CookieFinder, CookieSlot, CookieValue } from '../request/cookie-header';
 import { optInStatement, webSdkStatement } from './adobe-consent';
 import { GppReader } from './gpp';
-import type { Statement } from './statement';
+import { readConsent, type Statement } from './statement';
 import { type TcfMode, tcfStatement } from './tcf';
 import { usPrivacyStatement } from './us-privacy';
 
@@ -31,7 +32,7 @@ export interface ConsentCookie {
   readonly signal: ConsentSignal & ('tcf' | 'web-sdk' | 'opt-in' | 'gpp' | 'us-privacy');
   readonly name: string;
   readonly slot: CookieSlot;
-  readonly read: (text: string) => Statement;
+  readonly read: (value: CookieValue) => Statement;
 }
 
 /** All consent cookies that are read, in the order in which they are named as what decided. */
@@ -39,12 +40,12 @@ export function consentCookies(config: ConsentCookiesConfig, finder: CookieFinde
   const cookie = (signal: ConsentCookie['signal'], name: string, read: ConsentCookie['read']): ConsentCookie => {
     return { signal, name, slot: finder.register(name), read };
   };
-  const readTcString = remembering((text) => tcfStatement(text, config.tcf));
+  const readTcString = remembering((text) => withTcString(tcfStatement(text, config.tcf), text));
   const gpp = new GppReader(config);
   return [
     ...config.tcfCookie.map((name) => cookie('tcf', name, readTcString)),
-    cookie('web-sdk', config.webSdkCookie, webSdkStatement),
-    cookie('opt-in', 'adobeujs-optin', optInStatement),
+    cookie('web-sdk', config.webSdkCookie, reading(webSdkStatement)),
+    cookie('opt-in', 'adobeujs-optin', reading(optInStatement)),
     ...(config.gpp
       ? [
           cookie(
@@ -54,7 +55,7 @@ export function consentCookies(config: ConsentCookiesConfig, finder: CookieFinde
           ),
         ]
       : []),
-    ...(config.usPrivacy ? [cookie('us-privacy', 'usprivacy', usPrivacyStatement)] : []),
+    ...(config.usPrivacy ? [cookie('us-privacy', 'usprivacy', reading(usPrivacyStatement))] : []),
   ];
 }
 
@@ -62,13 +63,22 @@ export function consentCookies(config: ConsentCookiesConfig, finder: CookieFinde
  * Reading a string of the IAB costs more than the rest of the gate, and a visitor sends the same one with every request.
  * Refusals are not remembered: made-up strings would take the place of the usual ones.
  */
-function remembering(read: (text: string) => Statement): (text: string) => Statement {
+function remembering(read: (text: string) => Statement): ConsentCookie['read'] {
   const known = new KnownTexts<Statement>();
-  return (text) => {
-    const remembered = known.get(text);
+  return (value) => {
+    const { text, start, end } = value;
+    const remembered = known.get(text, start, end);
     if (remembered !== undefined) return remembered;
-    const statement = read(text);
-    if (statement.agreement !== false) known.add(text, statement);
+    const statement = readConsent(value, read);
+    if (statement.agreement !== false) known.add(text.slice(start, end), statement);
     return statement;
   };
+}
+
+function reading(read: (text: string) => Statement): ConsentCookie['read'] {
+  return (value) => readConsent(value, read);
+}
+
+function withTcString(statement: Statement, tcString: string): Statement {
+  return statement.agreement === true ? { ...statement, tcString: detachedString(tcString) } : statement;
 }

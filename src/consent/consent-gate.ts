@@ -7,12 +7,12 @@ import type { ConsentSignal } from '../channels/messages';
 import { promisedBy } from '../handed-over/reading';
 import type { OptOutClaim } from '../identity/identity-reader';
 import type { Identity } from '../identity/visitor';
-import { type CookieFinder, decodedValue, type FoundCookies } from '../request/cookie-header';
+import type { CookieFinder, FoundCookies } from '../request/cookie-header';
 import { headerText } from '../request/header-text';
 import { SiteCallback } from '../request/site-callback';
 import { type ConsentCookie, type ConsentCookiesConfig, consentCookies } from './consent-cookies';
 import { type ConsentExplanation, type ConsentFinding, finding, optOutFinding } from './explanation';
-import { readConsent, refuses, saysNothing } from './statement';
+import { refuses, saysNothing } from './statement';
 
 /** Why the DCS must not be asked about a visitor. */
 export type Refusal = 'opted-out' | 'no-consent';
@@ -31,6 +31,8 @@ export interface Consent {
 export interface ConsentConfig extends ConsentCookiesConfig {
   /** Whether a visitor who has neither agreed nor refused counts as having refused. */
   readonly required: boolean;
+  /** Whether visitors without an id are asked, too, since they may get a cookie. */
+  readonly isAskedOfAll?: boolean;
   /** The site's own function: only `true` is an agreement. */
   readonly given: ((req: unknown) => unknown) | undefined;
 }
@@ -93,7 +95,7 @@ export class ConsentGate {
     const heard = this.heardIn(headers, found, identity);
     if (heard.refusal !== undefined) return heard;
     // Without an id there will be no call, so the site's function is not called.
-    if (identity.problem !== undefined) return ALLOWED;
+    if (identity.problem !== undefined && !this.#config.isAskedOfAll) return ALLOWED;
     if (this.#given === undefined) return this.#withoutSite(heard);
     const { tcString } = heard;
     const allowed = tcString === undefined ? ALLOWED_BY.site : new AllowedWith(tcString, 'site');
@@ -116,11 +118,11 @@ export class ConsentGate {
       const values = found[slot];
       if (values === undefined) continue;
       for (const value of values) {
-        const { agreement } = readConsent(value, read);
-        if (agreement === false) return REFUSED_BY[signal];
-        if (agreement === undefined) continue;
+        const statement = read(value);
+        if (statement.agreement === false) return REFUSED_BY[signal];
+        if (statement.agreement === undefined) continue;
         agreeing ??= signal;
-        if (signal === 'tcf') tcString ??= decodedValue(value);
+        tcString ??= statement.tcString;
       }
     }
     if (agreeing === undefined) return ALLOWED;
@@ -142,7 +144,7 @@ export class ConsentGate {
     if (this.#finder.isIncomplete(found)) findings.push(finding('unreadable', 'Cookie', INCOMPLETE));
     if (this.#sendsGpc(headers)) findings.push(finding('gpc', 'Sec-GPC', SENT_GPC));
     for (const { slot, signal: kind, name, read } of this.#cookies) {
-      for (const value of found[slot] ?? []) findings.push(finding(kind, name, readConsent(value, read)));
+      for (const value of found[slot] ?? []) findings.push(finding(kind, name, read(value)));
     }
     if (this.#given !== undefined) findings.push(finding('site', 'consent.given', NOT_CALLED));
     if (signal === 'required') findings.push(finding('required', 'consent.required', NOBODY_AGREED));

@@ -4,10 +4,13 @@ import { type CookieValue, decodedValue } from '../request/cookie-header';
 /** The visitor agreed (`true`), refused (`false`), or has said nothing about it. */
 export type Agreement = boolean | undefined;
 
-/** What a source says, and why it is understood so. Contains nothing of the source itself, which may identify the visitor. */
+/** What a source says, and why it is understood so. */
 export interface Statement {
   readonly agreement: Agreement;
+  /** Contains nothing of the source itself, which may identify the visitor. */
   readonly because: string;
+  /** The TC string that agrees. It is sent with the call. */
+  readonly tcString?: string | undefined;
 }
 
 export function agrees(because: string): Statement {

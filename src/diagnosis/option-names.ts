@@ -54,10 +54,11 @@ export const OPTIONS = {
       emptyTtlMs: true,
       keySecret: true,
     },
-    experiments: { onExposure: true },
+    experiments: { onExposure: true, stickyCookie: { secret: true, name: true, maxAgeMs: true } },
+    preview: { secret: true },
   },
   'createDcsClient()': DCS_CLIENT,
-  'requireSegment()': { match: true, otherwise: true },
+  'requireSegment()': { match: true, otherwise: true, preview: true },
   'experiment()': {
     name: true,
     variants: true,
@@ -66,6 +67,7 @@ export const OPTIONS = {
     unit: true,
     holdout: { name: true, percent: true },
   },
+  'previewUrl()': { segments: true, variants: true, expiresInMs: true },
 } as const satisfies Readonly<Record<string, OptionNames>>;
 
 /** A function that takes options. */

@@ -6,16 +6,25 @@ import type { SegmentsOf } from '../routing/request-segments';
 import type { Guard } from '../routing/require-segment';
 import { checkedHandlers, type SegmentHandlers, type SegmentRouter } from '../routing/route-by-segment';
 import { type AnyRequestHandler, runInOrder, toError } from '../routing/run-handler';
-import type { VisitorSegments } from '../segments/visitor-segments';
+import { VisitorSegments } from '../segments/visitor-segments';
 import { isHeldOut, pseudonymNumber, variantFor } from './allocation';
 import type { ResolvedExperiment } from './experiment-options';
 import { SeenUnits } from './seen-units';
+import type { StickyUnits } from './sticky-units';
 
 /**
  * Why a request has its variant: `assigned` by the draw; all others get the control. `unknown`: the experiment has an audience, and
  * there was no answer about the visitor in time. `no-unit`: the visitor has no id. `excluded`: refused, a robot, or skipped.
+ * `preview`: in a preview, which may name a variant.
  */
-export type AssignmentReason = 'assigned' | 'not-in-audience' | 'unknown' | 'no-unit' | 'excluded' | 'holdout';
+export type AssignmentReason =
+  | 'assigned'
+  | 'not-in-audience'
+  | 'unknown'
+  | 'no-unit'
+  | 'excluded'
+  | 'holdout'
+  | 'preview';
 
 /** The variant of a request. */
 export interface ExperimentAssignment<Variant extends string = string> {
@@ -67,6 +76,7 @@ export function createExperiment(
   config: ResolvedExperiment,
   segmentsOf: SegmentsOf,
   expose: (exposure: Exposure, req: IncomingMessage) => void,
+  stickyUnits?: StickyUnits,
   maxSeen = MAX_SEEN,
 ): Experiment {
   const { name, salt } = config;
@@ -80,12 +90,13 @@ export function createExperiment(
     'no-unit': 0,
     excluded: 0,
     holdout: 0,
+    preview: 0,
   };
 
   function drawnOf(req: IncomingMessage): Drawn {
     let drawn = drawnFor.get(req);
     if (drawn === undefined) {
-      drawn = draw(config, segmentsOf(req));
+      drawn = draw(config, req, segmentsOf(req), stickyUnits);
       drawnFor.set(req, drawn);
     }
     return drawn;
@@ -130,21 +141,45 @@ export function createExperiment(
   };
 }
 
-function draw({ salt, variants, audience, unit: kind, holdout }: ResolvedExperiment, segments: VisitorSegments): Drawn {
+function draw(
+  { name, salt, variants, audience, unit: kind, holdout }: ResolvedExperiment,
+  req: IncomingMessage,
+  segments: VisitorSegments,
+  stickyUnits: StickyUnits | undefined,
+): Drawn {
   const control = variants[0]?.variant as string;
   // Looked at first, and always: whatever the variant, the response depends on the visitor from now on.
-  const unit = unitOf(segments.visitor, kind);
-  const notInIt = (reason: AssignmentReason): Drawn => ({ variant: control, reason, unit: undefined, isUsed: false });
-  if (segments.status === 'excluded') return notInIt('excluded');
-  if (unit === undefined) return notInIt('no-unit');
+  const known = unitOf(segments.visitor, kind);
+  const notInIt = (reason: AssignmentReason, variant = control): Drawn => {
+    return { variant, reason, unit: undefined, isUsed: false };
+  };
+  if (segments.status === 'preview') {
+    const wanted = VisitorSegments.previewOf(segments)?.variants[name];
+    return notInIt('preview', variants.find(({ variant }) => variant === wanted)?.variant);
+  }
+  if (segments.status === 'excluded') {
+    // A refusal is about the person, whatever they are known by.
+    const hasRefused = segments.reason === 'no-consent' || segments.reason === 'opted-out';
+    if (hasRefused) stickyUnits?.end(req, segments);
+    return notInIt('excluded');
+  }
+  const ofCookie = kind === 'visitor' ? stickyUnits : undefined;
   if (audience !== undefined) {
+    if (known === undefined) return notInIt('no-unit');
     if (!segments.isKnown) return notInIt(segments.status === 'unknown' ? 'unknown' : 'no-unit');
     const { match, refs } = audience;
     const isIn = match === 'all' ? segments.hasAll(...refs) : segments.hasAny(...refs);
     if (!isIn) return notInIt('not-in-audience');
   }
-  if (holdout !== undefined && isHeldOut(holdout.name, holdout.percent, unit)) {
-    return { variant: control, reason: 'holdout', unit, isUsed: false };
+  const unit = audience === undefined && ofCookie !== undefined ? ofCookie.unitOf(req, segments) : known;
+  if (unit === undefined) return notInIt('no-unit');
+  if (holdout !== undefined) {
+    // By the same unit in all experiments that share it, with an audience or without.
+    const heldOutBy = ofCookie === undefined ? unit : ofCookie.unitOf(req, segments);
+    if (heldOutBy === undefined) return notInIt('no-unit');
+    if (isHeldOut(holdout.name, holdout.percent, heldOutBy)) {
+      return { variant: control, reason: 'holdout', unit, isUsed: false };
+    }
   }
   return { variant: variantFor(salt, variants, unit), reason: 'assigned', unit, isUsed: false };
 }

@@ -9,15 +9,23 @@ import { segmentsServedBy } from '../routing/request-segments';
 import type { Instance } from '../segments/visitor-segments';
 import { createExperiment, type Experiment, type Exposure } from './experiment';
 import { type ExperimentHoldout, type ResolvedExperiment, resolveExperiment } from './experiment-options';
+import type { StickyUnits } from './sticky-units';
 
 export class Experiments {
   readonly #instance: Instance;
-  readonly #names = new Set<string>();
+  /** Variants by the name of their experiment. */
+  readonly #variants = new Map<string, readonly string[]>();
   readonly #holdouts = new Map<string, ExperimentHoldout & Pick<ResolvedExperiment, 'unit'>>();
   readonly #callback: SiteCallback<unknown> | undefined;
+  readonly #stickyUnits: StickyUnits | undefined;
 
-  constructor(instance: Instance, onExposure: ((exposure: Exposure, req: unknown) => unknown) | undefined) {
+  constructor(
+    instance: Instance,
+    onExposure: ((exposure: Exposure, req: unknown) => unknown) | undefined,
+    stickyUnits?: StickyUnits,
+  ) {
     this.#instance = instance;
+    this.#stickyUnits = stickyUnits;
     this.#callback =
       onExposure &&
       new SiteCallback('options.experiments.onExposure', 'WRN_AAM_ON_EXPOSURE_THREW', (told) =>
@@ -28,10 +36,20 @@ export class Experiments {
   /** @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_UNKNOWN_SEGMENT` */
   define(options: unknown): Experiment {
     const config = resolveExperiment(options, this.#instance.names);
-    assert(!this.#names.has(config.name), 'experiment.name', 'defined once', config.name);
+    const { name, variants } = config;
+    assert(!this.#variants.has(name), 'experiment.name', 'defined once', name);
     this.#join(config);
-    this.#names.add(config.name);
-    return createExperiment(config, segmentsServedBy(this.#instance), (exposure, req) => this.#tell(exposure, req));
+    this.#variants.set(
+      name,
+      variants.map(({ variant }) => variant),
+    );
+    const segmentsOf = segmentsServedBy(this.#instance);
+    return createExperiment(config, segmentsOf, (exposure, req) => this.#tell(exposure, req), this.#stickyUnits);
+  }
+
+  /** The variants of an experiment; `undefined` if none has been defined by this name. */
+  variantsOf(name: string): readonly string[] | undefined {
+    return this.#variants.get(name);
   }
 
   /** Another unit or share would keep other people out of each experiment. */

@@ -19,9 +19,9 @@ export class CacheKeys {
   }
 
   /** By ECID, else by UUID, else by the first customer id. */
-  keyOf({ ecid, uuid, customerIds = [] }: Visitor): string {
+  keyOf({ ecid, uuid, customerIds }: Visitor): string {
     if (ecid !== undefined) return this.#digest(ecid);
-    return uuid === undefined ? this.#customerKey(customerIds[0]) : this.#digest(`uuid:${uuid}`);
+    return uuid === undefined ? this.#customerKey(customerIds?.[0]) : this.#digest(`uuid:${uuid}`);
   }
 
   /** All keys under which this visitor may be cached: a request that shows only one of the customer ids has another key. */
@@ -34,8 +34,9 @@ export class CacheKeys {
   }
 
   /** Empty without customer ids and consent string, as for most visitors. */
-  variantOf({ customerIds = [] }: Visitor, hasConsentString: boolean): string {
-    const ids = customerIds.length === 0 ? '' : this.#digest(serialised(customerIds, true));
+  variantOf({ customerIds }: Visitor, hasConsentString: boolean): string {
+    if (customerIds === undefined || customerIds.length === 0) return hasConsentString ? ' tcf' : '';
+    const ids = this.#digest(serialised(customerIds, true));
     return hasConsentString ? `${ids} tcf` : ids;
   }
 

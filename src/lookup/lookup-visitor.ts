@@ -7,7 +7,7 @@ import { checkedVisitor, type VisitorId } from '../identity/visitor';
 import { group, ms, optional } from '../option-checks';
 import { middlewareMissing } from '../segments/middleware-missing';
 import type { ServedAnswer } from '../segments/served-answer';
-import { type Instance, type Reading, VisitorSegments } from '../segments/visitor-segments';
+import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
 import { type AnswerResolver, type PendingAnswer, WITHOUT_REQUEST } from './answer-resolver';
@@ -30,7 +30,8 @@ export interface LookupOptions {
   readonly tcString?: string | undefined;
   /**
    * The request whose page is made from the answer: reading its segments then makes the response private, as reading
-   * `req.aamSegments` does. The request must have passed the middleware.
+   * `req.aamSegments` does. The request must have passed the middleware. On a request in a preview nothing is looked up, and
+   * the result is what the preview shows.
    * @default reading marks no response
    */
   readonly req?: IncomingMessage | undefined;
@@ -48,25 +49,26 @@ export async function lookupVisitor<Name extends string>(
   if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
   optional('options.signal', signal, 'an AbortSignal', isAbortSignal);
   optional('options.tcString', tcString, 'a TC string', isTcString);
-  const reading = req === undefined ? undefined : readingOf(req, instance);
+  const page = req === undefined ? undefined : segmentsOf<Name>(req, instance);
   signal?.throwIfAborted();
+  if (page?.status === 'preview') return page;
   const answer = resolver.begin(visitor, tcString, WITHOUT_REQUEST, resolver.nowMs());
   const served = 'flight' in answer ? await settled(resolver, answer, maxWaitMs, signal) : answer;
   if (served.status === 'unknown') {
     if (served.failure !== undefined) throw DcsError.from(served.failure);
     throw new AamError('ERR_AAM_DCS_TIMEOUT', `No answer within ${maxWaitMs} ms.`);
   }
-  return new VisitorSegments<Name>(instance, visitor, served, reading);
+  return new VisitorSegments<Name>(instance, visitor, served, page && VisitorSegments.readingOf(page));
 }
 
-/** What makes the response of a request private. */
-function readingOf(req: unknown, instance: Instance): Reading | undefined {
+/** What this instance has served on a request. */
+function segmentsOf<Name extends string>(req: unknown, instance: Instance): VisitorSegments<Name> {
   const shown = fieldsOf(req, ['aamSegments'])?.aamSegments as VisitorSegments | undefined;
   const segments = VisitorSegments.servedBy(shown, instance);
   if (segments === undefined) {
     throw middlewareMissing('options.req has not passed the middleware', shown, instance);
   }
-  return VisitorSegments.readingOf(segments);
+  return segments as VisitorSegments<Name>;
 }
 
 function isTcString(given: unknown): boolean {

@@ -34,8 +34,9 @@ export async function sendEventOf<Name extends string>(
     throw middlewareMissing('The request has not passed the middleware', shown, instance);
   }
   const { status } = segments;
-  // Nothing is sent without a visitor, without consent, or for a prefetch, which is not the visitor's doing.
-  if (status === 'anonymous' || status === 'excluded' || isPrefetch(req.headers)) return segments;
+  // Nothing is sent without a visitor, without consent, in a preview, or for a prefetch, which is not the visitor's doing.
+  if (status === 'anonymous' || status === 'excluded' || status === 'preview' || isPrefetch(req.headers))
+    return segments;
   const { visitor, tcString, requestedAt } = VisitorSegments.questionOf(segments);
   if (resolver.hasWithdrawnSince(requestedAt, visitor)) {
     return VisitorSegments.renewed(segments, excluded('no-consent'));

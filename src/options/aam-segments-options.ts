@@ -11,7 +11,7 @@ import { OPTIONS } from '../diagnosis/option-names';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
-import { assert, count, flag, group, integer, ms, oneOf, optional } from '../option-checks';
+import { assert, count, flag, group, integer, ms, oneOf, optional, secret, secrets } from '../option-checks';
 import { type DcsClientOptions, type ResolvedClientOptions, resolvedClientOptions } from './dcs-client-options';
 
 /** Options of `aamSegments()`. Durations are integers in milliseconds, counts are integers of at least 1. */
@@ -52,6 +52,31 @@ export interface AamSegmentsOptions<Name extends string = string> extends DcsCli
   readonly cache?: CacheOptions | undefined;
   /** What all experiments share. */
   readonly experiments?: ExperimentsOptions | undefined;
+  /** Signed links by which somebody sees the site as a visitor of their choice would, see `aam.previewUrl()`. @default none */
+  readonly preview?: PreviewOptions | undefined;
+}
+
+/** What previews are signed with. */
+export interface PreviewOptions {
+  /**
+   * A secret of at least 32 characters, the same in all processes; or several, of which the first one signs and all are accepted,
+   * so that one can be replaced while links are in use.
+   */
+  readonly secret: string | readonly string[];
+}
+
+/** A cookie by which visitors keep their variants before they have an id. */
+export interface StickyCookieOptions {
+  /** A secret of at least 32 characters; or several, of which the first one signs and all are accepted. */
+  readonly secret: string | readonly string[];
+  /** The name of the cookie. @default 'aam_unit' */
+  readonly name?: string | undefined;
+  /**
+   * How long it is valid from the first view on, in milliseconds, from 60 000 to 34 560 000 000 (400 days, which is as long as
+   * browsers keep a cookie). It is not renewed.
+   * @default 15552000000 (180 days)
+   */
+  readonly maxAgeMs?: number | undefined;
 }
 
 /** What all experiments of an instance share. */
@@ -63,6 +88,12 @@ export interface ExperimentsOptions {
    * @example ({ experiment, variant }, req) => analytics.track(req, experiment, variant)
    */
   readonly onExposure?: ((exposure: Omit<ExposureMessage, 'instance'>, req: Request) => unknown) | undefined;
+  /**
+   * A first-party cookie with a random id, which is the unit of experiments without an audience. Set when an experiment is used,
+   * never for visitors who refused or opted out, nor for robots.
+   * @default visitors without an id get the control
+   */
+  readonly stickyCookie?: StickyCookieOptions | undefined;
 }
 
 /** Where the visitor's id comes from. Adobe's AMCV and Web SDK cookies are always read. */
@@ -206,6 +237,9 @@ const MIB = 1_048_576;
 const TAKER = 'aamSegments()';
 const KNOWN = OPTIONS[TAKER];
 
+/** The first one signs, all of them verify. */
+type Secrets = readonly [string, ...string[]];
+
 /** The options, checked, with their defaults. */
 export interface ResolvedOptions extends ResolvedClientOptions {
   readonly maxWaitMs: number;
@@ -240,7 +274,9 @@ export interface ResolvedOptions extends ResolvedClientOptions {
   };
   readonly experiments: {
     readonly onExposure: ((exposure: Omit<ExposureMessage, 'instance'>, req: unknown) => unknown) | undefined;
+    readonly stickyCookie: { readonly secrets: Secrets; readonly name: string; readonly maxAgeMs: number } | undefined;
   };
+  readonly preview: { readonly secrets: Secrets } | undefined;
 }
 
 /**
@@ -292,7 +328,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       staleWhileRevalidateMs: ms('options.cache.staleWhileRevalidateMs', cache.staleWhileRevalidateMs, 600_000),
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
       emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
-      keySecret: keySecretOf(cache.keySecret),
+      keySecret: cache.keySecret === undefined ? undefined : secret('options.cache.keySecret', cache.keySecret),
     },
     experiments: {
       onExposure: optional(
@@ -301,8 +337,35 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
         'a function',
         (value) => typeof value === 'function',
       ),
+      stickyCookie: stickyCookieOf(experiments.stickyCookie),
     },
+    preview: previewOf(top.preview),
   };
+}
+
+const DAY_MS = 86_400_000;
+
+function stickyCookieOf(given: StickyCookieOptions | undefined): ResolvedOptions['experiments']['stickyCookie'] {
+  if (given === undefined) return undefined;
+  const path = 'options.experiments.stickyCookie';
+  const { name = 'aam_unit', ...cookie } = group<StickyCookieOptions>(
+    path,
+    given,
+    KNOWN.experiments.stickyCookie,
+    TAKER,
+  );
+  assert(isCookieName(name), `${path}.name`, 'a cookie name', name);
+  return {
+    secrets: secrets(`${path}.secret`, cookie.secret),
+    name,
+    maxAgeMs: integer(`${path}.maxAgeMs`, cookie.maxAgeMs, 60_000, 400 * DAY_MS, 180 * DAY_MS),
+  };
+}
+
+function previewOf(given: PreviewOptions | undefined): ResolvedOptions['preview'] {
+  if (given === undefined) return undefined;
+  const path = 'options.preview';
+  return { secrets: secrets(`${path}.secret`, group<PreviewOptions>(path, given, KNOWN.preview, TAKER).secret) };
 }
 
 function maxBytesOf(given: unknown, maxVisitors: number): number {
@@ -348,12 +411,4 @@ function isCookieName(given: unknown): boolean {
 function siteFunction<R>(path: string, given: ((req: Request) => R) | undefined): ((req: unknown) => R) | undefined {
   const isFunction = (value: unknown) => typeof value === 'function';
   return optional(path, given as ((req: unknown) => R) | undefined, 'a function', isFunction);
-}
-
-/** Unlike other errors this one does not show the value, which may be a real secret that is too short. */
-function keySecretOf(given: unknown): string | undefined {
-  if (given === undefined || (typeof given === 'string' && given.length >= 32)) return given;
-  const received = typeof given === 'string' ? `${given.length} characters` : typeof given;
-  const rule = 'a string of at least 32 characters';
-  throw new AamError('ERR_AAM_INVALID_OPTION', `options.cache.keySecret must be ${rule}, got ${received}`);
 }

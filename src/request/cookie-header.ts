@@ -105,10 +105,12 @@ export class CookieFinder {
       if (spellings !== undefined) {
         for (let n = 0; n < spellings.length; n++) {
           const { slot, text, length } = spellings[n] as Spelling;
-          // Nearly always the length is another one, and looking for its `=` costs less than comparing.
-          if (header.charCodeAt(start + length - 1) !== EQUALS || !header.startsWith(text, start)) continue;
+          // Nearly always the length is another one, and looking for its `=` costs less than comparing. A slice, because
+          // startsWith() takes twice as long.
+          const nameEnd = start + length;
+          if (header.charCodeAt(nameEnd - 1) !== EQUALS || header.slice(start, nameEnd) !== text) continue;
           found ??= this.#nothing.slice();
-          const value = trimmed(header, start + length, end);
+          const value = trimmed(header, nameEnd, end);
           const values = found[slot];
           if (values === undefined) found[slot] = [value];
           else if (values.length < MAX_VALUES) values.push(value);

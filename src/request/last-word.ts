@@ -128,7 +128,7 @@ function both(first: Accessor, second: Accessor): Accessor {
 }
 
 /** The response itself, behind objects that were made of it by `Object.create()`: the last that has a `req` of its own. */
-function ownerOf(res: ServerResponse): ServerResponse {
+export function ownerOf(res: ServerResponse): ServerResponse {
   let owner: object = res;
   for (let each: object | null = res; each !== null; each = Object.getPrototypeOf(each)) {
     if (Object.hasOwn(each, 'req')) owner = each;
@@ -217,7 +217,7 @@ function gatheringRepeated(res: ServerResponse): () => void {
 }
 
 /** An HTTP/2 stream, whose methods answer in place of the response's. */
-interface RespondingStream {
+export interface RespondingStream {
   respond(headers?: object, options?: object): void;
   respondWithFile(path: unknown, headers?: object, options?: object): void;
   respondWithFD(fd: unknown, headers?: object, options?: object): void;
@@ -253,7 +253,7 @@ class ResponseHeaders implements LeavingHeaders {
     return this.#methods.getHeader.call(this.#res, name);
   }
 
-  set(name: string, value: string): void {
+  set(name: string, value: string | readonly string[]): void {
     this.#methods.setHeader.call(this.#res, name, value);
   }
 
@@ -280,7 +280,7 @@ class GivenHeaders implements LeavingHeaders {
     return values.length < 2 ? values[0] : values.flat();
   }
 
-  set(name: string, value: string): void {
+  set(name: string, value: string | readonly string[]): void {
     const first = this.pairs.findIndex((pair) => isNamed(pair, name));
     if (first === -1) {
       this.pairs.push([name, value]);

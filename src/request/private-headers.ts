@@ -6,6 +6,7 @@ export interface LeavingHeaders {
   readonly names: readonly string[];
   get(name: string): unknown;
   set(name: 'Cache-Control' | 'Vary', value: string): void;
+  set(name: 'Set-Cookie', values: readonly string[]): void;
   remove(name: string): void;
 }
 
@@ -22,6 +23,29 @@ export function makePrivate(headers: LeavingHeaders, varyCookie: boolean): Taken
   const current = headers.get('cache-control');
   const { value, taken } = privateForm(current === undefined ? '' : String(current));
   if (value !== current) headers.set('Cache-Control', value);
+  const overruling = removeOverruling(headers);
+  if (varyCookie) {
+    const varied = headers.get('vary') ?? '';
+    const text = Array.isArray(varied) ? varied.join(', ') : String(varied);
+    const appended = vary.append(text, 'Cookie');
+    if (appended !== text) headers.set('Vary', appended);
+  }
+  return { directives: taken, headers: overruling };
+}
+
+/** Keeps headers out of every cache, the browser's too. Doing so twice changes nothing more. */
+export function makeUnstored(headers: LeavingHeaders): void {
+  headers.set('Cache-Control', 'no-store');
+  removeOverruling(headers);
+}
+
+/** Adds a cookie, unless it is there. */
+export function addCookie(headers: LeavingHeaders, cookie: string): void {
+  const others = headers.names.includes('set-cookie') ? [headers.get('set-cookie')].flat() : [];
+  if (!others.includes(cookie)) headers.set('Set-Cookie', [...(others as string[]), cookie]);
+}
+
+function removeOverruling(headers: LeavingHeaders): readonly string[] {
   let overruling: string[] | undefined;
   for (const name of headers.names) {
     if (!overrules(name) || isHarmless(name, String(headers.get(name)))) continue;
@@ -29,13 +53,7 @@ export function makePrivate(headers: LeavingHeaders, varyCookie: boolean): Taken
     overruling ??= [];
     overruling.push(name);
   }
-  if (varyCookie) {
-    const varied = headers.get('vary') ?? '';
-    const text = Array.isArray(varied) ? varied.join(', ') : String(varied);
-    const appended = vary.append(text, 'Cookie');
-    if (appended !== text) headers.set('Vary', appended);
-  }
-  return { directives: taken, headers: overruling ?? NONE };
+  return overruling ?? NONE;
 }
 
 /** Whether headers by this name are read or changed here. */

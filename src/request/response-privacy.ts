@@ -1,12 +1,14 @@
 /**
- * Owns: keeping a page that depends on the visitor out of shared caches. Never throws, and never stops a response from being
- * sent. Next: ../segments/visitor-segments.ts, which decides when.
+ * Owns: keeping a page that depends on the visitor out of shared caches, and a preview out of all, and the cookies that are set
+ * on such pages. Never throws, and never stops a response from being sent. Next: ../segments/visitor-segments.ts, which decides
+ * when.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Warnings } from '../diagnosis/warnings';
 import { quoted } from '../handed-over/showing';
 import { type HeaderRule, LastWord } from './last-word';
-import { type LeavingHeaders, makePrivate } from './private-headers';
+import { addCookie, type LeavingHeaders, makePrivate, makeUnstored } from './private-headers';
+import { demandsOf, demandsOn } from './response-demands';
 
 export interface ResponsePrivacyConfig {
   /** Whether to add `Vary: Cookie`. */
@@ -19,6 +21,8 @@ export class ResponsePrivacy implements HeaderRule {
   readonly #warnings = new WeakMap<object, Warnings>();
 
   readonly #lastWord = new LastWord(this);
+  /** Whether a response has ever been asked more of than being private: looking for that takes a while. */
+  #hasDemands = false;
 
   constructor(config: ResponsePrivacyConfig) {
     this.#config = config;
@@ -37,9 +41,45 @@ export class ResponsePrivacy implements HeaderRule {
     }
   }
 
+  /** Keeps the response out of every cache, the browser's too, by `no-store`. Warns of nothing that it takes away. */
+  keepUnstored(res: ServerResponse & { [APICACHE]?: { cacheable?: unknown } }): void {
+    try {
+      if (res[APICACHE]?.cacheable === true) res[APICACHE].cacheable = false;
+      if (res.headersSent) return;
+      this.#hasDemands = true;
+      demandsOn(res).isUnstored = true;
+      this.#lastWord.haveOn(res);
+    } catch {
+      this.#warn(res, 'the response could not be marked as no-store', FAILED_ADVICE);
+    }
+  }
+
+  /**
+   * Adds a cookie to the response when its headers leave, whatever cookies others set until then, and makes it private. Returns
+   * whether there is still time for that.
+   * @param cookie as `setCookie()` makes it
+   */
+  addCookie(res: ServerResponse, cookie: string): boolean {
+    try {
+      if (res.headersSent) return false;
+      this.#hasDemands = true;
+      demandsOn(res).cookies.push(cookie);
+      this.#lastWord.haveOn(res);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** Called when the headers leave. */
   apply(headers: LeavingHeaders, res: ServerResponse): void {
     try {
+      const demands = this.#hasDemands ? demandsOf(res) : undefined;
+      for (const cookie of demands?.cookies ?? NO_COOKIES) addCookie(headers, cookie);
+      if (demands?.isUnstored) {
+        makeUnstored(headers);
+        return;
+      }
       const { directives, headers: removed } = makePrivate(headers, this.#config.varyCookie);
       if (directives.length > 0) {
         this.#warn(res, `${list(directives)} was taken out of Cache-Control`, PUBLIC_ADVICE);
@@ -79,6 +119,7 @@ export class ResponsePrivacy implements HeaderRule {
 
 /** Where apicache keeps what it knows about a response. */
 const APICACHE = '_apicache';
+const NO_COOKIES: readonly string[] = [];
 const NO_ROUTE: { readonly path?: unknown } = {};
 const LATE_ADVICE =
   'A shared cache may store the page. Read the segments before the first write(), or set Cache-Control yourself';

@@ -2,7 +2,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { OPTIONS } from '../diagnosis/option-names';
 import type { RegisteredName } from '../express';
-import { assert, group, isText, oneOf } from '../option-checks';
+import { assert, flag, group, isText, oneOf } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
 import { publishDecision } from './decision';
 import { requestSegments, type SegmentsOf } from './request-segments';
@@ -26,6 +26,12 @@ export interface RequireSegmentOptions {
    * app.get('/members', notYet);
    */
   readonly otherwise?: number | string | AnyRequestHandler | undefined;
+  /**
+   * Whether a preview of the segments passes, too (see the option `preview`). A link then opens what the guard protects to
+   * everybody who has it.
+   * @default false
+   */
+  readonly preview?: boolean | undefined;
 }
 
 /** A request handler that is independent of the types of its route: handlers with any parameters and bodies can follow. */
@@ -33,7 +39,7 @@ export type Guard = (req: IncomingMessage, res: ServerResponse, next: Next) => v
 
 /**
  * A guard that only lets visitors in a segment through. All others are refused; `unknown`, `anonymous` and `excluded`
- * visitors are in no segment.
+ * visitors are in no segment, and a preview opens nothing.
  *
  * A guard refuses in the same way wherever it is mounted: `otherwise` answers, and without it `next(err)` gets an error
  * with status 403. The handlers behind the guard do not run, and no other route does.
@@ -66,6 +72,7 @@ export function createGuard(
   }
   const given = group<RequireSegmentOptions>('options', options, OPTIONS[TAKER], TAKER);
   const match = oneOf('options.match', given.match, ['any', 'all'], 'any');
+  const opensToPreviews = flag('options.preview', given.preview, false);
   const refuse = refusalBy(given.otherwise) ?? ((req, _res, next) => next(segmentRequired(segmentsOf(req))));
 
   return function segmentGuard(req, res, next) {
@@ -73,6 +80,7 @@ export function createGuard(
     try {
       const segments = segmentsOf(req);
       isIn = match === 'all' ? segments.hasAll(...wanted) : segments.hasAny(...wanted);
+      if (segments.status === 'preview' && !opensToPreviews) isIn = false;
       publishDecision(segments, 'guard', wanted, isIn === true ? 'passed' : 'refused');
     } catch (error) {
       next(toError(error));

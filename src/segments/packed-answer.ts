@@ -120,6 +120,11 @@ export function packedValue(value: string): string {
   return `${SEPARATOR}${asciiJson(value).slice(1, -1)}${SEPARATOR}`;
 }
 
+/** @param packed as {@link packedValue} writes it */
+export function unpackedValue(packed: string): string {
+  return JSON.parse(`"${packed.slice(SEPARATOR.length, -SEPARATOR.length)}"`) as string;
+}
+
 export function includesValue(text: PackedAnswer, packed: string): boolean {
   const { start, end } = restIn(text);
   if (start === end) return false;

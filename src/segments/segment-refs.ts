@@ -71,8 +71,13 @@ export class SegmentNames {
    * @throws {AamError} `ERR_AAM_UNKNOWN_SEGMENT` where `NODE_ENV` is `development` or `test`
    */
   resolve(ref: unknown): Wanted | undefined {
+    return this.find(ref) ?? this.#unknown(ref);
+  }
+
+  /** Resolves a reference; `undefined` for an unknown one, which may be somebody else's mistake. */
+  find(ref: unknown): Wanted | undefined {
     const named = typeof ref === 'string' ? this.#byName.get(ref) : undefined;
-    return named ?? wantedById(ref) ?? this.#unknown(ref);
+    return named ?? wantedById(ref);
   }
 
   #unknown(ref: unknown): undefined {

@@ -13,7 +13,7 @@ export type ServedAnswer =
   | Served<'unknown', 'pending' | FailureReason, undefined, undefined>
   | Served<'anonymous', 'no-id' | 'bad-id', undefined, undefined>
   | Served<'excluded', ExclusionReason, PackedAnswer | undefined, undefined>
-  | Served<'preview', undefined, PackedAnswer, undefined>;
+  | (Served<'preview', undefined, PackedAnswer, undefined> & { readonly preview?: ActivePreview | undefined });
 
 interface Served<Status, Reason, Answer, AgeMs> {
   readonly status: Status;
@@ -26,6 +26,20 @@ interface Served<Status, Reason, Answer, AgeMs> {
   readonly failure: DcsFailure | undefined;
 }
 
+/** What a preview shows, and for how long: `res.locals.aamPreview`, for a badge on its pages. */
+export interface ActivePreview {
+  /** The segments, by name, id or value. */
+  readonly segments: readonly string[];
+  /** The variants, by the name of their experiment. */
+  readonly variants: Readonly<Record<string, string>>;
+  /** When it ends, in milliseconds since 1970. */
+  readonly expiresAtMs: number;
+  /** From the request until then, in milliseconds. */
+  readonly remainingMs: number;
+  /** A link that ends the preview and leads back to this page, beginning with `/`. */
+  readonly endUrl: string;
+}
+
 type StaleReason = 'revalidating' | 'skipped' | FailureReason;
 type ExclusionReason = 'skipped' | 'bot' | Exclusion;
 
@@ -36,7 +50,7 @@ type ExclusionReason = 'skipped' | 'bot' | Exclusion;
  * - `unknown`: no answer to serve;
  * - `anonymous`: no usable visitor id;
  * - `excluded`: deliberately not asked;
- * - `preview`: a preview decides, not the visitor. So far only `segmentsStub()` of `express-aam-segments/testing` makes it.
+ * - `preview`: a signed preview decides, not the visitor: see the option `preview`.
  */
 export type SegmentStatus = ServedAnswer['status'];
 
@@ -104,6 +118,16 @@ export function excluded(reason: ExclusionReason, answer?: PackedAnswer): Served
   return new ServedOnce('excluded', reason, answer) as ServedAnswer;
 }
 
-export function preview(answer: PackedAnswer): ServedAnswer {
-  return new ServedOnce('preview', undefined, answer) as ServedAnswer;
+/** Of its own, so that the others need no place for it. */
+class ServedPreview extends ServedOnce {
+  readonly preview: ActivePreview;
+
+  constructor(answer: PackedAnswer, active: ActivePreview) {
+    super('preview', undefined, answer);
+    this.preview = active;
+  }
+}
+
+export function preview(answer: PackedAnswer, active: ActivePreview): ServedAnswer {
+  return new ServedPreview(answer, active) as ServedAnswer;
 }

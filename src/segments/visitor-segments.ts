@@ -7,7 +7,7 @@ import { isRecord } from '../option-checks';
 import type { ResponsePrivacy } from '../request/response-privacy';
 import { destinationsOf, idsOf, NO_ANSWER, type PackedAnswer, regionOf, transactionIdOf } from './packed-answer';
 import { isIn, type SegmentNames, type SegmentRef, type Wanted } from './segment-refs';
-import type { SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
+import type { ActivePreview, SegmentReason, SegmentStatus, ServedAnswer } from './served-answer';
 
 /** What an instance of the middleware shares with all segments that it serves. */
 export interface Instance {
@@ -35,6 +35,11 @@ export class Reading {
     this.#hasHappened = true;
     privacy.keepPrivate(this.#res);
     for (const res of this.#earlier ?? []) privacy.keepPrivate(res);
+  }
+
+  /** Adds a cookie to the response. Returns whether there is still time for that. */
+  addCookie(cookie: string, privacy: ResponsePrivacy): boolean {
+    return privacy.addCookie(this.#res, cookie);
   }
 
   /** The request is served with another response. What was read for the first is on the request, and known to the second. */
@@ -112,6 +117,12 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   /** What reading these segments makes private. @internal */
   static readingOf(segments: VisitorSegments): Reading | undefined {
     return segments.#reading;
+  }
+
+  /** The preview that has decided; `undefined` without one. Does not make the response private. @internal */
+  static previewOf(segments: VisitorSegments): ActivePreview | undefined {
+    const served = segments.#served;
+    return served.status === 'preview' ? served.preview : undefined;
   }
 
   /** The middleware that has served these segments, without making the response private. @internal */

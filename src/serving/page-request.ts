@@ -15,6 +15,7 @@ import type { Identity } from '../identity/visitor';
 import type { NoAnswer } from '../lookup/answer-loader';
 import type { AnswerResolver, Asker, PendingAnswer } from '../lookup/answer-resolver';
 import type { LookupSignals } from '../lookup/lookup-signals';
+import type { Previews } from '../preview/previews';
 import type { BotDetector } from '../request/bots';
 import type { CookieFinder, FoundCookies } from '../request/cookie-header';
 import { holdRequest } from '../request/hold-request';
@@ -37,6 +38,8 @@ export interface Site {
   readonly bots: BotDetector | undefined;
   readonly skip: SiteCallback<unknown> | undefined;
   readonly signals: LookupSignals | undefined;
+  /** `undefined` if there is no secret to sign them with. */
+  readonly previews: Previews | undefined;
   readonly maxWaitMs: number;
   /** Requests by the status of their segments. */
   readonly requests: Record<SegmentStatus, number>;
@@ -97,28 +100,32 @@ export class PageRequest implements Asker {
 
   /** Serves the request: at once, or when what it waits for has come or is late. */
   serve(): void {
+    if (this.#site.previews?.answers(this.#req, this.#res)) return;
     const consent = this.#read();
-    if (typeof consent === 'string') this.#served(excluded(consent));
+    if ('status' in consent) this.#served(consent);
     else if (consent instanceof Promise) this.#awaitConsent(consent);
     else this.#lookUp(consent, this.#startedAtMs);
   }
 
-  /** Who the visitor is, and whether they may be asked about; or why nothing of that matters. */
-  #read(): Consent | Promise<Consent> | 'skipped' | 'bot' {
-    const { cookies, identityReader, siteIdentity, gate, skip, bots } = this.#site;
+  /** Who the visitor is, and whether they may be asked about; or what is served where nothing of that matters. */
+  #read(): Consent | Promise<Consent> | ServedAnswer {
+    const { cookies, identityReader, siteIdentity, gate, skip, bots, previews } = this.#site;
     const req = this.#req;
     // If the site's function throws, the request is skipped: it may be one that must be left alone.
-    let leftAlone: 'skipped' | 'bot' | undefined = skip?.callSync(req, true) ? 'skipped' : undefined;
+    const isSkipped = skip?.callSync(req, true);
+    let leftAlone: ServedAnswer | undefined = isSkipped ? excluded('skipped') : undefined;
     try {
       // Looked at once: Express gives every request a shape of its own, which makes each look slow.
       const headers = req.headers ?? NO_HEADERS;
       this.#headers = headers;
-      if (leftAlone === undefined && bots?.isBot(headers['user-agent'])) leftAlone = 'bot';
+      if (leftAlone === undefined && bots?.isBot(headers['user-agent'])) leftAlone = excluded('bot');
       const { cookie } = headers;
       this.#found = cookies.find(cookie, cookie === undefined ? req.cookies : undefined);
+      // Also one that a robot takes part in, such as a program that makes pictures of pages.
+      if (!isSkipped && previews !== undefined) leftAlone = previews.activeIn(this.#found, req) ?? leftAlone;
       const named = identityReader.read(this.#found, req);
       if (leftAlone !== undefined) {
-        // Nothing is served, but a refusal counts wherever it is seen.
+        // Nobody is asked about, but a refusal counts wherever it is seen.
         const { refusal } = gate.heardIn(headers, this.#found, named);
         if (refusal !== undefined) this.#withdraw(refusal, siteIdentity.complete(named, req));
         return leftAlone;
@@ -229,7 +236,7 @@ export class PageRequest implements Asker {
       this.#tcString,
       this.#requestedAt,
     );
-    expose(this.#req, res, segments);
+    expose(this.#req, res, segments, instance);
     if (requestChannel.hasSubscribers) this.#publish(served, from);
     this.#next();
   }
@@ -245,7 +252,7 @@ export class PageRequest implements Asker {
       waitMs: resolver.nowMs() - this.#startedAtMs,
       ageMs,
       region: answer === undefined ? undefined : regionOf(answer),
-      servedFrom: answer === undefined ? undefined : from,
+      servedFrom: answer === undefined || status === 'preview' ? undefined : from,
       idSource: source,
       consentSignal: this.#consentSignal,
       pseudonym: pseudonymOf(visitor),
@@ -255,8 +262,17 @@ export class PageRequest implements Asker {
 }
 
 /** Puts segments where handlers and templates find them. */
-export function expose(req: ServedRequest, res: ServedResponse, segments: VisitorSegments): void {
+export function expose(
+  req: ServedRequest,
+  res: ServedResponse,
+  segments: VisitorSegments,
+  { privacy }: Instance,
+): void {
   req.aamSegments = segments;
   const { locals } = res;
-  if (locals !== undefined && locals !== null) locals.aamSegments = segments;
+  const hasLocals = locals !== undefined && locals !== null;
+  if (hasLocals) locals.aamSegments = segments;
+  if (segments.status !== 'preview') return;
+  privacy.keepUnstored(res);
+  if (hasLocals) locals.aamPreview = VisitorSegments.previewOf(segments);
 }

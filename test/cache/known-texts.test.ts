@@ -21,6 +21,31 @@ it('knows each text by all of its characters', () => {
   );
 });
 
+it('finds a text within another one as it finds the text alone', () => {
+  const known = new KnownTexts<string>();
+  const part = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 20 });
+  fc.assert(
+    fc.property(part, part, part, (before, text, behind) => {
+      const found = known.get(before + text + behind, before.length, before.length + text.length);
+      expect(found).toBe(known.get(text));
+      if (found === undefined) known.add(text, text);
+      else expect(found).toBe(text);
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+it('does not store a text that is not Latin-1, and would be another one in the memory of the store', () => {
+  const known = new KnownTexts<string>();
+  // Both have the same low bytes, and agree in the characters that are looked at.
+  const [text, likeIt] = ['\u0141', 'A'].map((character) => `${'x'.repeat(50)}${character}${'x'.repeat(49)}`) as [
+    string,
+    string,
+  ];
+  known.add(text, text);
+  expect([known.get(text), known.get(likeIt)]).toEqual([undefined, undefined]);
+});
+
 it('keeps several texts that agree in most characters', () => {
   const known = new KnownTexts<string>();
   for (const text of VERSIONS) known.add(text, text);

@@ -2,6 +2,7 @@ import request from 'supertest';
 import { ANSWER, dcsServer, http } from '../dcs/dcs-server';
 import { advanceableClock, closeSites, cookieOf, createSite, ECID, GOLF, type Site } from '../helpers/site';
 import { AGREEING, REFUSALS, type Refusal } from './refusals';
+import { tcStringOf } from './tc-strings';
 
 const OTHER_ECID = '91563127448770346027793623225009407783';
 
@@ -109,6 +110,19 @@ describe('a visitor who does not refuse', () => {
     expect(withString).toMatchObject({ gdpr: '1' });
     expect(without).not.toHaveProperty('gdpr');
     expect(site.aam.stats().visitors).toBe(1);
+  });
+
+  it('is looked up with their TC string decoded, whether it has been read before or not', async () => {
+    const site = await createSite({ consent: { required: true } });
+    const tcString = tcStringOf();
+    const encoded = tcString.replace(/[.A-C]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
+    // Of several visitors, since one is looked up once.
+    for (const [n, cookie] of [encoded, tcString, encoded, tcString].entries()) {
+      const headers = { Cookie: `${cookieOf(`${ECID.slice(0, -1)}${n}`)}; euconsent-v2=${cookie}; theme=dark` };
+      expect(await viewWith(site, headers)).toMatchObject({ status: 'fresh' });
+    }
+    const sent = site.simulator.requests.map(({ params }) => params.gdpr_consent);
+    expect(sent).toEqual([tcString, tcString, tcString, tcString]);
   });
 
   it('is looked up despite refusals that the site ignores', async () => {

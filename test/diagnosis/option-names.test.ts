@@ -9,7 +9,7 @@ import { ECID, ORG } from '../helpers/site';
 const VISITOR = { ecid: ECID };
 const REQUIRED = { orgId: ORG, partner: 'acme' };
 const client = createDcsClient(REQUIRED);
-const aam = aamSegments(REQUIRED);
+const aam = aamSegments({ ...REQUIRED, preview: { secret: 'x'.repeat(32) } });
 afterAll(() => Promise.all([client.close(), aam.close()]));
 
 /** Calls each function with these options. */
@@ -20,6 +20,7 @@ const CALLS: Readonly<Record<OptionTaker, (options: object) => unknown>> = {
   'lookupMany()': (options) => client.lookupMany([VISITOR], options).next(),
   'sendEvent()': (options) => aam.sendEvent({} as never, {}, options),
   'requireSegment()': (options) => requireSegment('golfFans', options),
+  'previewUrl()': (options) => aam.previewUrl('https://example.com/', options),
   'experiment()': (options) =>
     resolveExperiment({ name: 'x', variants: { a: 1, b: 1 }, ...options }, new SegmentNames(new Map())),
 };

@@ -1,6 +1,7 @@
 import type { AamSegmentsOptions } from 'express-aam-segments';
 import { createDcsSimulator, type DcsSimulator } from 'express-aam-segments/testing';
 import { type Aam, createAam } from '../../example-app/aam';
+import type { Previews } from '../../example-app/preview-desk';
 import { createShop } from '../../example-app/shop';
 import { startSimulation } from '../../example-app/simulation';
 import type { WebSdk } from '../../example-app/web-sdk';
@@ -16,15 +17,19 @@ export const PATIENT = { maxWaitMs: 30_000 };
 const open: (() => Promise<void>)[] = [];
 
 /** The shop as `npm start` opens it, with a simulated Audience Manager; closed after the test. */
-export async function openShop(options: Pick<AamSegmentsOptions, 'maxWaitMs' | 'cache'>): Promise<OpenShop> {
+export async function openShop(
+  options: Pick<AamSegmentsOptions, 'maxWaitMs' | 'cache'>,
+  previews: Previews = { experiments: [] },
+): Promise<OpenShop> {
   const simulation = await startSimulation();
   const { orgId, partner } = simulation;
-  const aam = createAam({ orgId, partner, dcs: { ...simulation.dcs, timeoutMs: 30_000 }, ...options });
+  const preview = { secret: 'a secret for tests, 32 characters or more' };
+  const aam = createAam({ orgId, partner, dcs: { ...simulation.dcs, timeoutMs: 30_000 }, preview, ...options });
   open.push(async () => {
     await aam.close();
     await simulation.close();
   });
-  return { app: createShop({ aam, orgId, simulation }), aam };
+  return { app: createShop({ aam, orgId, simulation, previews }), aam };
 }
 
 export interface OpenLiveShop extends OpenShop {

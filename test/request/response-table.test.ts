@@ -1,27 +1,30 @@
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, connect as connectSocket } from 'node:net';
-import { text } from 'node:stream/consumers';
 import apicache from 'apicache';
 import compression from 'compression';
-import connect from 'connect';
-import express from 'express';
 import type { VisitorSegments } from 'express-aam-segments';
 import cacheController from 'express-cache-controller';
 import session from 'express-session';
 import helmet from 'helmet';
 import { closeSites, cookieOf, createSite, ECID, GOLF } from '../helpers/site';
 import { INTERFERENCES, type Interference, WAYS, type Way } from './response-table';
+import {
+  BARE_EXPRESS,
+  closeServed,
+  type Handler,
+  HTTP1,
+  HTTP2,
+  isApplicable,
+  type Sent,
+  type Served,
+  serve,
+  WITH_EXPRESS,
+} from './served-site';
 
 beforeEach(() => void jest.spyOn(process, 'emitWarning').mockImplementation(() => {}));
-const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
   jest.restoreAllMocks();
-  for (const close of closing.splice(0)) await close();
+  await closeServed();
   await closeSites();
 });
-
-type Handler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
 
 /** Those of packages that many sites mount. */
 const PACKAGES: readonly Interference[] = [
@@ -35,105 +38,14 @@ const PACKAGES: readonly Interference[] = [
   { name: 'apicache', before: apicache.newInstance({}).middleware('1 minute') as unknown as Handler },
 ];
 
-/** What was sent: lines of HTTP/1 as they are, headers of HTTP/2 as such lines. */
-interface Sent {
-  readonly head: readonly string[];
-  readonly body: string;
-}
-
-/** A site, and how to get a page of it. */
-interface Served {
-  get(path: string, way: Way): Promise<Sent>;
-}
-
-const WITH_EXPRESS = 'Express';
-const BARE_EXPRESS = 'Express without X-Powered-By';
-const HTTP1 = 'Connect';
-const HTTP2 = 'Connect with HTTP/2';
-
-const isApplicable = (server: string, way: Way): boolean => {
-  if (way.needsExpress) return server === WITH_EXPRESS || server === BARE_EXPRESS;
-  return server !== HTTP2 || way.isHttp1 !== true;
-};
-
-/** Each way at a path of its own, where segments are read if the query says so. */
-function mount(use: (handler: Handler) => void, aam: Handler, { before, after }: Interference): void {
-  if (before !== undefined) use(before);
-  use(aam);
-  if (after !== undefined) use(after);
-  use((req, res, next) => {
-    const [, n, isRead] = /^\/(\d+)\?read=(\w+)/.exec(req.url as string) ?? [];
-    const way = WAYS[Number(n)] as Way;
-    if (isRead === 'true') (req as { aamSegments?: VisitorSegments }).aamSegments?.has(GOLF);
-    try {
-      way.answer(req, res, next);
-    } catch (error) {
-      // What Node refuses is a page, too.
-      if (res.headersSent) throw error;
-      res.statusCode = 500;
-      res.end(String((error as { code?: string }).code));
-    }
-  });
-}
-
-async function serve(server: string, interference: Interference): Promise<Served> {
+/** A site on which segments are read if the query says so, and where a visitor is known. */
+async function readingSite(server: string, interference: Interference): Promise<Served> {
   const { aam, simulator } = await createSite();
   simulator.visitor(ECID).in(GOLF);
-  const app = server === HTTP1 || server === HTTP2 ? connect() : express();
-  if (server === BARE_EXPRESS) (app as express.Express).disable('x-powered-by');
-  mount((handler) => (app as express.Express).use(handler as express.RequestHandler), aam as Handler, interference);
-  (app as express.Express).use(((_error: unknown, _req: unknown, res: ServerResponse, _next: unknown) => {
-    res.statusCode = 500;
-    res.end('an error page');
-  }) as express.ErrorRequestHandler);
-  if (server === HTTP2) return serveHttp2(app as unknown as RequestListener);
-  const listener = createServer(app as unknown as RequestListener);
-  const port = await listening(listener);
-  closing.push(() => new Promise((resolve) => listener.close(() => resolve())));
-  return { get: (path, way) => getRaw(port, path, way) };
-}
-
-async function serveHttp2(app: RequestListener): Promise<Served> {
-  const listener = createHttp2Server(app as never);
-  const client = connectHttp2(`http://127.0.0.1:${await listening(listener)}`);
-  closing.push(async () => {
-    client.close();
-    await new Promise<void>((resolve) => listener.close(() => resolve()));
+  const site = await serve(server, interference, aam as Handler, (req) => {
+    if (req.url?.includes('read=true')) (req as { aamSegments?: VisitorSegments }).aamSegments?.has(GOLF);
   });
-  return {
-    async get(path, { method = 'GET', headers }) {
-      const stream = client.request({ ':path': path, ':method': method, cookie: cookieOf(ECID), ...headers });
-      const head = new Promise<readonly string[]>((resolve) => {
-        stream.on('response', (all) => {
-          const lines = Object.entries(all).flatMap(([name, value]) => {
-            return [value].flat().map((each) => `${name}: ${each}`);
-          });
-          resolve(lines);
-        });
-      });
-      stream.end();
-      return { head: await head, body: await text(stream) };
-    },
-  };
-}
-
-async function listening(server: {
-  listen(port: number, host: string, done: () => void): unknown;
-  address(): unknown;
-}) {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
-}
-
-/** Over a socket, since clients lose the order and the case of headers. */
-async function getRaw(port: number, path: string, { method = 'GET', headers = {} }: Way): Promise<Sent> {
-  const socket = connectSocket(port, '127.0.0.1');
-  const all = { Host: 'x', Cookie: cookieOf(ECID), Connection: 'close', ...headers };
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
-  const answer = await text(socket);
-  const end = answer.indexOf('\r\n\r\n');
-  return { head: answer.slice(0, end).split('\r\n'), body: answer.slice(end + 4) };
+  return { get: (path, way) => site.get(path, way, cookieOf(ECID)) };
 }
 
 /** Those by which caches decide, and those that change by themselves. */
@@ -165,7 +77,7 @@ describe.each([WITH_EXPRESS, BARE_EXPRESS, HTTP1, HTTP2])(
     const interferences = server === WITH_EXPRESS ? [...INTERFERENCES, ...PACKAGES] : INTERFERENCES;
 
     it.each(interferences)('with $name', async (interference) => {
-      const site = await serve(server, interference);
+      const site = await readingSite(server, interference);
       const wrong: unknown[] = [];
       let cells = 0;
       for (const [n, way] of WAYS.entries()) {
@@ -189,7 +101,7 @@ describe.each([WITH_EXPRESS, BARE_EXPRESS, HTTP1, HTTP2])(
 );
 
 it('leaves everything as it is where nobody reads', async () => {
-  const site = await serve(WITH_EXPRESS, { name: 'nothing else' });
+  const site = await readingSite(WITH_EXPRESS, { name: 'nothing else' });
   const sent = await site.get(
     `/${WAYS.findIndex(({ name }) => name === 'headers of CDNs')}?read=false`,
     WAYS[0] as Way,

@@ -219,6 +219,12 @@ export function mustNotCompile(req: Request, ref: SegmentRef<Names>): Guard {
   aam.experiment({ name: 'hero', variants: { control: 1, links: 1 }, audience: 'golffans' });
   // @ts-expect-error a misspelt segment among several
   aam.experiment({ name: 'hero', variants: { control: 1, links: 1 }, audience: { all: ['golffans'] } });
+  aam.previewUrl(new URL('https://shop.example/'), {
+    segments: ['golfFans', 7, { value: 'x' }],
+    variants: { hero: 'links' },
+  });
+  // @ts-expect-error a misspelt segment in a preview
+  aam.previewUrl('https://shop.example/', { segments: ['golffans'] });
   // @ts-expect-error a misspelt name, of the instance
   aam.routeBySegment({ golffans: members });
   // @ts-expect-error a misspelt name, of the instance

@@ -54,7 +54,8 @@ export class InstanceWatch {
     if (!this.isBeingCreated || req.socket?.remoteAddress === undefined) return;
     this.isBeingCreated = false;
     if (++this.#account.inRequests === 2) {
-      this.#warn(`${this.#factory} is called while a request is served, so that its cache is always empty. ${ADVICE}.`);
+      const what = `${this.#factory} was called while a request was served, for the second time`;
+      this.#warn(`${what}. Is it called in each request, so that its cache is always empty? ${ADVICE}.`);
     }
   }
 

@@ -271,7 +271,7 @@ function segmentNames(given: unknown, hasDestinations: boolean): SegmentNames {
     }
     names.set(name, wanted);
   }
-  return new SegmentNames(names);
+  return new SegmentNames(names, hasDestinations);
 }
 
 function destinationFormats(given: unknown, taker: ClientOptionTaker): Map<string, ResolvedDestinationFormat> {

@@ -27,12 +27,19 @@ export function middlewareMissing(caller: string, shown: unknown, instance: Inst
 function reason(shown: unknown, instance: Instance | undefined): string {
   const isServed = VisitorSegments.middlewareOf(shown as VisitorSegments) !== undefined;
   if (shown !== undefined && !isServed) return REPLACED;
-  if (instance !== undefined) return isServed ? RAN_ANOTHER : instance.hasServed?.() ? RAN_FOR_OTHERS : NEVER_RAN;
+  if (instance !== undefined) return isServed ? RAN_ANOTHER : whetherItRan(instance);
   const known = instances.map((each) => each.deref()).filter((each) => each !== undefined);
   if (known.length === 0) return NOT_CREATED;
   return known.some((each) => each.hasServed?.()) ? RAN_FOR_OTHERS : NEVER_RAN;
 }
 
+function whetherItRan({ hasServed }: Instance): string {
+  if (hasServed === undefined) return NO_MIDDLEWARE;
+  return hasServed() ? RAN_FOR_OTHERS : NEVER_RAN;
+}
+
+const NO_MIDDLEWARE =
+  'a client of createDcsClient() serves no requests. Use lookup() of the middleware that aamSegments() returns';
 const REPLACED = 'req.aamSegments is there and was set by something else, or by another copy of the package';
 const NOT_CREATED =
   'aamSegments() was not called in this process, or by another copy of the package (npm ls express-aam-segments). Create the middleware and mount it in front of this handler';

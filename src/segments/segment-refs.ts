@@ -44,6 +44,10 @@ export function isIn(answer: PackedAnswer, wanted: Wanted): boolean {
   return includesValue(answer, wanted.value as string);
 }
 
+const VALUE_WITHOUT_SOURCE =
+  "A segment is asked for as { value }, and the option 'destinations' is empty, so no visitor is in it. Configure the cookie " +
+  "destination that has the value in 'destinations'.";
+
 /** Names in a message. */
 const MAX_LISTED = 20;
 
@@ -52,8 +56,12 @@ export class SegmentNames {
   readonly #byName: ReadonlyMap<string, Wanted>;
   readonly #warnings = new Warnings();
 
-  constructor(byName: ReadonlyMap<string, Wanted>) {
+  readonly #hasDestinations: boolean;
+
+  /** @param hasDestinations whether anything in an answer can be a `{ value }` */
+  constructor(byName: ReadonlyMap<string, Wanted>, hasDestinations = true) {
     this.#byName = byName;
+    this.#hasDestinations = hasDestinations;
   }
 
   /** The names of the segments that a visitor is in, in the order of their configuration. */
@@ -77,7 +85,12 @@ export class SegmentNames {
   /** Resolves a reference; `undefined` for an unknown one, which may be somebody else's mistake. */
   find(ref: unknown): Wanted | undefined {
     const named = typeof ref === 'string' ? this.#byName.get(ref) : undefined;
-    return named ?? wantedById(ref);
+    if (named !== undefined) return named;
+    const byId = wantedById(ref);
+    if (byId?.value !== undefined && !this.#hasDestinations) {
+      this.#warnings.warn('WRN_AAM_NO_SEGMENT_SOURCE', VALUE_WITHOUT_SOURCE);
+    }
+    return byId;
   }
 
   #unknown(ref: unknown): undefined {

@@ -16,8 +16,8 @@ export interface Instance {
   readonly privacy: ResponsePrivacy;
   /** What `aamSegments()` returned, which messages to those who watch are about. */
   readonly middleware?: object;
-  /** Whether it has served any request. */
-  hasServed?(): boolean;
+  /** Whether it has served any request; a standalone client has none. */
+  readonly hasServed?: () => boolean;
 }
 
 /** Whether the segments of a request have been read, and the responses that depend on them then. */

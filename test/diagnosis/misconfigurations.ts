@@ -59,7 +59,7 @@ export const MISCONFIGURATIONS: readonly Misconfiguration[] = [
   {
     made: 'aamSegments() is called in each request',
     code: 'WRN_AAM_CREATED_PER_REQUEST',
-    says: [/called while a request is served/, /once, at startup/],
+    says: [/called while a request was served/, /once, at startup/],
     make: async (newApp) => {
       const created: AamSegments[] = [];
       const perRequest: express.RequestHandler = (req, res, next) => {

@@ -29,6 +29,11 @@ describe('a request without segments', () => {
     expect(middlewareMissing('x', undefined, kept[1]).message).toMatch(/runs for other requests/);
   });
 
+  it('and asked of a client, which serves none, says so', () => {
+    const { middlewareMissing } = freshCopy();
+    expect(middlewareMissing('x', undefined, {} as Instance).message).toMatch(/createDcsClient\(\) serves no requests/);
+  });
+
   it('goes by the newest of very many instances', () => {
     const { addInstance, middlewareMissing } = freshCopy();
     const kept = [instance(true), ...Array.from({ length: 32 }, () => instance(false))];

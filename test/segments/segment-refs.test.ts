@@ -175,6 +175,19 @@ describe('SegmentNames', () => {
   });
 });
 
+it('a reference by value is warned about where no destination is configured, once, and resolved', () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const without = new SegmentNames(new Map([['golfFans', byId('984263')]]), false);
+  for (const ref of ['golfFans', 7, '7']) without.resolve(ref);
+  names().resolve({ value: 'sports' });
+  expect(warn).not.toHaveBeenCalled();
+  for (let n = 0; n < 2; n++) expect(without.resolve({ value: 'sports' })).toEqual(byValue('sports'));
+  expect(warn.mock.calls).toEqual([
+    [expect.stringMatching(/destinations/), expect.objectContaining({ code: 'WRN_AAM_NO_SEGMENT_SOURCE' })],
+  ]);
+  warn.mockRestore();
+});
+
 it('a reference that throws when it is looked at is none', () => {
   for (const ref of [revoked(), throwing({ value: 'sports' }), withThrowing({}, ['value'])]) {
     expect(wantedById(ref)).toBeUndefined();

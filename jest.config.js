@@ -8,7 +8,13 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
       '@swc/jest',
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
+    // Published as ES modules only.
+    '/node_modules/(parse5|entities)/.+\\.js$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022' }, module: { type: 'commonjs' } },
+    ],
   },
+  transformIgnorePatterns: ['/node_modules/(?!(parse5|entities)/)'],
   moduleNameMapper: {
     '^express-aam-segments$': '<rootDir>/src/index.ts',
     '^express-aam-segments/testing$': '<rootDir>/src/testing/public.ts',
@@ -29,7 +35,8 @@ module.exports = {
         '/test/(architecture|readme-claims)\\.test\\.ts$',
         '/test/channels/dcs-publisher\\.',
         '/test/consent/(adobe-consent|gpp|tcf|us-privacy)\\.',
-        '/test/experiments/(allocation|statistics)\\.',
+        '/test/bootstrap/(script-element|templates|browser)\\.',
+        '/test/experiments/(allocation|exposures|statistics)\\.',
         '/test/handed-over/showing\\.',
         '/test/identity/(amcv-cookie|cookie-grammar|visitor|web-sdk-cookies)\\.',
         '/test/lookup/(abort-signal|answer-loader|generations)\\.',

@@ -57,6 +57,12 @@ export const PROMISES = {
     wanted: 20,
   },
   hostile: atMost(1, 'ms', 'hostile consent strings and Cookie headers of 4, 16 and 64 KB: the slowest to read'),
+  variant: atMost(3, 'µs', `${CACHED}: time of \`variantOf()\`, with two variants`),
+  unusedExperiments: {
+    ...atMost(1.1, 'times', 'the middleware with ten experiments that no page uses, against without'),
+    node: 24,
+  },
+  exposedUnits: atMost(100, 'bytes', 'an exposed unit, of the 100 000 that each experiment remembers: memory'),
   call: atMost(1.5, 'times', 'CPU time of one call to the DCS, against a bare undici pool that makes the same call'),
   fewWaiting: atMost(1.1, 'times', 'the same with 64 visitors waiting for a connection, against 1'),
   manyWaiting: { ...atMost(1.6, 'times', 'the same with 5 000 visitors waiting'), wanted: 1.1 },

@@ -13,6 +13,7 @@ const SCENARIOS = [
   'memory',
   'churn',
   'hostile',
+  'experiments',
   'cold-and-silent',
   'black-hole',
   'calls',

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { RequestHandler } from 'express';
 import type { Aam } from './aam';
 import type { Crm } from './crm';
+import type { Experiments } from './experiments';
 import { panelOf } from './panel';
 import { PERSONA_COOKIE } from './persona-bar';
 import { PERSONAS, personaOf } from './personas';
@@ -30,7 +31,7 @@ export const startClock: RequestHandler = (_req, res, next) => {
 };
 
 /** Mounted after the middleware: passes what the panel shows to the views. */
-export function showDemo({ aam, orgId, simulation }: Demo): RequestHandler {
+export function showDemo({ aam, orgId, simulation }: Demo, { lesson }: Experiments): RequestHandler {
   return (req, res, next) => {
     const heldMs = performance.now() - res.locals.startedAt;
     const segments = req.aamSegments;
@@ -38,7 +39,8 @@ export function showDemo({ aam, orgId, simulation }: Demo): RequestHandler {
     Object.assign(res.locals, {
       orgId,
       badge: res.locals.aamPreview && badgeOf(res.locals.aamPreview),
-      panel: panelOf(segments, heldMs, aam.stats()),
+      // Looking at a variant is no exposure.
+      panel: panelOf(segments, heldMs, aam.stats(), { experiment: lesson.name, ...lesson.assignmentOf(req) }),
       note: persona?.notes?.[segments.status],
       personas: simulation && PERSONAS.map(({ key, label }) => ({ key, label, isChosen: key === persona?.key })),
     });

@@ -109,6 +109,13 @@ const reserveWeekend: Hero = {
   scene: 'scene-lounge',
 };
 
+/** On the landing page of golf fans, in one variant of an experiment. */
+export const freeLesson = {
+  eyebrow: 'With the golf weekend',
+  title: 'The first lesson is on us',
+  text: 'An hour with the club’s professional on Friday afternoon, before the course gets busy. Bring your worst club.',
+} as const;
+
 export const lounge: Page = {
   hero: {
     theme: 'vip',

@@ -1,5 +1,12 @@
-import type { AamStats, RegisteredName, SegmentStatus, VisitorSegments } from 'express-aam-segments';
+import type {
+  AamStats,
+  ExperimentAssignment,
+  RegisteredName,
+  SegmentStatus,
+  VisitorSegments,
+} from 'express-aam-segments';
 import { MAX_WAIT_MS } from './aam';
+import { WHY } from './experiments';
 
 /** What the middleware knew when the page was served, without the visitor's ids. */
 export interface Panel {
@@ -34,7 +41,12 @@ const MEANING: Readonly<Record<SegmentStatus, string>> = {
   preview: 'as a preview decides',
 };
 
-export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: number, stats: AamStats): Panel {
+export function panelOf(
+  segments: VisitorSegments<RegisteredName>,
+  heldMs: number,
+  stats: AamStats,
+  { experiment, variant, reason: why }: ExperimentAssignment & { readonly experiment: string },
+): Panel {
   const { status, reason, ids, names, region, ageMs } = segments;
   const views = Object.values(stats.requests).reduce((sum, count) => sum + count);
   return {
@@ -45,9 +57,14 @@ export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: numbe
       { label: 'Status', value: status, help: MEANING[status] },
       { label: 'Reason', value: reason ?? '–', help: 'of the status' },
       { label: 'Segments', value: names.join(', ') || '–', help: 'by their configured names' },
-      { label: 'Segment ids', value: ids.join(', ') || '–', help: 'all that the DCS returned' },
+      {
+        label: 'Segment ids',
+        value: ids.join(', ') || '–',
+        help: status === 'preview' ? 'of the preview' : 'all that the DCS returned',
+      },
       { label: 'Age', value: ageMs === undefined ? '–' : `${(ageMs / 1000).toFixed(1)} s`, help: 'of the answer' },
       { label: 'Region', value: region === undefined ? '–' : String(region), help: 'that answered' },
+      { label: 'Variant', value: variant, help: `of ${experiment}: ${WHY[why]}` },
       { label: 'Held', value: `${heldMs.toFixed(1)} ms`, help: `of ${MAX_WAIT_MS} ms at most` },
       { label: 'Calls so far', value: String(stats.calls), help: `page views: ${views}` },
     ],
@@ -58,8 +75,8 @@ export function panelOf(segments: VisitorSegments<RegisteredName>, heldMs: numbe
 
 function headlineOf(segments: VisitorSegments<RegisteredName>): string {
   const { status, reason, names, ageMs = 0 } = segments;
-  const known =
-    names.length > 0 ? `Known ${names.map((name) => DESCRIPTION[name]).join(' and ')}` : 'Known, but in no segment';
+  const described = names.map((name) => DESCRIPTION[name]).join(' and ');
+  const known = names.length > 0 ? `Known ${described}` : 'Known, but in no segment';
   const age = `${Math.round(ageMs / 1000)} s old`;
   switch (status) {
     case 'fresh':
@@ -73,7 +90,7 @@ function headlineOf(segments: VisitorSegments<RegisteredName>): string {
     case 'anonymous':
       return reason === 'no-id' ? 'A first visit, no visitor id yet' : 'No usable visitor id in the cookies';
     case 'preview':
-      return `${known}, in a preview`;
+      return `A preview: ${described || 'in no segment'}`;
     case 'excluded':
       if (reason === 'opted-out') return 'Opted out, so no call was made';
       return reason === 'no-consent' ? 'Consent refused, so no call was made' : 'Excluded, so no call was made';

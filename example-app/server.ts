@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createDcsClient } from 'express-aam-segments';
 import { createAam, SEGMENTS } from './aam';
 import type { Demo } from './demo';
+import { PREVIEWABLE } from './experiments';
 import { createShop } from './shop';
 import { startSimulation } from './simulation';
 
@@ -28,7 +29,7 @@ async function connect(): Promise<Demo> {
   const client = createDcsClient({ orgId, partner, dcs, segments: SEGMENTS });
   // A site has one secret for all its processes. Links of this shop end with it.
   const aam = createAam({ orgId, partner, dcs, preview: { secret: randomBytes(32).toString('hex') } });
-  return { orgId, aam, simulation, crm: { client, database: 'crm.sqlite' }, previews: { experiments: [] } };
+  return { orgId, aam, simulation, crm: { client, database: 'crm.sqlite' }, previews: { experiments: PREVIEWABLE } };
 }
 
 async function open(): Promise<void> {

@@ -1,3 +1,4 @@
+export { aamBootstrap, type BootstrapData, type BootstrapOptions } from './bootstrap/aam-bootstrap';
 export type {
   BreakerMessage,
   ConsentSignal,

@@ -158,7 +158,8 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const cookies = new CookieFinder();
   const account = { orgId, partnerHost: resolved.dcs.partnerHost };
   const { onExposure, stickyCookie } = resolved.experiments;
-  const stickyUnits = stickyCookie && new StickyUnits(stickyCookie, account, privacy);
+  const isKeptOnRefusal = resolved.consent.given !== undefined;
+  const stickyUnits = stickyCookie && new StickyUnits({ ...stickyCookie, isKeptOnRefusal }, account, privacy);
   const experiments = new Experiments(instance, onExposure, stickyUnits);
   const previews = resolved.preview && new Previews(resolved.preview, account, instance, cookies);
   const { regions } = resolved.dcs;

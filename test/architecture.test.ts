@@ -27,6 +27,7 @@ const RANKS: readonly (string | readonly string[])[] = [
   'options',
   'routing',
   'experiments',
+  'bootstrap',
   'preview',
   'serving',
   ['index.ts', 'middleware.ts', 'dcs-client.ts'],

@@ -15,9 +15,15 @@ const watching = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
 const platforms = readFileSync(join(root, 'docs', 'consent-platforms.md'), 'utf8');
 const experiments = readFileSync(join(root, 'docs', 'experiments.md'), 'utf8');
 const previews = readFileSync(join(root, 'docs', 'previews.md'), 'utf8');
+const bootstrap = readFileSync(join(root, 'docs', 'bootstrap.md'), 'utf8');
 const blocks = [
-  ...[readme, watching, platforms, experiments, previews].join('\n').matchAll(/^```ts\n(.*?)^```$/gms),
+  ...[readme, watching, platforms, experiments, previews, bootstrap].join('\n').matchAll(/^```ts\n(.*?)^```$/gms),
 ].map(([, code]) => code as string);
+// One program in pieces.
+const bridges = [...readFileSync(join(root, 'docs', 'bridges.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(
+  ([, code]) => code as string,
+);
+blocks.push(bridges.join(''));
 const [quickStart] = blocks as [string];
 const abTest = blocks.find((code) => code.includes('aam.experiment(')) as string;
 const ownTest = blocks.find((code) => code.includes("test('")) as string;

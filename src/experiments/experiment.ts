@@ -7,7 +7,7 @@ import type { Guard } from '../routing/require-segment';
 import { checkedHandlers, type SegmentHandlers, type SegmentRouter } from '../routing/route-by-segment';
 import { type AnyRequestHandler, runInOrder, toError } from '../routing/run-handler';
 import { VisitorSegments } from '../segments/visitor-segments';
-import { isHeldOut, pseudonymNumber, variantFor } from './allocation';
+import { holdoutDraw, variantDraw } from './allocation';
 import type { ResolvedExperiment } from './experiment-options';
 import { SeenUnits } from './seen-units';
 import type { StickyUnits } from './sticky-units';
@@ -65,10 +65,12 @@ export interface Experiment<Variant extends string = string> {
 /** Units that an experiment remembers as exposed. */
 const MAX_SEEN = 100_000;
 
-interface Drawn {
+/** What a request gets, for as long as it is handled. */
+interface Assigned {
   readonly variant: string;
   readonly reason: AssignmentReason;
-  readonly unit: string | undefined;
+  /** Stands for the unit; `undefined` for who takes part in nothing. */
+  readonly unitNumber: number | undefined;
   isUsed: boolean;
 }
 
@@ -79,10 +81,9 @@ export function createExperiment(
   stickyUnits?: StickyUnits,
   maxSeen = MAX_SEEN,
 ): Experiment {
-  const { name, salt } = config;
+  const { name } = config;
+  const assign = assignmentBy(config, stickyUnits);
   const seen = new SeenUnits(maxSeen);
-  // Segments may be renewed while a request is handled; its variant must not change.
-  const drawnFor = new WeakMap<IncomingMessage, Drawn>();
   const uses: Record<AssignmentReason, number> = {
     assigned: 0,
     'not-in-audience': 0,
@@ -93,24 +94,28 @@ export function createExperiment(
     preview: 0,
   };
 
-  function drawnOf(req: IncomingMessage): Drawn {
-    let drawn = drawnFor.get(req);
-    if (drawn === undefined) {
-      drawn = draw(config, req, segmentsOf(req), stickyUnits);
-      drawnFor.set(req, drawn);
+  function assignedTo(req: IncomingMessage): Assigned {
+    const segments = segmentsOf(req);
+    // Segments may be renewed while a request is handled; its variant must not change.
+    const notes = VisitorSegments.readingOf(segments);
+    let assigned = notes?.noteOf(config) as Assigned | undefined;
+    if (assigned === undefined) {
+      assigned = assign(req, segments);
+      notes?.note(config, assigned);
     }
-    return drawn;
+    return assigned;
   }
 
   function variantOf(req: IncomingMessage): string {
-    const drawn = drawnOf(req);
-    if (drawn.isUsed) return drawn.variant;
-    drawn.isUsed = true;
-    const { variant, reason, unit } = drawn;
+    const assigned = assignedTo(req);
+    const { variant, reason, unitNumber, isUsed } = assigned;
+    if (isUsed) return variant;
+    assigned.isUsed = true;
     uses[reason] += 1;
-    const isInIt = reason === 'assigned' || reason === 'holdout';
+    const isNew = (reason === 'assigned' || reason === 'holdout') && unitNumber !== undefined && !seen.has(unitNumber);
     // Nobody has seen a page that a browser fetched ahead.
-    if (isInIt && unit !== undefined && !isPrefetch(req.headers) && seen.add(pseudonymNumber(salt, unit))) {
+    if (isNew && !isPrefetch(req.headers)) {
+      seen.add(unitNumber);
       expose({ experiment: name, variant, reason }, req);
     }
     return variant;
@@ -120,8 +125,8 @@ export function createExperiment(
     name,
     variantOf,
     assignmentOf(req) {
-      const { variant, reason, unit } = drawnOf(req);
-      return { variant, reason, isExposed: unit !== undefined && seen.has(pseudonymNumber(salt, unit)) };
+      const { variant, reason, unitNumber } = assignedTo(req);
+      return { variant, reason, isExposed: unitNumber !== undefined && seen.has(unitNumber) };
     },
     route(handlers) {
       const handlersOf = checkedRoutes(config, handlers);
@@ -141,47 +146,52 @@ export function createExperiment(
   };
 }
 
-function draw(
-  { name, salt, variants, audience, unit: kind, holdout }: ResolvedExperiment,
-  req: IncomingMessage,
-  segments: VisitorSegments,
+/** What a request with these segments gets. */
+function assignmentBy(
+  config: ResolvedExperiment,
   stickyUnits: StickyUnits | undefined,
-): Drawn {
+): (req: IncomingMessage, segments: VisitorSegments) => Assigned {
+  const { name, salt, variants, audience, unit: kind, holdout } = config;
   const control = variants[0]?.variant as string;
-  // Looked at first, and always: whatever the variant, the response depends on the visitor from now on.
-  const known = unitOf(segments.visitor, kind);
-  const notInIt = (reason: AssignmentReason, variant = control): Drawn => {
-    return { variant, reason, unit: undefined, isUsed: false };
+  const drawVariant = variantDraw(salt, variants);
+  const drawHoldout = holdout && holdoutDraw(holdout.name, holdout.percent);
+  const cookieUnits = kind === 'visitor' ? stickyUnits : undefined;
+  const notInIt = (reason: AssignmentReason, variant = control): Assigned => {
+    return { variant, reason, unitNumber: undefined, isUsed: false };
   };
-  if (segments.status === 'preview') {
-    const wanted = VisitorSegments.previewOf(segments)?.variants[name];
-    return notInIt('preview', variants.find(({ variant }) => variant === wanted)?.variant);
-  }
-  if (segments.status === 'excluded') {
-    // A refusal is about the person, whatever they are known by.
-    const hasRefused = segments.reason === 'no-consent' || segments.reason === 'opted-out';
-    if (hasRefused) stickyUnits?.end(req, segments);
-    return notInIt('excluded');
-  }
-  const ofCookie = kind === 'visitor' ? stickyUnits : undefined;
-  if (audience !== undefined) {
-    if (known === undefined) return notInIt('no-unit');
-    if (!segments.isKnown) return notInIt(segments.status === 'unknown' ? 'unknown' : 'no-unit');
-    const { match, refs } = audience;
-    const isIn = match === 'all' ? segments.hasAll(...refs) : segments.hasAny(...refs);
-    if (!isIn) return notInIt('not-in-audience');
-  }
-  const unit = audience === undefined && ofCookie !== undefined ? ofCookie.unitOf(req, segments) : known;
-  if (unit === undefined) return notInIt('no-unit');
-  if (holdout !== undefined) {
-    // By the same unit in all experiments that share it, with an audience or without.
-    const heldOutBy = ofCookie === undefined ? unit : ofCookie.unitOf(req, segments);
-    if (heldOutBy === undefined) return notInIt('no-unit');
-    if (isHeldOut(holdout.name, holdout.percent, heldOutBy)) {
-      return { variant: control, reason: 'holdout', unit, isUsed: false };
+
+  return (req, segments) => {
+    // Looked at first, and always: whatever the variant, the response depends on the visitor from now on.
+    const known = unitOf(VisitorSegments.readVisitorOf(segments), kind);
+    if (segments.status === 'preview') {
+      const wanted = VisitorSegments.previewOf(segments)?.variants[name];
+      return notInIt('preview', variants.find(({ variant }) => variant === wanted)?.variant);
     }
-  }
-  return { variant: variantFor(salt, variants, unit), reason: 'assigned', unit, isUsed: false };
+    if (segments.status === 'excluded') {
+      // A refusal is about the person, whatever they are known by.
+      const hasRefused = segments.reason === 'no-consent' || segments.reason === 'opted-out';
+      if (hasRefused) stickyUnits?.end(req, segments);
+      return notInIt('excluded');
+    }
+    if (audience !== undefined) {
+      if (known === undefined) return notInIt('no-unit');
+      if (!segments.isKnown) return notInIt(segments.status === 'unknown' ? 'unknown' : 'no-unit');
+      const { match, refs } = audience;
+      const isIn = match === 'all' ? segments.hasAll(...refs) : segments.hasAny(...refs);
+      if (!isIn) return notInIt('not-in-audience');
+    }
+    const unit = audience === undefined && cookieUnits !== undefined ? cookieUnits.unitOf(req, segments) : known;
+    if (unit === undefined) return notInIt('no-unit');
+    if (drawHoldout !== undefined) {
+      // By the same unit in all experiments that share it, with an audience or without.
+      const sharedUnit = cookieUnits === undefined ? unit : cookieUnits.unitOf(req, segments);
+      if (sharedUnit === undefined) return notInIt('no-unit');
+      const { result: isHeldOut, unitNumber } = drawHoldout(sharedUnit);
+      if (isHeldOut) return { variant: control, reason: 'holdout', unitNumber, isUsed: false };
+    }
+    const { result: variant, unitNumber } = drawVariant(unit);
+    return { variant, reason: 'assigned', unitNumber, isUsed: false };
+  };
 }
 
 function unitOf(visitor: VisitorSegments['visitor'], kind: ResolvedExperiment['unit']): string | undefined {

@@ -14,6 +14,8 @@ export interface StickyCookieConfig {
   readonly secrets: readonly [string, ...string[]];
   readonly name: string;
   readonly maxAgeMs: number;
+  /** Whether it stays where a visitor counts as having refused, since that may only be the site's function being late. */
+  readonly isKeptOnRefusal: boolean;
 }
 
 /** A request, as Express makes it; Connect sets less. */
@@ -53,7 +55,7 @@ export class StickyUnits {
 
   /** Deletes the cookie of a visitor who has refused. */
   end(req: IncomingMessage, segments: VisitorSegments): void {
-    if (this.#units.has(req)) return;
+    if (this.#config.isKeptOnRefusal || this.#units.has(req)) return;
     this.#units.set(req, { unit: undefined });
     if (this.#valuesIn(req).length > 0) this.#set(req, segments, '', 0);
   }

@@ -43,9 +43,9 @@ export function textOf({ path, others }: LocalUrl, value?: string): string {
   return parameters.length === 0 ? path : `${path}?${parameters.join('&')}`;
 }
 
-/** For a header: Node passes on what is not ASCII byte by byte. */
+/** For a header and for a link in a page. Node passes on what is not ASCII byte by byte. */
 function escaped(text: string): string {
-  return text.replace(/[^\x21-\x7e]|\\/gu, (character) => {
+  return text.replace(/[^\x21-\x7e]|[\\"<>`]/gu, (character) => {
     const bytes = Buffer.from(character, character > '\xff' ? 'utf8' : 'latin1');
     return [...bytes].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
   });

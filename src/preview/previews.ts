@@ -29,6 +29,8 @@ interface AddressedRequest extends IncomingMessage {
 
 /** Links go through chat programs and mail, and their content becomes a cookie. */
 const MAX_LINK_LENGTH = 3_072;
+/** More than one in a URL is a mistake, or an attempt to have many verified. */
+const MAX_TOKENS = 4;
 
 export class Previews {
   readonly #tokens: PreviewTokens;
@@ -118,7 +120,7 @@ export class Previews {
   }
 
   #begunBy({ previews }: LocalUrl, req: AddressedRequest): PreviewContent | undefined {
-    for (const token of previews) {
+    for (const token of previews.slice(0, MAX_TOKENS)) {
       const content = this.#tokens.inLink(token);
       if (content === undefined) continue;
       const host = hostOf(req);

@@ -49,7 +49,7 @@ export class LastWord {
     const applyFirst = (res: RuledResponse) => {
       if (res.headersSent || res[IS_APPLIED]) return;
       // The rule sets a header, and so Node will merge.
-      if (node.getHeaderNames.call(res).length === 0) res[MAKE_MERGEABLE]?.();
+      if (hasNoHeader(res)) res[MAKE_MERGEABLE]?.();
       apply(res);
     };
     this.#accessor = {
@@ -84,20 +84,17 @@ export class LastWord {
    * @throws if the response is such that nothing can be added to it
    */
   haveOn(given: ServerResponse): void {
-    const { stream } = given as { stream?: RespondingStream };
-    if (typeof stream?.respond === 'function') {
-      ruleStream(stream, given, this.#rule);
-      return;
-    }
     const res = ownerOf(given) as RuledResponse;
-    // What only looks like a response, as in a unit test, does not end in Node's `writeHead`.
     if (!(res instanceof ServerResponse)) {
-      this.#rule.apply(new ResponseHeaders(res, res), res);
+      this.#haveOnOther(given, res);
       return;
     }
-    const before = Object.getOwnPropertyDescriptor(res, 'statusMessage') as Accessor | undefined;
+    // Nearly always there is none, and hasOwn() takes less time.
+    const before = Object.hasOwn(res, 'statusMessage')
+      ? (Object.getOwnPropertyDescriptor(res, 'statusMessage') as Accessor | undefined)
+      : undefined;
     if (before?.get === this.#accessor.get || before?.get === this.#bareAccessor.get) return;
-    const isBare = node.getHeaderNames.call(res).length === 0;
+    const isBare = hasNoHeader(res);
     const accessor = isBare ? this.#bareAccessor : this.#accessor;
     if (before?.get === undefined) {
       const { statusMessage } = res;
@@ -109,6 +106,18 @@ export class LastWord {
     }
     if (isBare) ruleArguments(res, this.#rule);
   }
+
+  #haveOnOther(given: ServerResponse, owner: ServerResponse): void {
+    const { stream } = given as { stream?: RespondingStream };
+    if (typeof stream?.respond === 'function') ruleStream(stream, given, this.#rule);
+    // What only looks like a response, as in a unit test, does not end in Node's `writeHead`.
+    else this.#rule.apply(new ResponseHeaders(owner, owner), owner);
+  }
+}
+
+function hasNoHeader(res: ServerResponse): boolean {
+  // Express sets this one, and looking for it takes less time than listing all.
+  return !node.hasHeader.call(res, 'x-powered-by') && node.getHeaderNames.call(res).length === 0;
 }
 
 /** The accessor of another instance's rule stays. */
@@ -129,6 +138,8 @@ function both(first: Accessor, second: Accessor): Accessor {
 
 /** The response itself, behind objects that were made of it by `Object.create()`: the last that has a `req` of its own. */
 export function ownerOf(res: ServerResponse): ServerResponse {
+  // Nearly always it is the response itself.
+  if (Object.hasOwn(res, 'req') && !('req' in Object.getPrototypeOf(res))) return res;
   let owner: object = res;
   for (let each: object | null = res; each !== null; each = Object.getPrototypeOf(each)) {
     if (Object.hasOwn(each, 'req')) owner = each;
@@ -144,7 +155,7 @@ function ruleArguments(res: RuledResponse, rule: HeaderRule): void {
   const inner: WriteHead = res.writeHead;
   res.writeHead = function writeHead(this: RuledResponse, ...args: unknown[]): ServerResponse {
     const at = headersIn(args);
-    if (this.headersSent || node.getHeaderNames.call(this).length > 0) return inner.apply(this, args);
+    if (this.headersSent || !hasNoHeader(this)) return inner.apply(this, args);
     if (inner !== nodeWriteHead) return withMergeable(this, args[at], () => inner.apply(this, args));
     const given = args[at];
     const ruled = typeof given === 'object' && given !== null ? withRule(given, rule, this) : undefined;

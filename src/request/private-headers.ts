@@ -75,7 +75,9 @@ const OVERRULING: ReadonlySet<string> = new Set([
 ]);
 
 function overrules(name: string): boolean {
-  return OVERRULING.has(name) || name.endsWith('cdn-cache-control');
+  // All of them end with `l` or `s`, and of the usual headers nearly none does.
+  const last = name.charCodeAt(name.length - 1);
+  return (last === 0x6c || last === 0x73) && (OVERRULING.has(name) || name.endsWith('cdn-cache-control'));
 }
 
 function isHarmless(name: string, value: string): boolean {

@@ -20,11 +20,20 @@ export interface Instance {
   readonly hasServed?: () => boolean;
 }
 
+/** A result that belongs to a request. */
+interface Note {
+  readonly owner: object;
+  readonly result: object;
+  readonly next: Note | undefined;
+}
+
 /** Whether the segments of a request have been read, and the responses that depend on them then. */
 export class Reading {
   #res: ServerResponse;
   #earlier: ServerResponse[] | undefined;
   #hasHappened = false;
+  /** A list, since a page has few of them, and a map keyed by requests costs more than what is worth noting. */
+  #notes: Note | undefined;
 
   constructor(res: ServerResponse) {
     this.#res = res;
@@ -35,6 +44,17 @@ export class Reading {
     this.#hasHappened = true;
     privacy.keepPrivate(this.#res);
     for (const res of this.#earlier ?? []) privacy.keepPrivate(res);
+  }
+
+  /** What `owner` has noted of this request, whatever has become of its segments since. */
+  noteOf(owner: object): object | undefined {
+    let note = this.#notes;
+    while (note !== undefined && note.owner !== owner) note = note.next;
+    return note?.result;
+  }
+
+  note(owner: object, result: object): void {
+    this.#notes = { owner, result, next: this.#notes };
   }
 
   /** Adds a cookie to the response. Returns whether there is still time for that. */
@@ -117,6 +137,12 @@ export class VisitorSegments<Name extends string = string> implements Iterable<s
   /** What reading these segments makes private. @internal */
   static readingOf(segments: VisitorSegments): Reading | undefined {
     return segments.#reading;
+  }
+
+  /** The visitor, not as a copy; the response is private from now on. @internal */
+  static readVisitorOf(segments: VisitorSegments): Visitor {
+    segments.#read();
+    return segments.#visitor;
   }
 
   /** The preview that has decided; `undefined` without one. Does not make the response private. @internal */

@@ -42,7 +42,7 @@ describeInBrowser('previews of the shop in a browser', () => {
     await follow(page, 'Open the preview');
     await seesTitle(page, 'Thirty-six holes by the sea');
     expect(new URL(page.url()).search).toBe('');
-    await sees(page, /^Known golf fan, in a preview, waited \d+ ms$/);
+    await sees(page, /^A preview: golf fan, waited \d+ ms$/);
     expect(await badge(page).innerText()).toMatch(/Golf fans · autumn-hero: links 15 min left/);
     const other = await page.context().newPage();
     await other.goto('/');

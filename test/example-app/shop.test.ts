@@ -1,6 +1,8 @@
+import { channel } from 'node:diagnostics_channel';
 import request from 'supertest';
 import { createAam } from '../../example-app/aam';
 import { amcvName, amcvValue } from '../../example-app/amcv-cookie';
+import { PREVIEWABLE } from '../../example-app/experiments';
 import { createShop } from '../../example-app/shop';
 import { closeShops, ecidIn, openShop, PATIENT } from './open-shop';
 
@@ -83,6 +85,55 @@ describe('a page of the shop', () => {
       expect((await request(app).get(path)).status).toBe(200);
     }
     expect(Object.values(aam.stats().requests).filter((count) => count !== 0)).toEqual([]);
+  });
+});
+
+describe('the experiment on the landing page', () => {
+  const LESSON = 'The first lesson is on us';
+
+  it.each([
+    ['golf-fan', true, 'lesson', 'drawn for this visitor'],
+    ['high-value', false, 'control', 'not a golf fan, so not in it'],
+    ['first-visit', false, 'control', 'no visitor id, so not in it'],
+    ['opted-out', false, 'control', 'not asked about, so not in it'],
+    ['dcs-down', false, 'control', 'no answer in time, so not in it'],
+  ])('gives %s their variant, and the panel says why', async (persona, hasLesson, variant, why) => {
+    const { app } = await openShop(PATIENT);
+    const browser = request.agent(app);
+    await become(browser, persona);
+    for (const path of PATHS) {
+      const { text } = await browser.get(path);
+      expect([path, text.includes(LESSON)]).toEqual([path, hasLesson && path === '/landing']);
+      const [, shown, help] = /Variant<\/dt>\s*<dd>(\S+) <small>of free-lesson: ([^<]+)</.exec(text) ?? [];
+      expect([shown, help]).toEqual([variant, why]);
+    }
+  });
+
+  it('exposes who sees the landing page, and nobody who looks at the panel', async () => {
+    const { app } = await openShop(PATIENT);
+    const exposed: unknown[] = [];
+    const listen = (message: unknown) => void exposed.push(message);
+    channel('express-aam-segments:exposure').subscribe(listen);
+    const browser = request.agent(app);
+    await become(browser, 'golf-fan');
+    for (const path of ['/', '/members']) await browser.get(path);
+    expect(exposed).toEqual([]);
+    for (const path of ['/landing', '/landing']) await browser.get(path);
+    channel('express-aam-segments:exposure').unsubscribe(listen);
+    expect(exposed).toEqual([expect.objectContaining({ experiment: 'free-lesson', variant: 'lesson' })]);
+  });
+
+  it('can be previewed in each variant', async () => {
+    const { app } = await openShop(PATIENT, { experiments: PREVIEWABLE });
+    for (const variant of ['control', 'lesson']) {
+      const browser = request.agent(app);
+      const { text } = await browser.get(`/preview?page=/landing&segment=golfFans&variant-free-lesson=${variant}`);
+      const [, token] = /aam_preview=([\w.-]+)/.exec(text) ?? [];
+      const page = await browser.get(`/landing?aam_preview=${token}`).redirects(1);
+      expect(page.text).toContain('Thirty-six holes by the sea');
+      expect(page.text.includes(LESSON)).toBe(variant === 'lesson');
+      expect(page.text).toContain('of free-lesson: as a preview decides');
+    }
   });
 });
 

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isHeldOut, variantFor } from '../../src/experiments/allocation';
+import { holdoutDraw, variantDraw } from '../../src/experiments/allocation';
 import { SeenUnits } from '../../src/experiments/seen-units';
 
 interface Vectors {
@@ -15,14 +16,21 @@ describe('the published test vectors', () => {
   it('are what the package does, with every variant among them', () => {
     for (const { salt, weights, unit, variant } of vectors.variants) {
       const variants = weights.map(([name, weight]) => ({ variant: name, weight }));
-      expect([salt, unit, variantFor(salt, variants, unit)]).toEqual([salt, unit, variant]);
+      expect([salt, unit, variantDraw(salt, variants)(unit).result]).toEqual([salt, unit, variant]);
     }
     for (const { holdout, percent, unit, isHeldOut: expected } of vectors.holdouts) {
-      expect([holdout, unit, isHeldOut(holdout, percent, unit)]).toEqual([holdout, unit, expected]);
+      expect([holdout, unit, holdoutDraw(holdout, percent)(unit).result]).toEqual([holdout, unit, expected]);
     }
     expect(new Set(vectors.variants.map(({ variant }) => variant)).size).toBeGreaterThan(3);
     expect(new Set(vectors.holdouts.map((each) => each.isHeldOut)).size).toBe(2);
   });
+});
+
+it('a draw is by the first 52 bits of SHA-256, as docs/experiments.md has it', () => {
+  for (const unit of ['20265673158980419722735089753036633573', '1234:crm-7', 'größer']) {
+    const digits = createHash('sha256').update(`holdout\nglobal\n\n${unit}`).digest('hex').slice(0, 13);
+    expect(holdoutDraw('global', 10)(unit).unitNumber).toBe(Number.parseInt(digits, 16));
+  }
 });
 
 describe('weights and percentages at their ends', () => {
@@ -33,12 +41,14 @@ describe('weights and percentages at their ends', () => {
       { variant: 'off', weight: 0 },
       { variant: 'on', weight: 1e-9 },
     ];
-    expect(new Set(units.map((unit) => variantFor('x', variants, unit)))).toEqual(new Set(['on']));
+    const draw = variantDraw('x', variants);
+    expect(new Set(units.map((unit) => draw(unit).result))).toEqual(new Set(['on']));
   });
 
   it('hold out nobody at 0 percent and everybody at 100', () => {
-    expect(units.some((unit) => isHeldOut('h', 0, unit))).toBe(false);
-    expect(units.every((unit) => isHeldOut('h', 100, unit))).toBe(true);
+    const [nobody, everybody] = [holdoutDraw('h', 0), holdoutDraw('h', 100)];
+    expect(units.some((unit) => nobody(unit).result)).toBe(false);
+    expect(units.every((unit) => everybody(unit).result)).toBe(true);
   });
 });
 

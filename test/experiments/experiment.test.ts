@@ -104,6 +104,34 @@ describe('the variant of a request', () => {
   });
 });
 
+describe('within one request', () => {
+  it('a variant counts once, however often it is asked for, also where the middleware is mounted twice', async () => {
+    const { aam, hero, exposures } = await siteWith({});
+    const other = aamSegments({ orgId: `A${ORG.slice(1)}`, partner: 'other', maxWaitMs: 0 });
+    const app = express();
+    app.use(aam, (req, _res, next) => next(hero.variantOf(req) === 'links' ? undefined : 'no variant'));
+    app.use(other, aam);
+    app.get('/', (req, res) => void res.send(hero.variantOf(req) + hero.assignmentOf(req).variant));
+    const { text } = await request(app).get('/').set('Cookie', cookieOf(ECID));
+    await other.close();
+    expect([text, hero.stats().assigned, exposures]).toEqual(['linkslinks', 1, [EXPOSED]]);
+  });
+
+  it('it stays what it was, whatever becomes of the segments', async () => {
+    const { aam, hero, simulator } = await siteWith({ audience: 'golfFans' });
+    const app = express();
+    app.use(aam, async (req, res) => {
+      const before = hero.variantOf(req);
+      simulator.visitor(ECID).in(GOLF);
+      const aamSegments = await aam.sendEvent(req, { c_page: 'offer' });
+      Object.assign(req, { aamSegments });
+      res.json([before, aamSegments.has('golfFans'), hero.assignmentOf(req)]);
+    });
+    const { body } = await request(app).get('/').set('Cookie', cookieOf(ECID));
+    expect(body).toEqual(['control', true, { variant: 'control', reason: 'not-in-audience', isExposed: false }]);
+  });
+});
+
 describe('exposures', () => {
   it('are told once per unit, on the channel too, and not for looking', async () => {
     const { visit, exposures, aam, hero } = await siteWith({});

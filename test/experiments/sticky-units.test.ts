@@ -138,6 +138,19 @@ describe('no cookie is set', () => {
     expect(unitCookies(await visit('/', cookie, { 'User-Agent': 'Googlebot/2.1' }))).toEqual([]);
   });
 
+  it('and one that is there stays where the site’s function decides, which may have been late', async () => {
+    const never = new Promise<boolean>(() => {});
+    const { visit } = await stickySite({
+      maxWaitMs: 1,
+      consent: { given: (req) => (req.headers['x-late'] ? never : true) },
+    });
+    const first = await visit();
+    const cookie = unitCookie(first);
+    const late = await visit('/', cookie, { 'X-Late': '1' });
+    expect([late.body, unitCookies(late)]).toEqual([['control', 'control'], []]);
+    expect((await visit('/', cookie)).body).toEqual(first.body);
+  });
+
   it('after the headers have been sent: the control, without an exposure', async () => {
     const { aam, exposures } = await stickySite();
     const late = aam.experiment({ name: 'late', variants: { control: 0, links: 1 } });

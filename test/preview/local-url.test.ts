@@ -31,6 +31,7 @@ describe('the URL of a request without its preview', () => {
     ['*', '/*'],
     ['', '/'],
     ['/page#aam_preview=1', '/page'],
+    ['/"><script>?`', '/%22%3E%3Cscript%3E?%60'],
     ['/\ud800?x=\u{1f600}', '/%EF%BF%BD?x=%F0%9F%98%80'],
   ])('of %j is %j', (target, expected) => {
     expect(without(target)).toBe(expected);
@@ -64,6 +65,7 @@ describe('the URL of a request without its preview', () => {
         for (const prefix of ['', '/', 'http://evil.example']) {
           const text = textOf(localUrl(prefix + pieces.join('')), 'off');
           expect(text).toMatch(/^\/(?!\/)[\x21-\x7e]*$/);
+          expect(text).not.toMatch(/[\\"<>`]/);
           expect(new URL(text, `${ORIGIN}/page`).origin).toBe(ORIGIN);
         }
       }),

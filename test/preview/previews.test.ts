@@ -159,6 +159,38 @@ describe('a link', () => {
     );
   });
 
+  it('is found among others, but not among many', async () => {
+    const { aam, app } = await previewSite();
+    const token = tokenIn(aam.previewUrl(`${ORIGIN}/`, { segments: ['golfFans'] }));
+    const statusWith = async (forged: number) => {
+      const others = 'aam_preview=1.a.b&'.repeat(forged);
+      return (await request(app).get(`/?${others}aam_preview=${token}`)).status;
+    };
+    expect([await statusWith(3), await statusWith(4)]).toEqual([303, 200]);
+  });
+
+  it('does nothing where an answer has begun, or where a request cannot be looked at', async () => {
+    const { aam } = await previewSite();
+    const { search } = new URL(aam.previewUrl(`${ORIGIN}/`, { segments: ['golfFans'] }));
+    const app = express();
+    app.use('/begun', (_req, res, next) => {
+      res.write('-');
+      next();
+    });
+    app.use('/hostile', (req, _res, next) => {
+      Object.defineProperty(req, 'hostname', {
+        get() {
+          throw new Error('bang');
+        },
+      });
+      next();
+    });
+    app.use(aam);
+    app.use((req, res) => void res.end(req.aamSegments.status));
+    expect((await request(app).get(`/begun${search}`)).text).toBe('-anonymous');
+    expect((await request(app).get(`/hostile${search}`)).text).toBe('anonymous');
+  });
+
   it('loses no cookie that somebody else sets', async () => {
     const { aam } = await previewSite();
     const app = express();
@@ -178,26 +210,32 @@ describe('a preview', () => {
 
   it('shows the segments of its link, by name, id and value, whoever the visitor is', async () => {
     const options = {
-      segments: { golfFans: GOLF, highValue: { value: 'vip' } } as never,
+      segments: { golfFans: GOLF, highValue: { value: 'vip' }, numbered: { value: '44' } } as never,
       destinations: { aam: { keys: ['seg'] } },
     };
     const seen: unknown[] = [];
     const { app, begin, simulator } = await previewSite(options, (each) =>
       each.get('/has', (req, res) => {
         const { aamSegments: segments } = req;
-        seen.push([segments.has('golfFans'), segments.has('highValue'), segments.has(42), segments.has(43)]);
+        seen.push([
+          segments.has('golfFans'),
+          segments.has('highValue'),
+          segments.has(42),
+          segments.has(43),
+          segments.has(44),
+        ]);
         seen.push([segments.isKnown, segments.visitor, segments.size, JSON.parse(JSON.stringify(segments)).status]);
         res.end();
       }),
     );
     simulator.visitor(ECID).in(43);
-    const cookie = await begin({ segments: ['highValue', 42] });
+    const cookie = await begin({ segments: ['highValue', 42, { value: '44' }] });
     await request(app)
       .get('/has')
       .set('Cookie', `${cookie}; ${cookieOf(ECID)}`);
     expect(seen).toEqual([
-      [false, true, true, false],
-      [true, {}, 1, 'preview'],
+      [false, true, true, false, true],
+      [true, {}, 2, 'preview'],
     ]);
   });
 

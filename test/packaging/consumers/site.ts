@@ -6,6 +6,7 @@ import {
   type AamErrorCode,
   type AamSegmentsOptions,
   type AamStats,
+  aamBootstrap,
   aamSegments,
   type Guard,
   type RegisteredName,
@@ -219,6 +220,11 @@ export function mustNotCompile(req: Request, ref: SegmentRef<Names>): Guard {
   aam.experiment({ name: 'hero', variants: { control: 1, links: 1 }, audience: 'golffans' });
   // @ts-expect-error a misspelt segment among several
   aam.experiment({ name: 'hero', variants: { control: 1, links: 1 }, audience: { all: ['golffans'] } });
+  aamBootstrap(req, { only: ['golfFans'], variants: [hero] });
+  // @ts-expect-error a misspelt name
+  aamBootstrap(req, { only: ['golffans'] });
+  // @ts-expect-error the name of an experiment, instead of the experiment
+  aamBootstrap(req, { only: [], variants: ['hero'] });
   aam.previewUrl(new URL('https://shop.example/'), {
     segments: ['golfFans', 7, { value: 'x' }],
     variants: { hero: 'links' },

@@ -62,11 +62,12 @@ export const OPTIONS = {
   'experiment()': {
     name: true,
     variants: true,
-    audience: true,
+    audience: { any: true, all: true },
     salt: true,
     unit: true,
     holdout: { name: true, percent: true },
   },
+  'aamBootstrap()': { only: true, variants: true, nonce: true },
   'previewUrl()': { segments: true, variants: true, expiresInMs: true },
 } as const satisfies Readonly<Record<string, OptionNames>>;
 

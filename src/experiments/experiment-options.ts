@@ -96,7 +96,7 @@ function audienceOf(given: unknown, names: SegmentNames): NonNullable<ResolvedEx
   let match: 'any' | 'all' = 'any';
   let refs: unknown = [given];
   if (isRecord(given) && wantedById(given) === undefined) {
-    const lists = group<{ any?: unknown; all?: unknown }>(path, given, { any: true, all: true });
+    const lists = group<{ any?: unknown; all?: unknown }>(path, given, OPTIONS[TAKER].audience, TAKER);
     assert((lists.any === undefined) !== (lists.all === undefined), path, 'a segment, { any } or { all }', given);
     match = lists.all === undefined ? 'any' : 'all';
     refs = lists[match];

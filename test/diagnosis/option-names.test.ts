@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { aamSegments, createDcsClient, requireSegment } from 'express-aam-segments';
+import { aamBootstrap, aamSegments, createDcsClient, requireSegment } from 'express-aam-segments';
 import { OPTIONS, type OptionNames, type OptionTaker } from '../../src/diagnosis/option-names';
 import { resolveExperiment } from '../../src/experiments/experiment-options';
 import { SegmentNames } from '../../src/segments/segment-refs';
@@ -20,6 +20,7 @@ const CALLS: Readonly<Record<OptionTaker, (options: object) => unknown>> = {
   'lookupMany()': (options) => client.lookupMany([VISITOR], options).next(),
   'sendEvent()': (options) => aam.sendEvent({} as never, {}, options),
   'requireSegment()': (options) => requireSegment('golfFans', options),
+  'aamBootstrap()': (options) => aamBootstrap({} as never, { only: ['golfFans'], ...options }),
   'previewUrl()': (options) => aam.previewUrl('https://example.com/', options),
   'experiment()': (options) =>
     resolveExperiment({ name: 'x', variants: { a: 1, b: 1 }, ...options }, new SegmentNames(new Map())),

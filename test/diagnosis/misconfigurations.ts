@@ -45,6 +45,15 @@ export const MISCONFIGURATIONS: readonly Misconfiguration[] = [
     make: () => aamSegments({ ...SITE, dcs: { segmentIds: false } }).close(),
   },
   {
+    made: "a page asks for has({ value: 'sports-fan' }), without destinations",
+    code: 'WRN_AAM_NO_SEGMENT_SOURCE',
+    says: [/asked for as \{ value \}/, /Configure the cookie destination/],
+    make: (newApp) => {
+      const page: express.RequestHandler = (req, res) => void res.json(req.aamSegments.has({ value: 'sports-fan' }));
+      return visiting(newApp, [aamSegments(SITE), page], [{}, {}]);
+    },
+  },
+  {
     made: "a request with another organisation's AMCV_ cookie, and none of ours",
     code: 'WRN_AAM_OTHER_ORGANISATION',
     says: [new RegExp(ORG), new RegExp(OTHER_ORG)],

@@ -6,7 +6,7 @@
  * the code that created it has returned to the event loop, for the second time (the first may be one that is created when it is
  * needed, and kept); and many instances with the same account that nobody has closed. Next: ../middleware.ts.
  */
-import type { IncomingMessage } from 'node:http';
+import { fieldsOf } from '../handed-over/reading';
 import { Warnings } from './warnings';
 
 /** More than a site has routers with options of their own; a site that creates one in each request has them in a moment. */
@@ -49,9 +49,10 @@ export class InstanceWatch {
   }
 
   /** Called with the request that the instance is handed while it {@link isBeingCreated}. */
-  sees(req: IncomingMessage): void {
+  sees(req: unknown): void {
+    const socket = fieldsOf(req, ['socket'])?.socket;
     // A request that did not come through a socket is made up by a test, which may well do so.
-    if (!this.isBeingCreated || req.socket?.remoteAddress === undefined) return;
+    if (!this.isBeingCreated || fieldsOf(socket, ['remoteAddress'])?.remoteAddress === undefined) return;
     this.isBeingCreated = false;
     if (++this.#account.inRequests === 2) {
       const what = `${this.#factory} was called while a request was served, for the second time`;

@@ -2,7 +2,6 @@
  * Owns: warnings about the configuration that answers of the DCS reveal, such as a wrong alias or segment ids that Adobe has
  * not enabled. Every call then has the same problem, and `status` and `reason` do not show it; so each is warned about once.
  */
-
 import type { DcsReply } from '../dcs/protocol/reply';
 import { Warnings } from '../diagnosis/warnings';
 

@@ -1,6 +1,7 @@
 import express, { type RequestHandler } from 'express';
 import { type AamSegments, aamSegments, createDcsClient } from 'express-aam-segments';
 import request from 'supertest';
+import { revoked, withThrowing } from '../helpers/hostile';
 import { ORG } from '../helpers/site';
 import { ask } from '../routing/in-memory';
 
@@ -16,7 +17,7 @@ afterEach(async () => {
 
 /** An account of its own for each test: warnings are once per process and account. */
 let accounts = 0;
-const account = (n = ++accounts) => ({ orgId: ORG, partner: `partner-${n}` });
+const account = () => ({ orgId: ORG, partner: `partner-${++accounts}`, cache: { maxVisitors: 100 } });
 const warnings = () => warned.mock.calls.map(([message, { code }]) => [code, message]);
 const PER_REQUEST = [
   'WRN_AAM_CREATED_PER_REQUEST',
@@ -63,6 +64,8 @@ describe('an instance that is created in each request', () => {
 
   it('is warned about when many are open, if it is used later or not as a middleware', async () => {
     const options = account();
+    const closed = aamSegments(options);
+    for (let n = 0; n < 2; n++) await closed.close();
     await visits(async (req, res, next) => {
       const aam = created(options);
       await new Promise(setImmediate);
@@ -113,17 +116,19 @@ describe('no warning is given', () => {
 
   it('for clients and instances that are few of each', () => {
     const options = account();
-    for (let n = 0; n < 9; n++) open.push(created(options), createDcsClient(options));
+    for (let n = 0; n < 9; n++) open.push(created(options), createDcsClient({ orgId: ORG, partner: options.partner }));
   });
 
   it('for tests that make up a request for an instance that they have just created', async () => {
     const options = account();
-    for (let n = 0; n < 3; n++) {
+    for (let n = 0; n < 2; n++) {
       await ask(
         express().use(created(options), (_req, res) => void res.end('ok')),
         '/',
       );
       created(options)({} as never, {} as never, () => {});
+      created(options)(withThrowing({}, ['socket']) as never, {} as never, () => {});
+      created(options)({ socket: revoked() } as never, {} as never, () => {});
     }
   });
 });

@@ -107,16 +107,21 @@ describe('no warning is given', () => {
     const options = account();
     const few = Array.from({ length: 8 }, () => created(options));
     await Promise.all(few.map((aam) => visits(aam, 1)));
-    for (let n = 0; n < 20; n++) {
+    for (let n = 0; n < 3; n++) {
       const aam = aamSegments(options);
       await aam.close();
       await aam.close();
     }
   });
 
+  it('for clients that are closed', async () => {
+    const { orgId, partner } = account();
+    for (let n = 0; n < 10; n++) await createDcsClient({ orgId, partner }).close();
+  });
+
   it('for clients and instances that are few of each', () => {
     const options = account();
-    for (let n = 0; n < 9; n++) open.push(created(options), createDcsClient({ orgId: ORG, partner: options.partner }));
+    for (let n = 0; n < 6; n++) open.push(created(options), createDcsClient({ orgId: ORG, partner: options.partner }));
   });
 
   it('for tests that make up a request for an instance that they have just created', async () => {

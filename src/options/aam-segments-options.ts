@@ -8,6 +8,7 @@ import { gppPackage, INSTALL_GPP } from '../consent/gpp-layouts';
 import type { TcfMode } from '../consent/tcf';
 import type { Signals } from '../dcs/protocol/signals';
 import { OPTIONS } from '../diagnosis/option-names';
+import { Warnings } from '../diagnosis/warnings';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
@@ -233,6 +234,10 @@ export interface CacheOptions {
 }
 
 const MIB = 1_048_576;
+const MINUTE_MS = 60_000;
+
+/** One for all instances, as those of the options that clients have, too. */
+const warnings = new Warnings();
 
 const TAKER = 'aamSegments()';
 const KNOWN = OPTIONS[TAKER];
@@ -298,8 +303,11 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
   const cache = group<CacheOptions>('options.cache', cacheGroup, KNOWN.cache, TAKER);
   const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, KNOWN.experiments, TAKER);
   const maxVisitors = count('options.cache.maxVisitors', cache.maxVisitors, 100_000);
+  const client = resolvedClientOptions(top, TAKER);
+  const ttlMs = ms('options.cache.ttlMs', cache.ttlMs, 60_000);
+  warnOfShortTtl(ttlMs, client.dcs.maxCallsPerMinute);
   return {
-    ...resolvedClientOptions(top, TAKER),
+    ...client,
     maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
     skip: siteFunction('options.skip', top.skip),
     excludeBots: flag('options.excludeBots', top.excludeBots, true),
@@ -324,7 +332,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     cache: {
       maxVisitors,
       maxBytes: maxBytesOf(cache.maxBytes, maxVisitors),
-      ttlMs: ms('options.cache.ttlMs', cache.ttlMs, 60_000),
+      ttlMs,
       staleWhileRevalidateMs: ms('options.cache.staleWhileRevalidateMs', cache.staleWhileRevalidateMs, 600_000),
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
       emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
@@ -366,6 +374,15 @@ function previewOf(given: PreviewOptions | undefined): ResolvedOptions['preview'
   if (given === undefined) return undefined;
   const path = 'options.preview';
   return { secrets: secrets(`${path}.secret`, group<PreviewOptions>(path, given, KNOWN.preview, TAKER).secret) };
+}
+
+/** A visitor who keeps viewing pages is looked up once per ttl. */
+function warnOfShortTtl(ttlMs: number, maxCallsPerMinute: number): void {
+  const leastMs = Math.ceil(MINUTE_MS / maxCallsPerMinute);
+  if (ttlMs >= leastMs) return;
+  const happened = `options.cache.ttlMs is ${ttlMs}: a visitor who keeps viewing pages needs more calls than dcs.maxCallsPerMinute, which is ${maxCallsPerMinute}`;
+  const advice = `Beyond it they are served what is known, or are 'unknown'. Set ttlMs to at least ${leastMs}`;
+  warnings.warn('WRN_AAM_SHORT_TTL', `${happened}. ${advice}.`);
 }
 
 function maxBytesOf(given: unknown, maxVisitors: number): number {

@@ -138,6 +138,12 @@ export const MISCONFIGURATIONS: readonly Misconfiguration[] = [
     make: (newApp) => visiting(newApp, [aamSegments(SITE)], Array(100).fill(PAGE_BY_LINK)),
   },
   {
+    made: 'cache.ttlMs: 1000, with 20 calls a minute',
+    code: 'WRN_AAM_SHORT_TTL',
+    says: [/needs more calls than dcs\.maxCallsPerMinute/, /at least 3000/],
+    make: () => aamSegments({ ...SITE, cache: { ttlMs: 1_000 } }).close(),
+  },
+  {
     made: 'timeoutMs outside of its group',
     code: 'ERR_AAM_UNKNOWN_OPTION',
     says: [/did you mean 'dcs\.timeoutMs'\?/],

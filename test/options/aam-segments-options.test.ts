@@ -265,6 +265,20 @@ describe('resolveOptions', () => {
     expect(resolve({ segments, destinations: { aam: {} } }).names).toBeDefined();
   });
 
+  it.each([
+    [{ cache: { ttlMs: 2_999 } }, 3_000],
+    [{ cache: { ttlMs: 0 }, dcs: { maxCallsPerMinute: 7 } }, 8_572],
+  ])('warns of a ttl that needs more calls than are allowed, %j', (options, least) => {
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    for (let n = 0; n < 2; n++) resolve(options);
+    expect(warned.mock.calls).toEqual([
+      [expect.stringContaining(`at least ${least}.`), expect.objectContaining({ code: 'WRN_AAM_SHORT_TTL' })],
+    ]);
+    resolve({ ...options, cache: { ttlMs: least } });
+    expect(warned).toHaveBeenCalledTimes(1);
+    warned.mockRestore();
+  });
+
   it('warns once of options that leave nothing to put a visitor into a segment', () => {
     const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     for (let n = 0; n < 2; n++) resolve({ dcs: { segmentIds: false } });

@@ -130,6 +130,7 @@ describe('cookies that do not arrive', () => {
   it.each([
     ['first page views', { ...BY_LINK, 'sec-fetch-site': 'none' }],
     ['page views from elsewhere', { ...BY_LINK, 'sec-fetch-site': 'cross-site' }],
+    ['frames', { ...BY_LINK, 'sec-fetch-dest': 'iframe' }],
     ['pictures', { ...BY_LINK, 'sec-fetch-dest': 'image', 'sec-fetch-mode': 'no-cors' }],
     ['calls of scripts', { ...BY_LINK, 'sec-fetch-dest': 'empty', 'sec-fetch-mode': 'cors' }],
     ['clients that are no browsers', {}],

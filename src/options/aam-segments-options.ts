@@ -356,13 +356,10 @@ const DAY_MS = 86_400_000;
 function stickyCookieOf(given: StickyCookieOptions | undefined): ResolvedOptions['experiments']['stickyCookie'] {
   if (given === undefined) return undefined;
   const path = 'options.experiments.stickyCookie';
-  const { name = 'aam_unit', ...cookie } = group<StickyCookieOptions>(
-    path,
-    given,
-    KNOWN.experiments.stickyCookie,
-    TAKER,
-  );
-  assert(isCookieName(name), `${path}.name`, 'a cookie name', name);
+  const known = KNOWN.experiments.stickyCookie;
+  const { name = 'aam_unit', ...cookie } = group<StickyCookieOptions>(path, given, known, TAKER);
+  const isFree = isCookieName(name) && !/^(?:__Host-)?aam_preview$/.test(name);
+  assert(isFree, `${path}.name`, 'a cookie name, and not that of previews', name);
   return {
     secrets: secrets(`${path}.secret`, cookie.secret),
     name,

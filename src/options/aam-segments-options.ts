@@ -15,7 +15,7 @@ import type { VisitorId } from '../identity/visitor';
 import { assert, count, flag, group, integer, ms, oneOf, optional, secret, secrets } from '../option-checks';
 import { type DcsClientOptions, type ResolvedClientOptions, resolvedClientOptions } from './dcs-client-options';
 
-/** Options of `aamSegments()`. Durations are integers in milliseconds, counts are integers of at least 1. */
+/** Options of `aamSegments()`. Durations are integers in milliseconds, from 0 to 2 147 483 647; counts are integers of at least 1. */
 export interface AamSegmentsOptions<Name extends string = string> extends DcsClientOptions<Name> {
   /**
    * How long a request waits for an answer that is not in the cache, in milliseconds. 0 never waits.
@@ -118,15 +118,16 @@ export interface IdentityOptions {
    */
   readonly uuidCookie?: string | readonly string[] | undefined;
   /**
-   * The visitor as the site knows them, which takes precedence over cookies; `undefined` leaves it to the cookies. If it
-   * throws or returns no valid visitor, the request is `anonymous`, reason `bad-id`.
+   * The visitor as the site knows them, by `{ ecid }`, `{ uuid }` or `{ customerIds }`, which takes precedence over cookies;
+   * `undefined` leaves it to the cookies. If it throws or returns no valid visitor, the request is `anonymous`, reason `bad-id`.
    * @default cookies only
-   * @example (req) => req.session?.ecid && { ecid: req.session.ecid }
+   * @example (req) => req.session?.ecid ? { ecid: req.session.ecid } : undefined
    */
   readonly resolve?: ((req: Request) => VisitorId | undefined | null) | undefined;
   /**
-   * The company's own ids of a logged-in visitor, which are sent with the call. Other ids, or another state, cause a new
-   * lookup. At most 10 are sent, 3 of one data source; the first ones are taken.
+   * The company's own ids of a logged-in visitor, which are sent with the call. Each is of a data source, which is named by
+   * `dataSourceId` or by `integrationCode`; `authState` is `'unknown'`, `'authenticated'` or `'logged-out'`. Other ids, or
+   * another state, cause a new lookup. At most 10 are sent, 3 of one data source; the first ones are taken.
    * @default none
    * @example (req) => req.user ? [{ dataSourceId: 1234, id: req.user.crmId, authState: 'authenticated' }] : []
    */

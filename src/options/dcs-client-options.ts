@@ -26,7 +26,7 @@ export interface DcsClientOptions<Name extends string = string> {
    */
   readonly partner: string;
   /**
-   * Names for segment ids, for use in code. A segment that only a cookie destination has is `{ value }`.
+   * Names for segment ids (numbers or strings of digits), for use in code. A segment that only a cookie destination has is `{ value }`.
    * @default {}
    * @example { golfFans: 984263, sportsFans: { value: 'sports-fan' } }
    */
@@ -55,8 +55,8 @@ export interface DcsOptions {
    */
   readonly origins?: Readonly<Record<number, string>> | undefined;
   /**
-   * The origin to call for a visitor whose region is unknown.
-   * @default https://<partner>.demdex.net
+   * The origin to call for a visitor whose region is unknown. It requires `origins`, of which `{}` sends all calls to it.
+   * @default `https://<partner>.demdex.net`
    */
   readonly defaultOrigin?: string | undefined;
   /**

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aamSegments } from 'express-aam-segments';
 import { deadOrigin } from '../helpers/dead-origin';
+import { PAGES, read } from '../helpers/documents';
 import { cookieOf, ECID, GOLF, ORG } from '../helpers/site';
 import { closeDesks, createDesk, end, run, start } from './command-line';
 
@@ -272,16 +273,23 @@ describe('aam-segments', () => {
   });
 });
 
-describe('README', () => {
-  it('shows commands and options that exist', async () => {
-    const readme = readFileSync(join(__dirname, '..', '..', 'README.md'), 'utf8');
-    const lines = [...readme.matchAll(/^npx aam-segments (\w+)(.*)$/gm)] as unknown as [string, string, string][];
-    expect(lines.map(([, command]) => command).sort()).toEqual([...COMMANDS].sort());
+describe('the documents', () => {
+  it('show commands and options that exist', async () => {
+    const text = ['README.md', ...PAGES].map(read).join('\n');
+    const lines = [...text.matchAll(/^npx aam-segments (\w+)(.*)$/gm)] as unknown as [string, string, string][];
+    expect(lines.length).toBeGreaterThan(COMMANDS.length);
     const helps = await Promise.all(lines.map(([, command]) => run([command, '--help'])));
-    for (const [n, [, , args]] of lines.entries()) {
+    for (const [n, [, command, args]] of lines.entries()) {
+      expect([command, helps[n]?.code]).toEqual([command, 0]);
       for (const option of args.match(/--[\w-]+/g) ?? []) expect(helps[n]?.stdout).toContain(option);
     }
-    const [, table = ''] = readme.split('\n| command | what it does |\n| --- | --- |\n');
+  });
+
+  it('explain every command', () => {
+    const page = read('docs/command-line.md');
+    const shown = [...page.matchAll(/^npx aam-segments (\w+)/gm)].map(([, command]) => command);
+    expect(shown.sort()).toEqual([...COMMANDS].sort());
+    const [, table = ''] = page.split('\n| command | what it does |\n| --- | --- |\n');
     const rows = [...(table.split('\n\n')[0] as string).matchAll(/^\| `(\w+)` \|/gm)];
     expect(rows.map(([, command]) => command).sort()).toEqual([...COMMANDS].sort());
   });

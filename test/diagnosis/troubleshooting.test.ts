@@ -41,25 +41,9 @@ describe('docs/troubleshooting.md', () => {
     const [path] = helpFor('').split('#') as [string];
     const { name, files: shipped } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     expect(path).toBe(`${name}/docs/troubleshooting.md`);
-    expect(shipped).toContain('docs/troubleshooting.md');
+    expect(shipped).toContain('docs');
     for (const code of codes) expect(anchors).toContain(helpFor(code).split('#')[1]);
     expect(new AamError('ERR_AAM_CLOSED', 'x').help).toBe(helpFor('ERR_AAM_CLOSED'));
-  });
-
-  it('has links to headings and files that exist', () => {
-    const anchors = new Map([['', sections.map(({ heading }) => anchorOf(heading))]]);
-    const links = [...page.matchAll(/\]\(([^)#]*)(?:#([^)]*))?\)/g)].filter(([, path]) => !path?.startsWith('http'));
-    for (const [, path = '', anchor] of links) {
-      if (!anchors.has(path)) {
-        const text = readFileSync(join(root, 'docs', path), 'utf8');
-        anchors.set(
-          path,
-          [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading as string)),
-        );
-      }
-      if (anchor !== undefined) expect(anchors.get(path)).toContain(anchor);
-    }
-    expect(links.length).toBeGreaterThan(15);
   });
 
   it('names options, statuses and reasons that exist', () => {

@@ -65,9 +65,12 @@ describe("another organisation's cookie", () => {
     await aam.close();
   });
 
-  it('is found on the request of a visitor who has not agreed', async () => {
-    const { view } = await createSite({ consent: { required: true } });
-    await view(`AMCV_${OTHER}=x`);
+  it.each([
+    ['has not agreed', { consent: { required: true } }, '', { status: 'anonymous' }],
+    ['refuses', {}, '; usprivacy=1YYN', { status: 'excluded', reason: 'no-consent' }],
+  ])('is found on the request of a visitor who %s', async (_what, options, more, served) => {
+    const { view } = await createSite(options);
+    expect(await view(`AMCV_${OTHER}=x${more}`)).toMatchObject(served);
     expect(warnings()).toEqual([NAMES_BOTH]);
   });
 

@@ -32,10 +32,11 @@ module.exports = {
       leftOut: [
         // Without an Express app,
         '/test/(cache|cli|dcs|model|options|segments|signing|testing)/',
-        '/test/(architecture|readme-claims)\\.test\\.ts$',
+        '/test/(architecture|docs|docs-claims)\\.test\\.ts$',
         '/test/channels/dcs-publisher\\.',
         '/test/consent/(adobe-consent|gpp|tcf|us-privacy)\\.',
         '/test/bootstrap/(script-element|templates|browser)\\.',
+        '/test/diagnosis/(option-names|troubleshooting)\\.',
         '/test/experiments/(allocation|exposures|statistics)\\.',
         '/test/handed-over/showing\\.',
         '/test/identity/(amcv-cookie|cookie-grammar|visitor|web-sdk-cookies)\\.',

@@ -1,4 +1,4 @@
-/** What the README promises under "Guarantees, measured": the same words and limits, which a test compares. */
+/** What docs/guarantees.md promises: the same words and limits, which a test compares. */
 export interface Promised {
   readonly what: string;
   readonly bound: 'at most' | 'at least';
@@ -69,7 +69,7 @@ export const PROMISES = {
   bulk: atLeast(0.8, 'times', `${BULK}: throughput with a DCS that takes 20 ms`),
   bulkImmediate: atLeast(0.8, 'times', 'the same with a DCS on the same machine that answers at once'),
   bulkMemory: atMost(60, 'MB', 'the same: growth of its memory after the first 5 000 rows'),
-  failedPages: atMost(0, 'pages', 'the scenarios of [docs/comparison.md](docs/comparison.md): pages with an error'),
+  failedPages: atMost(0, 'pages', 'the scenarios of [comparison.md](comparison.md): pages with an error'),
   overlaps: atMost(0, 'calls', 'the same: calls about a visitor while another one about them is in flight'),
 } satisfies Record<string, Promised>;
 

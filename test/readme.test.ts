@@ -1,48 +1,28 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** The README and the programs in the documents: they do what is said about them. */
 import { createRequire } from 'node:module';
 import type { AddressInfo, Server } from 'node:net';
-import { join } from 'node:path';
 import { transformSync } from '@swc/core';
-import { isKept, PROMISES, type Promised } from '../bench/promises';
 import { aamSegments } from '../src';
 import { createDcsSimulator } from '../src/testing/dcs-simulator';
+import { blocksOf, PAGES, proseOf, read } from './helpers/documents';
 import { closeSites, cookieOf, ECID, GOLF, HIGH_VALUE } from './helpers/site';
 
-const root = join(__dirname, '..');
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const watching = readFileSync(join(root, 'docs', 'watching.md'), 'utf8');
-const platforms = readFileSync(join(root, 'docs', 'consent-platforms.md'), 'utf8');
-const experiments = readFileSync(join(root, 'docs', 'experiments.md'), 'utf8');
-const previews = readFileSync(join(root, 'docs', 'previews.md'), 'utf8');
-const bootstrap = readFileSync(join(root, 'docs', 'bootstrap.md'), 'utf8');
-const blocks = [
-  ...[readme, watching, platforms, experiments, previews, bootstrap].join('\n').matchAll(/^```ts\n(.*?)^```$/gms),
-].map(([, code]) => code as string);
-// One program in pieces.
-const bridges = [...readFileSync(join(root, 'docs', 'bridges.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(
-  ([, code]) => code as string,
-);
-blocks.push(bridges.join(''));
-const [quickStart] = blocks as [string];
-const abTest = blocks.find((code) => code.includes('aam.experiment(')) as string;
-const ownTest = blocks.find((code) => code.includes("test('")) as string;
+const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0';
 
-/** Declarations that the fragments need. */
-const around = `
-import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
-import { aamSegments, type SegmentRequiredError } from 'express-aam-segments';
-const app = express();
-const aam = aamSegments({ orgId: 'x', partner: 'acme', segments: { golfFans: 984263, highValue: 985264 } });
-// As passport and express-session declare it.
-declare global {
-  namespace Express {
-    interface Request { user?: { crmId: string }; session?: { marketing?: boolean } }
-  }
-}
-declare const members: RequestHandler, notYet: RequestHandler, onlyStaff: RequestHandler;
-declare const golfPage: RequestHandler, vipPage: RequestHandler, plainPage: RequestHandler;
-`;
+const [quickStart] = blocksOf('README.md') as [string];
+const [required, simulated, golfFanLink] = blocksOf('README.md', 'js') as [string, string, string];
+const [, visitorsFile] = blocksOf('README.md', 'sh') as [string, string];
+const [abTest] = blocksOf('docs/experiments.md') as [string];
+const ownTest = blocksOf('docs/testing.md').find((code) => code.includes("test('")) as string;
+const [deployed] = blocksOf('docs/deploying.md') as [string];
+
+const inCommonJs = (program: string) => program.replace(/^import .*\nimport .*\n/, required);
+
+/** What the reader has after the chapter "See it work in your own app". */
+const withSimulator = (program: string) =>
+  program
+    .replace(/^ {2}segments: .*\n/m, (line) => `${line}${simulated}`)
+    .replace('app.listen', `${golfFanLink}\napp.listen`);
 
 /** Runs a block as a CommonJS module. `given` replaces some of its imports. */
 function run(code: string, given: Record<string, unknown>, globals: Record<string, unknown> = {}): void {
@@ -55,138 +35,133 @@ function run(code: string, given: Record<string, unknown>, globals: Record<strin
   new Function('require', 'exports', ...Object.keys(globals), js)(require, {}, ...Object.values(globals));
 }
 
+const open: (() => unknown)[] = [];
+
+/** Runs a whole program on a free port, its calls going to a DCS. */
+function serve(program: string, dcs: NonNullable<Parameters<typeof aamSegments>[0]['dcs']>, globals = {}) {
+  const express = jest.requireActual<typeof import('express')>('express');
+  const servers: Server[] = [];
+  const instances: ReturnType<typeof aamSegments>[] = [];
+  const onAnyPort = () => {
+    const app = express();
+    const { listen } = app;
+    app.listen = (() => {
+      const server = listen.call(app, 0);
+      servers.push(server);
+      return server;
+    }) as typeof listen;
+    return app;
+  };
+  const watched = (options: Parameters<typeof aamSegments>[0]) => {
+    const aam = aamSegments({ ...options, maxWaitMs: 5_000, dcs: { ...options.dcs, ...dcs, timeoutMs: 5_000 } });
+    instances.push(aam);
+    return aam;
+  };
+  run(program, { express: onAnyPort, 'express-aam-segments': { aamSegments: watched } }, globals);
+  const [server] = servers as [Server];
+  const [aam] = instances as [ReturnType<typeof aamSegments>];
+  open.push(
+    () => server.close(),
+    () => aam.close(),
+  );
+  return {
+    server,
+    aam,
+    async get(path: string, headers: Record<string, string> = {}) {
+      const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`, {
+        // The User-Agent of fetch() itself would count as a bot.
+        headers: { ...headers, 'User-Agent': BROWSER },
+        redirect: 'manual',
+      });
+      return { response, text: await response.text(), cacheControl: response.headers.get('cache-control') };
+    },
+  };
+}
+
+async function startSimulator() {
+  const simulator = await createDcsSimulator({ segmentIds: true });
+  open.push(() => simulator.close());
+  return simulator;
+}
+
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+});
+
 describe('README', () => {
-  it('has code that compiles', () => {
-    const folder = mkdtempSync(join(root, 'test', 'readme-'));
-    try {
-      blocks.forEach((code, n) => {
-        const isWhole = code.includes("import express from 'express'");
-        writeFileSync(
-          join(folder, `block-${n}.${isWhole ? 'ts' : 'mts'}`),
-          isWhole ? code : `${around}${code}\nexport {};`,
-        );
-      });
-      const compilerOptions = { noUnusedLocals: false, module: 'nodenext', target: 'es2022' };
-      writeFileSync(
-        join(folder, 'tsconfig.json'),
-        JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['.'] }),
-      );
-      execFileSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], {
-        encoding: 'utf8',
-      });
-    } catch (error) {
-      throw new Error((error as { stdout?: string }).stdout ?? String(error));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-    expect(blocks.length).toBeGreaterThan(6);
+  it('is at most 200 lines long', () => {
+    expect(read('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(200);
+  });
+
+  it('has a line for each page of docs', () => {
+    const listed = [...proseOf('README.md').matchAll(/^\| \[[\w.-]+\]\(([\w./-]+)\) \|/gm)].map(([, path]) => path);
+    expect(listed.sort()).toEqual([...PAGES].sort());
   });
 
   it.each([
-    ['first program', quickStart, HIGH_VALUE, ['Your upgrade is waiting'], 'Join the club'],
+    ['first program', quickStart, GOLF, ['The new irons are in'], 'Welcome'],
+    ['first program in CommonJS', inCommonJs(quickStart), GOLF, ['The new irons are in'], 'Welcome'],
     ['A/B test', abTest, GOLF, ['Welcome', 'Welcome, golfers'], 'Welcome'],
   ])('has a %s that does what it says', async (_which, program, segment, ofMembers, ofOthers) => {
-    const simulator = await createDcsSimulator({ segmentIds: true });
+    const simulator = await startSimulator();
     const members = Array.from({ length: 12 }, (_, n) => `${n + 10}${ECID.slice(2)}`);
     for (const member of members) simulator.visitor(member).in(segment);
-    const express = jest.requireActual<typeof import('express')>('express');
-    const instances: ReturnType<typeof aamSegments>[] = [];
-    const servers: Server[] = [];
-    const onAnyPort = () => {
-      const app = express();
-      const { listen } = app;
-      app.listen = (() => {
-        const server = listen.call(app, 0);
-        servers.push(server);
-        return server;
-      }) as typeof listen;
-      return app;
-    };
-    run(program, {
-      express: onAnyPort,
-      'express-aam-segments': {
-        aamSegments(options: Parameters<typeof aamSegments>[0]) {
-          const aam = aamSegments({ ...options, maxWaitMs: 5_000, dcs: { ...simulator.dcs, timeoutMs: 5_000 } });
-          instances.push(aam);
-          return aam;
-        },
-      },
-    });
-    const [server] = servers as [Server];
-    const get = async (visitor: Record<string, string>) => {
-      // The User-Agent of fetch() itself would count as a bot.
-      const headers = { ...visitor, 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' };
-      const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { headers });
-      return [await response.text(), response.headers.get('cache-control')];
-    };
-    const pages = await Promise.all(members.map((member) => get({ cookie: cookieOf(member) })));
-    expect(pages.every(([, cacheControl]) => cacheControl === 'private')).toBe(true);
-    expect([...new Set(pages.map(([text]) => text))].sort()).toEqual(ofMembers);
-    expect(await get({})).toEqual([ofOthers, 'private']);
-    server.close();
-    await instances[0]?.close();
-    await simulator.close();
-  });
-
-  it('names every error code and every warning, and no other', () => {
-    const files = (readdirSync(join(root, 'src'), { recursive: true }) as string[]).filter((file) =>
-      /\.ts$/.test(file),
-    );
-    const sources = files.map((file) => readFileSync(join(root, 'src', file), 'utf8'));
-    const inSources = new Set(sources.join().match(/(?<=')(?:ERR|WRN)_AAM_\w+(?=')/g));
-    const inReadme = new Set(readme.match(/(?<=`)(?:ERR|WRN)_AAM_\w+(?=`)/g));
-    expect([...inReadme].sort()).toEqual([...inSources].sort());
-  });
-
-  it.each(['src/index.ts', 'src/testing/public.ts'])('explains every name that %s exports, as do the docs', (file) => {
-    const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
-    const text = [readme, ...docs.map((name) => readFileSync(join(root, 'docs', name), 'utf8'))].join('\n');
-    const exported = [...readFileSync(join(root, file), 'utf8').matchAll(/^export (?:type )?\{([^}]+)\}/gm)]
-      .flatMap(([, names]) => (names as string).split(','))
-      .map((name) => name.replace(/^\s*type\s/, '').trim())
-      .filter((name) => name !== '');
-    expect(exported.length).toBeGreaterThan(15);
-    expect(exported.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([]);
-  });
-
-  it('gives the defaults that the options have', () => {
-    const { resolveOptions } = jest.requireActual<typeof import('../src/options/aam-segments-options')>(
-      '../src/options/aam-segments-options',
-    );
-    const resolved: unknown = resolveOptions({ orgId: 'x', partner: 'acme' });
-    const rows = [...readme.matchAll(/^\| `([\w.]+)` \| `?([^|`]+?)`? \|/gm)].filter(([, path]) =>
-      path?.match(
-        /Ms$|max|min|Percent|connections|failover|segmentIds|dcs\.method|sEcid|adobeMc|excludeBots|required|gpc|tcfCookie|consent\.tcf$|consent\.gpp|usPrivacy|varyCookie/,
-      ),
-    );
-    expect(rows.length).toBe(29);
-    for (const [, path, written] of rows as unknown as [string, string, string][]) {
-      const value = path.split('.').reduce((group, name) => (group as Record<string, unknown>)[name], resolved);
-      expect([path, String(value)]).toEqual([path, written.replace(/[ ']/g, '')]);
-    }
-  });
-
-  it('promises what npm run bench checks, and has measured nothing that misses it', () => {
-    const [, table = ''] = readme.split('| what | promised | measured |\n| --- | --- | --- |\n');
-    const rows = [...(table.split('\n\n')[0] as string).matchAll(/^\| (.+) \| (.+) \| (.+) \|$/gm)];
-    const promises: readonly Promised[] = Object.values(PROMISES);
-    expect(rows.map(([, what, promised]) => [what, promised])).toEqual(
-      promises.map(({ what, bound, limit, unit }) => [what, `${bound} ${limit} ${unit}`]),
-    );
-    for (const [n, promise] of promises.entries()) {
-      const measured = String(rows[n]?.[3]);
-      const { what, wanted } = promise;
-      expect([what, measured, isKept(promise, Number.parseFloat(measured))]).toEqual([what, measured, true]);
-      if (wanted !== undefined) expect(measured).toMatch(new RegExp(`; ${wanted} is wanted$`));
-    }
+    const { get } = serve(program, simulator.dcs);
+    const pages = await Promise.all(members.map((member) => get('/', { cookie: cookieOf(member) })));
+    expect(pages.every(({ cacheControl }) => cacheControl === 'private')).toBe(true);
+    expect([...new Set(pages.map(({ text }) => text))].sort()).toEqual(ofMembers);
+    expect(await get('/')).toMatchObject({ text: ofOthers, cacheControl: 'private' });
   });
 
   it('has segment ids in its first program that match those of this test', () => {
     expect(quickStart).toContain(`golfFans: ${GOLF}, highValue: ${HIGH_VALUE}`);
   });
+
+  it.each([
+    ['import', quickStart],
+    ['require', inCommonJs(quickStart)],
+  ])('lets the reader see it work with %s', async (_how, program) => {
+    const simulator = await startSimulator();
+    const [, line] = visitorsFile.match(/^echo '(.*)' > visitors\.ndjson$/m) as RegExpMatchArray;
+    const { ecid, segments } = JSON.parse(line as string) as { ecid: string; segments: number[] };
+    simulator.visitor(ecid).in(...segments);
+    // The port of the README may be in use here.
+    const own = simulator.dcs.defaultOrigin;
+    const moved = withSimulator(program).replace('http://127.0.0.1:4700', own);
+    expect(moved).toContain(own);
+    const { get, aam } = serve(moved, {});
+
+    expect((await get('/')).text).toBe('Welcome');
+    expect(aam.stats().requests.anonymous).toBe(1);
+    const { response } = await get('/golf-fan');
+    expect([response.status, response.headers.get('location')]).toEqual([302, '/']);
+    const cookie = String(response.headers.get('set-cookie')).split(';')[0] as string;
+    expect((await get('/', { cookie })).text).toBe('The new irons are in');
+    expect((await get('/', { cookie })).text).toBe('The new irons are in');
+    expect(simulator.requests).toMatchObject([{ method: 'GET', path: '/event', host: 'acme.demdex.net' }]);
+    expect(aam.stats().requests.cached).toBe(1);
+  });
 });
 
-describe('README: testing your own site', () => {
+describe('docs/deploying.md', () => {
+  it('has a program that answers probes before the middleware and ends on SIGTERM', async () => {
+    const simulator = await startSimulator();
+    const once = jest.fn();
+    const { get, server, aam } = serve(deployed, simulator.dcs, { process: { once } });
+    expect(await get('/healthz')).toMatchObject({ text: 'ok', cacheControl: null });
+    expect(Object.values(aam.stats().requests).every((count) => count === 0)).toBe(true);
+
+    const [[signal, onSignal]] = once.mock.calls as [[string, () => void]];
+    expect(signal).toBe('SIGTERM');
+    const closed = new Promise((resolve) => server.once('close', resolve));
+    const close = jest.spyOn(aam, 'close');
+    onSignal();
+    await closed;
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('docs/testing.md', () => {
   run(
     ownTest,
     { 'express-aam-segments': { aamSegments }, 'express-aam-segments/testing': { createDcsSimulator } },

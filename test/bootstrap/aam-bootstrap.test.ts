@@ -155,6 +155,12 @@ describe('a mistake in a bootstrap throws, for every visitor', () => {
     [{ only: ['golffans'] }, 'unknown segment name "golffans"'],
     [{ only: [GOLF] }, 'bootstrap.only must be a list of configured names'],
     [{ only: [String(GOLF)] }, 'bootstrap.only must be a list of configured names'],
+    [{ only: [{}] }, 'bootstrap.only must be a list of configured names'],
+    [{ only: [''] }, 'bootstrap.only must be a list of configured names'],
+    [{ only: [], variants: [null] }, 'bootstrap.variants must be a list of experiments'],
+    [{ only: [], variants: [{ name: 'hero' }] }, 'bootstrap.variants must be a list of experiments'],
+    [{ only: [], variants: [() => 'links'] }, 'bootstrap.variants must be a list of experiments'],
+    [{ only: [], nonce: ['bm9uY2U='] }, 'bootstrap.nonce must be a nonce in base64'],
     [{ only: [], variants: hero }, 'bootstrap.variants must be a list of experiments'],
     [{ only: [], variants: ['hero'] }, 'bootstrap.variants must be a list of experiments'],
     [{ only: [], variants: [hero, elsewhere] }, 'bootstrap.variants must be given once by name, got "hero"'],
@@ -174,7 +180,10 @@ describe('a mistake in a bootstrap throws, for every visitor', () => {
     const html = aamBootstrap(await served(), { only: ['high-value'] as never });
     expect(bootstrapIn(html)).toEqual({ isKnown: false, segments: { 'high-value': false }, variants: {} });
     expect(warned.mock.calls).toEqual([
-      [expect.stringContaining('unknown segment name "high-value"'), { code: 'WRN_AAM_UNKNOWN_SEGMENT' }],
+      [
+        expect.stringContaining('unknown segment name "high-value"'),
+        expect.objectContaining({ code: 'WRN_AAM_UNKNOWN_SEGMENT' }),
+      ],
     ]);
   });
 

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { aamSegments } from 'express-aam-segments';
 import { deadOrigin } from '../helpers/dead-origin';
+import { PAGES, read } from '../helpers/documents';
 import { cookieOf, ECID, GOLF, ORG } from '../helpers/site';
 import { closeDesks, createDesk, end, run, start } from './command-line';
 
@@ -243,6 +245,24 @@ describe('aam-segments', () => {
       expect((await ended).code).toBe(0);
     });
 
+    it('prints the lines for the options of the middleware, which work when they are pasted', async () => {
+      const { folder } = await createDesk();
+      const visitors = join(folder, 'visitors.ndjson');
+      writeFileSync(visitors, `${JSON.stringify({ ecid: ECID, segments: [GOLF] })}\n`);
+      const child = start(['simulate', '--visitors', visitors]);
+      let shown = '';
+      while (!shown.includes('Ctrl+C')) shown += (await once(child.stdout as NodeJS.ReadableStream, 'data'))[0];
+      const [, lines = ''] = shown.split('put these lines into the options of aamSegments() or createDcsClient():\n');
+      const pasted = lines.split('\n').slice(0, 2).join('\n');
+      const aam = new Function('aamSegments', 'orgId', `return aamSegments({ orgId,\n${pasted}\n});`)(aamSegments, ORG);
+      const segments = await aam.lookup({ ecid: ECID, region: 9 });
+      expect([segments.status, segments.ids]).toEqual(['fresh', [String(GOLF)]]);
+      await aam.close();
+      const ended = once(child, 'close');
+      child.kill('SIGTERM');
+      await ended;
+    });
+
     it('names the invalid line of a visitors file', async () => {
       const { folder } = await createDesk();
       const visitors = join(folder, 'visitors.ndjson');
@@ -253,16 +273,23 @@ describe('aam-segments', () => {
   });
 });
 
-describe('README', () => {
-  it('shows commands and options that exist', async () => {
-    const readme = readFileSync(join(__dirname, '..', '..', 'README.md'), 'utf8');
-    const lines = [...readme.matchAll(/^npx aam-segments (\w+)(.*)$/gm)] as unknown as [string, string, string][];
-    expect(lines.map(([, command]) => command).sort()).toEqual([...COMMANDS].sort());
+describe('the documents', () => {
+  it('show commands and options that exist', async () => {
+    const text = ['README.md', ...PAGES].map(read).join('\n');
+    const lines = [...text.matchAll(/^npx aam-segments (\w+)(.*)$/gm)] as unknown as [string, string, string][];
+    expect(lines.length).toBeGreaterThan(COMMANDS.length);
     const helps = await Promise.all(lines.map(([, command]) => run([command, '--help'])));
-    for (const [n, [, , args]] of lines.entries()) {
+    for (const [n, [, command, args]] of lines.entries()) {
+      expect([command, helps[n]?.code]).toEqual([command, 0]);
       for (const option of args.match(/--[\w-]+/g) ?? []) expect(helps[n]?.stdout).toContain(option);
     }
-    const [, table = ''] = readme.split('\n| command | what it does |\n| --- | --- |\n');
+  });
+
+  it('explain every command', () => {
+    const page = read('docs/command-line.md');
+    const shown = [...page.matchAll(/^npx aam-segments (\w+)/gm)].map(([, command]) => command);
+    expect(shown.sort()).toEqual([...COMMANDS].sort());
+    const [, table = ''] = page.split('\n| command | what it does |\n| --- | --- |\n');
     const rows = [...(table.split('\n\n')[0] as string).matchAll(/^\| `(\w+)` \|/gm)];
     expect(rows.map(([, command]) => command).sort()).toEqual([...COMMANDS].sort());
   });

@@ -43,7 +43,7 @@ if (!check('npm pack', run(copy, 'npm', 'pack', '--pack-destination', scratch)))
 const [tarball] = readdirSync(scratch)
   .filter((file) => file.endsWith('.tgz'))
   .map((file) => join(scratch, file));
-check('the tarball has a fresh build of every source file, and nothing else', wrongContents());
+check('the tarball has the documents, a fresh build of every source file, and nothing else', wrongContents());
 check('publint', run(scratch, bin('publint'), 'run', tarball, '--strict'));
 check('attw', run(scratch, bin('attw'), tarball, '--profile', 'node16'));
 
@@ -83,6 +83,9 @@ for (const { express, types } of expressVersions) {
   cpSync(join(root, 'test/packaging/consumers'), site, { recursive: true });
   check(`${title}: require()`, run(site, 'node', 'visit.mjs', 'site.cjs'));
   check(`${title}: import`, run(site, 'node', 'visit.mjs', 'site.mjs'));
+  for (const how of ['import', 'require']) {
+    check(`${title}: the first page of the README, with ${how}`, run(site, 'node', 'readme.mjs', how));
+  }
   check(`${title}: npx aam-segments`, run(site, 'npx', '--no-install', 'aam-segments', 'bulk', '--help'));
   for (const compiler of compilers) compileIn(site, compiler, `${title}, ${compiler.name}`);
 }
@@ -142,6 +145,7 @@ function wrongContents() {
   const built = filesIn(join(root, 'src')).map((file) => `dist/${file.replace(/\.ts$/, '')}`);
   const expected = [
     ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'],
+    ...filesIn(join(root, 'docs')).map((file) => `docs/${file}`),
     ...built.flatMap((path) => [`${path}.js`, `${path}.d.ts`]),
   ];
   // No source maps are shipped, so nothing may point to one.

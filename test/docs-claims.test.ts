@@ -1,9 +1,5 @@
-/** The chapters of the README about consent and privacy, sentence by sentence, and the titles of the tests that show each. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
-const root = join(__dirname, '..');
-const read = (file: string) => readFileSync(join(root, file), 'utf8');
+/** The pages about consent, privacy and shared caches, sentence by sentence, and the titles of the tests that show each. */
+import { proseOf, read } from './helpers/documents';
 
 /** Test files, by a short name. Each name in `refusals` is the title of a group of tests in `gate`. */
 const FILES = {
@@ -26,13 +22,13 @@ const FILES = {
   nginx: 'test/end-to-end/shared-cache.slow.test.ts',
   traces: 'test/end-to-end/traces.slow.test.ts',
   call: 'test/dcs/protocol/request.test.ts',
-  here: 'test/readme-claims.test.ts',
+  links: 'test/docs.test.ts',
 } as const;
 
 type Shown = Partial<Record<keyof typeof FILES, readonly string[]>>;
 type Claims = readonly (readonly [sentence: string, shown: Shown])[];
 
-/** Both chapters say it. */
+/** Both pages say it. */
 const NOT_ASKED: Shown = {
   gate: ['is not looked up', 'is not served the cached answer, which is deleted'],
 };
@@ -208,9 +204,9 @@ const MAY_WE_ASK: Claims = [
     },
   ],
   [
-    "[docs/consent-platforms.md](docs/consent-platforms.md) has a `given` for OneTrust's groups, TrustArc, Didomi and Cookiebot.",
+    "[consent-platforms.md](consent-platforms.md) has a `given` for OneTrust's groups, TrustArc, Didomi and Cookiebot.",
     {
-      here: ['names pages that exist'],
+      links: ['%s has links that lead somewhere'],
       platforms: ['has %s, which asks about whoever agrees, and about nobody else'],
     },
   ],
@@ -239,7 +235,7 @@ const MAY_WE_ASK: Claims = [
 
 const PRIVACY: Claims = [
   [
-    'No call is made about a visitor who opted out or refused, and their cached answer is deleted: see [May we ask](#may-we-ask).',
+    'No call is made about a visitor who opted out or refused, and their cached answer is deleted: see [May we ask](consent.md).',
     NOT_ASKED,
   ],
   [
@@ -271,7 +267,7 @@ const PRIVACY: Claims = [
     },
   ],
   [
-    'Responses that depend on segments are marked private: see [Shared caches](#shared-caches).',
+    'Responses that depend on segments are marked private: see [Shared caches](shared-caches.md).',
     { responses: ['by %s leaves as private, for unknown visitors too'] },
   ],
   [
@@ -299,8 +295,8 @@ const PRIVACY: Claims = [
     { sent: ['a call contains the ids, the organisation, signals and a TC string, and nothing else of the request'] },
   ],
   [
-    '[docs/data-protection.md](docs/data-protection.md) has this on one page, for a data protection officer.',
-    { here: ['names pages that exist'] },
+    '[data-protection.md](data-protection.md) has this on one page, for a data protection officer.',
+    { links: ['%s has links that lead somewhere'] },
   ],
 ];
 
@@ -358,11 +354,11 @@ const SHARED_CACHES: Claims = [
   ],
 ];
 
-/** Paragraphs, items of lists and rows of tables without their code blocks, each split into sentences. */
-function sentencesOf(chapter: string): string[] {
-  const [, text = ''] = read('README.md').split(`\n## ${chapter}\n`);
-  return (text.split(/\n## /)[0] as string)
-    .replace(/^```.*?^```$/gms, '')
+/** Paragraphs, items of lists and rows of tables above the recipes, without code and headings, each split into sentences. */
+function sentencesOf(page: string): string[] {
+  const [text = ''] = proseOf(page).split(/\n## /);
+  return text
+    .replace(/^# .*\n/, '')
     .replace(/^\| (?:source|`Cache-Control`) .*\n\| ---.*\n/m, '')
     .split(/\n\n|\n(?=[*|])/)
     .map((block) => block.trim().replace(/\s+/g, ' ').replace(/^\* /, ''))
@@ -376,12 +372,12 @@ function hasTitle(file: string, title: string): boolean {
 }
 
 describe.each<[string, Claims]>([
-  ['May we ask', MAY_WE_ASK],
-  ['Privacy', PRIVACY],
-  ['Shared caches', SHARED_CACHES],
-])('the chapter %s', (chapter, claims) => {
+  ['docs/consent.md', MAY_WE_ASK],
+  ['docs/privacy.md', PRIVACY],
+  ['docs/shared-caches.md', SHARED_CACHES],
+])('%s', (page, claims) => {
   it('has these sentences, and no others', () => {
-    expect(sentencesOf(chapter)).toEqual(claims.map(([sentence]) => sentence));
+    expect(sentencesOf(page)).toEqual(claims.map(([sentence]) => sentence));
   });
 
   it.each(claims)('%s', (_sentence, shown) => {
@@ -391,10 +387,4 @@ describe.each<[string, Claims]>([
     expect(titles).not.toHaveLength(0);
     expect(titles.filter(([name, title]) => !hasTitle(FILES[name], title))).toEqual([]);
   });
-});
-
-it('names pages that exist', () => {
-  const links = [...read('README.md').matchAll(/\]\(([\w./-]+\.md)\)/g)].map(([, path]) => path as string);
-  expect(links).toEqual(expect.arrayContaining(['docs/consent-platforms.md', 'docs/data-protection.md']));
-  expect(links.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });

@@ -29,7 +29,6 @@ interface NotedUnit {
   readonly unit: string | undefined;
 }
 
-const NO_UNIT: NotedUnit = { unit: undefined };
 /** 128 bits: no two visitors get the same. */
 const ID_BYTES = 16;
 
@@ -61,10 +60,7 @@ export class StickyUnits {
 
   /** Deletes the cookie of a visitor who has refused. */
   end(req: IncomingMessage, segments: VisitorSegments): void {
-    const notes = VisitorSegments.readingOf(segments);
-    if (this.#config.isKeptOnRefusal || notes?.noteOf(this) !== undefined) return;
-    notes?.note(this, NO_UNIT);
-    if (this.#valuesIn(req).length > 0) this.#set(req, segments, '', 0);
+    if (!this.#config.isKeptOnRefusal && this.#valuesIn(req).length > 0) this.#set(req, segments, '', 0);
   }
 
   #inCookie(req: IncomingMessage): string | undefined {

@@ -75,21 +75,22 @@ export class ResponsePrivacy implements HeaderRule {
   apply(headers: LeavingHeaders, res: ServerResponse): void {
     try {
       const demands = this.#hasDemands ? demandsOf(res) : undefined;
+      if (demands?.isUnstored) makeUnstored(headers);
+      else this.#makePrivate(headers, res);
       for (const cookie of demands?.cookies ?? NO_COOKIES) addCookie(headers, cookie);
-      if (demands?.isUnstored) {
-        makeUnstored(headers);
-        return;
-      }
-      const { directives, headers: removed } = makePrivate(headers, this.#config.varyCookie);
-      if (directives.length > 0) {
-        this.#warn(res, `${list(directives)} was taken out of Cache-Control`, PUBLIC_ADVICE);
-      }
-      if (removed.length > 0) {
-        const problem = `${list(removed)}, by which a shared cache may keep the page despite Cache-Control, was removed`;
-        this.#warn(res, problem, OVERRULING_ADVICE);
-      }
     } catch {
       this.#warn(res, 'the response could not be marked as private', FAILED_ADVICE);
+    }
+  }
+
+  #makePrivate(headers: LeavingHeaders, res: ServerResponse): void {
+    const { directives, headers: removed } = makePrivate(headers, this.#config.varyCookie);
+    if (directives.length > 0) {
+      this.#warn(res, `${list(directives)} was taken out of Cache-Control`, PUBLIC_ADVICE);
+    }
+    if (removed.length > 0) {
+      const problem = `${list(removed)}, by which a shared cache may keep the page despite Cache-Control, was removed`;
+      this.#warn(res, problem, OVERRULING_ADVICE);
     }
   }
 

@@ -608,6 +608,19 @@ describe('previewUrl() refuses', () => {
     );
   });
 
+  it('to sign anything but what the preview is', () => {
+    const segments = ['golfFans', 42, '0043', { value: 'vip', note: 'private' }] as never;
+    const link = aam.previewUrl('https://shop.example:8443/page', { segments, variants: { 'autumn-hero': 'links' } });
+    const [, content = ''] = tokenIn(link).split('.');
+    expect(JSON.parse(Buffer.from(content, 'base64url').toString())).toEqual({
+      host: 'shop.example',
+      isSecure: true,
+      expiresAtMs: expect.any(Number),
+      segments: ['golfFans', '42', '43', { value: 'vip' }],
+      variants: [['autumn-hero', 'links']],
+    });
+  });
+
   it('takes the place of an older token in the URL', () => {
     const again = aam.previewUrl(aam.previewUrl('https://shop.example/?a=1'), {});
     expect(again.match(/aam_preview/g)).toHaveLength(1);

@@ -208,7 +208,8 @@ export class PageRequest implements Asker {
   }
 
   #awaitAnswer({ flight, fallback }: PendingAnswer): void {
-    const { resolver } = this.#site;
+    const { resolver, unidentified } = this.#site;
+    unidentified.asked();
     holdRequest(flight.promise, flight.isProbe ? 0 : this.#leftMs(), this.#res, {
       arrived: (answer) => this.#served(resolver.arrived(answer), 'dcs'),
       failed: (why) => this.#served(resolver.failed(why as NoAnswer, fallback, resolver.nowMs())),

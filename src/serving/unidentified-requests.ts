@@ -30,6 +30,7 @@ export class UnidentifiedRequests {
   readonly #organisations = new Warnings(MAX_ORGANISATIONS);
   readonly #cookies = new Warnings();
   #pagesWithoutCookies = 0;
+  #hasAskedAboutSomebody = false;
 
   /** @param requests requests by status, which show whether anybody has been identified */
   constructor(orgId: string, requests: Readonly<Record<SegmentStatus, number>>) {
@@ -42,6 +43,11 @@ export class UnidentifiedRequests {
     return [...this.#organisations.given, ...this.#cookies.given];
   }
 
+  /** A request is waiting for the answer about its visitor; which may be one that no status in `requests` tells, such as a refusal. */
+  asked(): void {
+    this.#hasAskedAboutSomebody = true;
+  }
+
   /**
    * A request that names no visitor.
    * @param req its cookies may have been parsed by cookie-parser or the like
@@ -50,7 +56,7 @@ export class UnidentifiedRequests {
     try {
       const { fresh, cached, stale, unknown } = this.#requests;
       // Somebody's id has arrived, so the configuration is right, and it is up to the visitor.
-      if (fresh + cached + stale + unknown > 0) return;
+      if (this.#hasAskedAboutSomebody || fresh + cached + stale + unknown > 0) return;
       const cookies = headerText(headers.cookie, '') ?? namesIn(req.cookies);
       if (cookies === undefined) this.#withoutCookies(headers);
       else this.#withCookies(cookies);

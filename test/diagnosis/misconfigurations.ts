@@ -102,6 +102,17 @@ export const MISCONFIGURATIONS: readonly Misconfiguration[] = [
       }),
   },
   {
+    made: 'requireSegment(), the function, in front of the middleware',
+    code: 'ERR_AAM_MIDDLEWARE_MISSING',
+    says: [/runs for other requests, and has not run for this one/],
+    make: async (newApp) => {
+      const aam = aamSegments(SITE);
+      const early = newApp.Router();
+      early.get('/early', requireSegment(7));
+      await visiting(newApp, [early, aam], [{}, { path: '/early' }]);
+    },
+  },
+  {
     made: 'the middleware is not mounted',
     code: 'ERR_AAM_MIDDLEWARE_MISSING',
     says: [/has not run for any request so far/, /Mount it with app\.use\(aam\)/],

@@ -92,6 +92,14 @@ describe("another organisation's cookie", () => {
     expect(warnings()).toEqual([]);
   });
 
+  it('is nobody’s mistake once a visitor has been asked about whom the DCS refuses to serve', async () => {
+    const { view, simulator } = await createSite();
+    simulator.fault({ kind: 'body', body: '{"errors":[{"code":172,"msg":""}]}' });
+    expect(await view(cookieOf(ECID))).toMatchObject({ status: 'excluded', reason: 'refused' });
+    await view(`AMCV_${OTHER}=x`);
+    expect(warnings()).toEqual([]);
+  });
+
   it('is named for three organisations, so that one who sends any hides little and fills nothing', () => {
     const { see } = seeing();
     for (let n = 0; n < 50; n++) see(`AMCV_${String(n).padStart(24, 'A')}@AdobeOrg=x`);

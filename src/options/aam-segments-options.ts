@@ -392,7 +392,8 @@ function stickyCookieOf(given: StickyCookieOptions | undefined): ResolvedOptions
     name: true,
     maxAgeMs: true,
   });
-  assert(isCookieName(name), `${path}.name`, 'a cookie name', name);
+  const isFree = isCookieName(name) && !/^(?:__Host-)?aam_preview$/.test(name);
+  assert(isFree, `${path}.name`, 'a cookie name, and not that of previews', name);
   return {
     secrets: secrets(`${path}.secret`, cookie.secret),
     name,

@@ -39,6 +39,7 @@ describeInBrowser('the shop in a browser', () => {
     await seesTitle(page, 'Play the back nine in any weather');
     await follow(page, 'Plan a golf weekend');
     await seesTitle(page, 'Thirty-six holes by the sea');
+    await page.getByRole('complementary', { name: 'The first lesson is on us' }).waitFor();
     await sees(page, /^Known golf fan, from the cache, \d+ s old, waited \d+ ms$/);
     await follow(page, 'Join the club');
     await seesTitle(page, 'Not yet, but soon');
@@ -101,6 +102,10 @@ describeInBrowser('the shop in a browser', () => {
     await follow(page, 'Autumn weekend');
     await seesTitle(page, 'Your room by the fire is kept');
     expect(await width()).toBe(390);
+    await choose(page, 'Golf fan');
+    await sees(page, 'The first lesson is on us');
+    expect(await width()).toBe(390);
+    await choose(page, 'High value');
     await follow(page, 'Members');
     await seesTitle(page, 'Good to have you back');
     expect(await width()).toBe(390);

@@ -1,7 +1,7 @@
 import type { AamSegmentsOptions } from 'express-aam-segments';
 import { createDcsSimulator, type DcsSimulator } from 'express-aam-segments/testing';
 import { type Aam, createAam } from '../../example-app/aam';
-import type { Previews } from '../../example-app/preview-desk';
+import { PREVIEWABLE } from '../../example-app/experiments';
 import { createShop } from '../../example-app/shop';
 import { startSimulation } from '../../example-app/simulation';
 import type { WebSdk } from '../../example-app/web-sdk';
@@ -17,10 +17,7 @@ export const PATIENT = { maxWaitMs: 30_000 };
 const open: (() => Promise<void>)[] = [];
 
 /** The shop as `npm start` opens it, with a simulated Audience Manager; closed after the test. */
-export async function openShop(
-  options: Pick<AamSegmentsOptions, 'maxWaitMs' | 'cache'>,
-  previews: Previews = { experiments: [] },
-): Promise<OpenShop> {
+export async function openShop(options: Pick<AamSegmentsOptions, 'maxWaitMs' | 'cache'>): Promise<OpenShop> {
   const simulation = await startSimulation();
   const { orgId, partner } = simulation;
   const preview = { secret: 'a secret for tests, 32 characters or more' };
@@ -29,7 +26,7 @@ export async function openShop(
     await aam.close();
     await simulation.close();
   });
-  return { app: createShop({ aam, orgId, simulation, previews }), aam };
+  return { app: createShop({ aam, orgId, simulation, previews: { experiments: PREVIEWABLE } }), aam };
 }
 
 export interface OpenLiveShop extends OpenShop {

@@ -3,7 +3,6 @@ import { type Chromium, describeInBrowser, follow, sees, seesTitle, startChromiu
 import { closeShops, openShop, PATIENT } from './open-shop';
 
 const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
-const PREVIEWS = { experiments: [{ name: 'autumn-hero', variants: ['control', 'links'] }] };
 
 jest.setTimeout(60_000);
 
@@ -22,8 +21,7 @@ describeInBrowser('previews of the shop in a browser', () => {
   });
 
   async function enter(options?: BrowserContextOptions) {
-    const { app, aam } = await openShop(PATIENT, PREVIEWS);
-    aam.experiment({ name: 'autumn-hero', variants: { control: 1, links: 1 } });
+    const { app, aam } = await openShop(PATIENT);
     return { aam, page: await browser.enter(app, options) };
   }
   const badge = (page: Page) => page.getByRole('complementary', { name: 'Preview' });
@@ -34,16 +32,17 @@ describeInBrowser('previews of the shop in a browser', () => {
     await follow(page, 'Make a preview link');
     await page.getByLabel('Page').selectOption('Autumn weekend');
     await page.getByLabel('Golf fans').check();
-    await page.getByLabel('Experiment autumn-hero').selectOption('links');
+    await page.getByLabel('Experiment free-lesson').selectOption('lesson');
     await page.getByLabel('Valid for').selectOption('15 minutes');
     await page.getByRole('button', { name: 'Make the link' }).click();
-    await sees(page, 'Autumn weekend, for Golf fans, links');
+    await sees(page, 'Autumn weekend, for Golf fans, lesson');
     const link = await page.getByLabel('Copy this link').inputValue();
     await follow(page, 'Open the preview');
     await seesTitle(page, 'Thirty-six holes by the sea');
+    await sees(page, 'The first lesson is on us');
     expect(new URL(page.url()).search).toBe('');
     await sees(page, /^A preview: golf fan, waited \d+ ms$/);
-    expect(await badge(page).innerText()).toMatch(/Golf fans · autumn-hero: links 15 min left/);
+    expect(await badge(page).innerText()).toMatch(/Golf fans · free-lesson: lesson 15 min left/);
     const other = await page.context().newPage();
     await other.goto('/');
     await seesTitle(other, 'Play the back nine in any weather');

@@ -2,7 +2,6 @@ import { channel } from 'node:diagnostics_channel';
 import request from 'supertest';
 import { createAam } from '../../example-app/aam';
 import { amcvName, amcvValue } from '../../example-app/amcv-cookie';
-import { PREVIEWABLE } from '../../example-app/experiments';
 import { createShop } from '../../example-app/shop';
 import { closeShops, ecidIn, openShop, PATIENT } from './open-shop';
 
@@ -124,7 +123,7 @@ describe('the experiment on the landing page', () => {
   });
 
   it('can be previewed in each variant', async () => {
-    const { app } = await openShop(PATIENT, { experiments: PREVIEWABLE });
+    const { app } = await openShop(PATIENT);
     for (const variant of ['control', 'lesson']) {
       const browser = request.agent(app);
       const { text } = await browser.get(`/preview?page=/landing&segment=golfFans&variant-free-lesson=${variant}`);

@@ -79,6 +79,20 @@ async function beginAt({ aam, app }: Awaited<ReturnType<typeof previewSite>>, ur
   );
 }
 
+it.each([WITH_EXPRESS, HTTP1, HTTP2])('%s: the answer that begins a preview is not stored either', async (server) => {
+  const { aam } = await previewSite();
+  const site = await serve(server, { name: 'nothing else' }, aam as Handler, () => {});
+  const url = server === HTTP2 ? 'http://127.0.0.1/7?a=1' : 'http://x/7?a=1';
+  const link = new URL(aam.previewUrl(url, { segments: ['golfFans'] }));
+  const sent = await site.get(link.pathname + link.search, WAYS[0] as (typeof WAYS)[number]);
+  expect([policyOf(sent), sent.body]).toEqual([['cache-control: no-store'], '']);
+  expect(sent.head[0]).toMatch(/303/);
+  const lines = sent.head.map((line) => line.toLowerCase());
+  expect(lines).toEqual(expect.arrayContaining(['location: /7?a=1', 'referrer-policy: no-referrer']));
+  expect(lines.filter((line) => line.startsWith('set-cookie: aam_preview=1.'))).toHaveLength(1);
+  await closeSites();
+});
+
 describe('beside previews', () => {
   afterEach(closeSites);
 

@@ -2,6 +2,7 @@ import { channel } from 'node:diagnostics_channel';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect as connectSocket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { inspect } from 'node:util';
 import connect from 'connect';
 import cookieParser from 'cookie-parser';
 import express from 'express';
@@ -470,6 +471,62 @@ describe('during a preview', () => {
     expect([(await get('/shown')).text, (await get('/vip')).status]).toEqual(['in', 404]);
     expect((await get('/routed')).text).toBe('golf');
   });
+});
+
+it('neither the token nor the cookie of a preview is in any message', async () => {
+  jest.replaceProperty(process, 'env', { ...process.env, NODE_ENV: 'development' });
+  const seen: unknown[] = [];
+  const note = (...given: unknown[]) => void seen.push(...given);
+  const levels = ['debug', 'log', 'info', 'warn', 'error', 'trace'] as const;
+  for (const level of levels) jest.spyOn(console, level).mockImplementation(note);
+  const { aam, app, begin, open } = await previewSite({}, (each, site) => {
+    each.get('/guarded', site.aam.requireSegment('golfFans'));
+    each.get('/seen', (req, res) => {
+      note(req.aamSegments, JSON.stringify(req.aamSegments), res.locals, site.aam.consent.explain(req));
+      res.end();
+    });
+    each.use(((error, _req, res, _next) => {
+      note(error);
+      res.end();
+    }) as express.ErrorRequestHandler);
+  });
+  const names = [
+    'request',
+    'request:decision',
+    'exposure',
+    'event',
+    'breaker',
+    'tracing:express-aam-segments:dcs-call:start',
+  ];
+  const channels = names.map((name) => channel(name.includes('tracing') ? name : `express-aam-segments:${name}`));
+  for (const each of channels) each.subscribe(note);
+  const link = aam.previewUrl(`${ORIGIN}/`, { segments: ['golfFans'], expiresInMs: HOUR_MS });
+  const cookie = await begin({ segments: ['golfFans'], expiresInMs: HOUR_MS });
+  await open(link);
+  for (const path of ['/', '/guarded', '/seen', '/?aam_preview=off', `/seen?aam_preview=${tokenIn(link)}x`]) {
+    await request(app).get(path).set('Cookie', cookie);
+    await request(app).get(path).set({ Cookie: cookie, Host: 'elsewhere.example' });
+  }
+  await request(app)
+    .get(`/?aam_preview=${tokenIn(link)}`)
+    .set('Host', 'elsewhere.example');
+  try {
+    aam.previewUrl(`${link}${'&x'.repeat(2_000)}`);
+  } catch (error) {
+    note(error);
+  }
+  later(HOUR_MS + 1);
+  await open(link, cookie);
+  for (const each of channels) each.unsubscribe(note);
+  note(aam.stats(), ...warned.mock.calls);
+  const messages = seen.map((each) => inspect(each, { depth: 9, showHidden: true })).join('\n');
+  expect(messages).toMatch(/status: 'preview'/);
+  expect(messages).toMatch(/ERR_AAM_SEGMENT_REQUIRED/);
+  expect(messages).toMatch(/WRN_AAM_PREVIEW/);
+  expect(messages).toMatch(/3072 are allowed/);
+  const parts = [tokenIn(link), cookie].flatMap((signed) => signed.split(/[.=]/)).filter(({ length }) => length > 30);
+  expect(parts).toHaveLength(4);
+  expect(parts.filter((part) => messages.includes(part.slice(5, 25)))).toEqual([]);
 });
 
 describe('previewUrl() refuses', () => {

@@ -57,12 +57,27 @@ ${objects.join(',\n')}
 `;
 }
 
+/** A program that compiles only if the README's table of statuses has each status and each reason, and no other. */
+function statusesOfReadme(): string {
+  const [, table = ''] = read('README.md').split('| `status` | meaning | `reason` |\n| --- | --- | --- |\n');
+  const rows = [...(table.split('\n\n')[0] as string).matchAll(/^\| `([\w-]+)` \| .*? \|(.*)\|$/gm)];
+  const record = (names: Iterable<string>) => `{ ${[...names].map((name) => `'${name}': true`).join(', ')} }`;
+  const statuses = rows.map(([, status]) => status as string);
+  const reasons = new Set(
+    rows.flatMap(([, , cell]) => [...(cell as string).matchAll(/`([\w-]+)`/g)].map(([, name]) => name)),
+  );
+  return `import type { SegmentReason, SegmentStatus } from 'express-aam-segments';
+export const statuses: Record<SegmentStatus, true> = ${record(statuses)};
+export const reasons: Record<SegmentReason, true> = ${record(reasons as Set<string>)};
+`;
+}
+
 describe('the documents', () => {
   it('have code that compiles', () => {
     const pieces = ['README.md', ...PAGES].flatMap((file) =>
       IN_PIECES.includes(file) ? [blocksOf(file).join('')] : blocksOf(file),
     );
-    const blocks = [...pieces, examplesOfOptions()];
+    const blocks = [...pieces, examplesOfOptions(), statusesOfReadme()];
     const folder = mkdtempSync(join(ROOT, 'test', 'readme-'));
     try {
       blocks.forEach((code, n) => {
@@ -99,7 +114,7 @@ describe('the documents', () => {
     expect(dead).toEqual([]);
   });
 
-  it.each(DOCUMENTS)('%s names scripts, files and commands that exist', (file) => {
+  it.each(DOCUMENTS)('%s names scripts, files, commands and options that exist', (file) => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const text = read(file);
     const named = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name as string);
@@ -111,7 +126,10 @@ describe('the documents', () => {
       commands: named(/\bnpx aam-segments ([a-z]\w*)/g).filter(
         (name) => !COMMANDS.some((command) => command.name === name),
       ),
-    }).toEqual({ scripts: [], files: [], commands: [] });
+      options: named(/`((?:identity|consent|privacy|cache|dcs|experiments|preview)\.\w+(?:\.\w+)*)/g).filter(
+        (path) => !OPTIONS_SHOWN.some((option) => option.path === path),
+      ),
+    }).toEqual({ scripts: [], files: [], commands: [], options: [] });
   });
 
   it('explain every error code and every warning, once and no other', () => {

@@ -1,6 +1,6 @@
 /** What all documents have in common: their code compiles, their links lead somewhere, and they name what is there. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { isKept, PROMISES, type Promised } from '../bench/promises';
 import { literalOf, optionsPage } from '../scripts/options-page';
@@ -9,7 +9,6 @@ import { resolveOptions } from '../src/options/aam-segments-options';
 import { blocksOf, PAGES, proseOf, ROOT, read } from './helpers/documents';
 
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...PAGES];
-const ERRORS = 'docs/errors.md';
 const OPTIONS = 'docs/options.md';
 const GUARANTEES = 'docs/guarantees.md';
 /** Whose blocks are one program. */
@@ -130,17 +129,6 @@ describe('the documents', () => {
         (path) => !OPTIONS_SHOWN.some((option) => option.path === path),
       ),
     }).toEqual({ scripts: [], files: [], commands: [], options: [] });
-  });
-
-  it('explain every error code and every warning, once and no other', () => {
-    const files = (readdirSync(join(ROOT, 'src'), { recursive: true }) as string[]).filter((file) =>
-      /\.ts$/.test(file),
-    );
-    const sources = files.map((file) => readFileSync(join(ROOT, 'src', file), 'utf8'));
-    const inSources = new Set(sources.join().match(/(?<=')(?:ERR|WRN)_AAM_\w+(?=')/g));
-    const rows = read(ERRORS).match(/^\| `(?:ERR|WRN)_.*?\|/gm) ?? [];
-    const explained = rows.join().match(/(?<=`)(?:ERR|WRN)_AAM_\w+(?=`)/g);
-    expect(explained?.sort()).toEqual([...inSources].sort());
   });
 
   it.each(['src/index.ts', 'src/testing/public.ts'])('explain every name that %s exports', (file) => {

@@ -1,6 +1,6 @@
 /** What all documents have in common: their code compiles, their links lead somewhere, and they name what is there. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { isKept, PROMISES, type Promised } from '../bench/promises';
 import { literalOf, optionsPage } from '../scripts/options-page';
@@ -129,6 +129,16 @@ describe('the documents', () => {
         (path) => !OPTIONS_SHOWN.some((option) => option.path === path),
       ),
     }).toEqual({ scripts: [], files: [], commands: [], options: [] });
+  });
+
+  it('are where the source says', () => {
+    const named = ['src', 'bench', 'scripts', 'example-app'].flatMap((folder) =>
+      (readdirSync(join(ROOT, folder), { recursive: true }) as string[])
+        .filter((file) => /\.(?:ts|mjs|html)$/.test(file))
+        .flatMap((file) => read(join(folder, file)).match(/\bdocs\/[\w-]+\.md\b/g) ?? []),
+    );
+    expect(named.length).toBeGreaterThan(3);
+    expect(named.filter((page) => !existsSync(join(ROOT, page)))).toEqual([]);
   });
 
   it.each(['src/index.ts', 'src/testing/public.ts'])('explain every name that %s exports', (file) => {

@@ -7,6 +7,8 @@ import { DcsPublisher } from './channels/dcs-publisher';
 import type { DcsStats } from './dcs/dcs';
 import { createDcs } from './dcs/dcs-calls';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
+import { InstanceWatch } from './diagnosis/instances';
+import { OPTIONS } from './diagnosis/option-names';
 import type { VisitorId } from './identity/visitor';
 import { checkedVisitor } from './identity/visitor';
 import { AnswerResolver } from './lookup/answer-resolver';
@@ -14,7 +16,7 @@ import { type LookupManyOptions, type LookupResult, lookupMany, type ResultRecor
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { assert, group, isRecord } from './option-checks';
 import { type ClientCacheOptions, resolvedClientCache } from './options/client-cache-options';
-import { DCS_CLIENT_OPTIONS, type DcsClientOptions, resolvedClientOptions } from './options/dcs-client-options';
+import { type DcsClientOptions, resolvedClientOptions } from './options/dcs-client-options';
 import { ResponsePrivacy } from './request/response-privacy';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
 import { joinFleet } from './shared-tier/create-tier';
@@ -22,7 +24,7 @@ import type { SharedStats } from './shared-tier/shared-tier';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface DcsClientStats extends DcsStats {
-  /** What is wrong with the configuration and what to do: the messages of all `WRN_AAM_DCS` warnings so far. */
+  /** What is wrong with the configuration and what to do, as far as answers and requests have shown it. */
   readonly advice: readonly string[];
   /** What became of the commands to the shared store; absent without the option `cache.shared`. */
   readonly shared?: SharedStats | undefined;
@@ -100,6 +102,7 @@ type StandaloneOptions<Name extends string = string> = DcsClientOptions<Name> & 
   /** What it shares with the processes of a site. */
   readonly cache?: ClientCacheOptions | undefined;
 };
+const TAKER = 'createDcsClient()';
 
 /**
  * Creates a client. Create it once and share it: it owns a pool of sockets, and calls about one visitor are kept from
@@ -119,12 +122,9 @@ export function createDcsClient<const Name extends string = never>(options: Stan
 export function createInternalClient<const Name extends string = never>(
   options: StandaloneOptions<Name>,
 ): InternalClient<Name> {
-  const { cache: given = {}, ...rest } = group<StandaloneOptions>('options', options, {
-    ...DCS_CLIENT_OPTIONS,
-    cache: true,
-  });
-  const resolved = resolvedClientOptions(rest);
-  const sharing = resolvedClientCache(given);
+  const { cache: cacheGroup = {}, ...given } = group<StandaloneOptions>('options', options, OPTIONS[TAKER], TAKER);
+  const resolved = resolvedClientOptions(given, TAKER);
+  const sharing = resolvedClientCache(cacheGroup, TAKER);
   const publisher = new DcsPublisher(() => client);
   const fleet =
     sharing &&
@@ -146,6 +146,7 @@ export function createInternalClient<const Name extends string = never>(
   const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: EMPTY_TTL_MS }, publisher, fleet?.tier);
   const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs, fleet?.tier);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy({ varyCookie: false }) };
+  const watch = new InstanceWatch(TAKER, resolved.orgId, resolved.dcs.partnerHost);
   const client: DcsClient<Name> = {
     lookup: (visitor, lookupOptions = {}) => lookupVisitor<Name>(resolver, instance, visitor, lookupOptions),
     lookupMany: (visitors, manyOptions = {}) => lookupMany(resolver, instance, visitors, manyOptions),
@@ -169,7 +170,8 @@ export function createInternalClient<const Name extends string = never>(
       await resolver.optOut(visitor);
     },
     stats: () => ({ ...dcs.stats(), ...(fleet && { shared: fleet.tier.stats() }), advice: resolver.advice }),
-    close: async () => {
+    async close() {
+      watch.closed();
       await dcs.close();
       await fleet?.tier.close();
     },

@@ -112,12 +112,11 @@ export function createExperiment(
     if (isUsed) return variant;
     assigned.isUsed = true;
     uses[reason] += 1;
-    const isNew = (reason === 'assigned' || reason === 'holdout') && unitNumber !== undefined && !seen.has(unitNumber);
+    if (unitNumber === undefined || seen.has(unitNumber)) return variant;
     // Nobody has seen a page that a browser fetched ahead.
-    if (isNew && !isPrefetch(req.headers)) {
-      seen.add(unitNumber);
-      expose({ experiment: name, variant, reason }, req);
-    }
+    if (isPrefetch(req.headers)) return variant;
+    seen.add(unitNumber);
+    expose({ experiment: name, variant, reason: reason as Exposure['reason'] }, req);
     return variant;
   }
 

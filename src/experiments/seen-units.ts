@@ -17,13 +17,10 @@ export class SeenUnits {
   /** Whether the unit is new. */
   add(unit: number): boolean {
     if (this.#seen.has(unit)) return false;
-    if (this.#order.length < this.#max) {
-      this.#order.push(unit);
-    } else {
-      this.#seen.delete(this.#order[this.#oldest] as number);
-      this.#order[this.#oldest] = unit;
-      this.#oldest = (this.#oldest + 1) % this.#max;
-    }
+    const oldest = this.#order[this.#oldest];
+    if (oldest !== undefined) this.#seen.delete(oldest);
+    this.#order[this.#oldest] = unit;
+    this.#oldest = (this.#oldest + 1) % this.#max;
     this.#seen.add(unit);
     return true;
   }

@@ -1,4 +1,5 @@
 /** Owns: the options by which a client or a middleware shares what it knows. Next: dcs-client-options.ts. */
+import { OPTIONS } from '../diagnosis/option-names';
 import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import { group, ms, optional, secret } from '../option-checks';
@@ -27,8 +28,8 @@ export interface ClientCacheOptions {
 }
 
 /** `undefined` for a client that shares nothing. */
-export function resolvedClientCache(given: unknown) {
-  const cache = group<ClientCacheOptions>('options.cache', given, { shared: true, keySecret: true, ttlMs: true });
+export function resolvedClientCache(given: unknown, taker: 'createDcsClient()') {
+  const cache = group<ClientCacheOptions>('options.cache', given, OPTIONS[taker].cache, taker);
   const keySecret = cache.keySecret === undefined ? undefined : secret('options.cache.keySecret', cache.keySecret);
   const store = sharedStoreOf('options.cache', cache);
   const ttlMs = ms('options.cache.ttlMs', cache.ttlMs, 60_000);

@@ -3,6 +3,7 @@
  * as if a stranger had written it. Next: scripts.ts, redis-clients.ts.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { Warnings } from '../diagnosis/warnings';
 import { AamError } from '../errors';
 import { assert, group, integer, isText } from '../option-checks';
 import {
@@ -264,11 +265,12 @@ function listOf(given: unknown, length: number): readonly unknown[] {
 }
 
 /** What goes wrong only on the day on which the engine does is said at once, and once for all clients. */
-const given = new Set<string>();
+const warnings = new Warnings();
 
 function adviseOn(connection: Connection): void {
   if (connection.queuesOffline) {
-    advise(
+    warnings.warn(
+      'WRN_AAM_REDIS_CLIENT',
       'The Redis client queues commands while it is not connected. No command of ours is among them, but those of others come ' +
         "as a burst when it is back. For a cache, turn that off: disableOfflineQueue: true ('redis'), or " +
         "enableOfflineQueue: false ('ioredis').",
@@ -277,12 +279,9 @@ function adviseOn(connection: Connection): void {
   // It is usual to add the listener in the next line.
   setImmediate(() => {
     if (connection.hasErrorListener) return;
-    advise("The Redis client has no listener for 'error': it ends the process when the connection breaks. Add one.");
+    warnings.warn(
+      'WRN_AAM_REDIS_CLIENT',
+      "The Redis client has no listener for 'error': it ends the process when the connection breaks. Add one.",
+    );
   }).unref();
-}
-
-function advise(message: string): void {
-  if (given.has(message)) return;
-  given.add(message);
-  process.emitWarning(message, { code: 'WRN_AAM_REDIS_CLIENT' });
 }

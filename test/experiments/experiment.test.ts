@@ -101,6 +101,9 @@ describe('the variant of a request', () => {
     expect(users.every((texts) => new Set(texts).size === 1)).toBe(true);
     expect(new Set(users.flat())).toEqual(new Set(['control', 'links']));
     expect((await visit('/look')).body).toMatchObject({ variant: 'control', reason: 'no-unit' });
+    const ofFans = await siteWith({ unit: 'customer', audience: 'golfFans' }, { identity: { customerIds } });
+    expect((await ofFans.visit('/look')).body.reason).toBe('no-unit');
+    expect((await ofFans.visit('/look', cookieOf(ECID), { 'X-User': 'crm-1' })).body.reason).toBe('not-in-audience');
   });
 });
 
@@ -115,6 +118,18 @@ describe('within one request', () => {
     const { text } = await request(app).get('/').set('Cookie', cookieOf(ECID));
     await other.close();
     expect([text, hero.stats().assigned, exposures]).toEqual(['linkslinks', 1, [EXPOSED]]);
+  });
+
+  it('a variant is that of the segments, also where the site has put them there itself', async () => {
+    const { aam, hero, simulator } = await siteWith({ audience: 'golfFans' });
+    simulator.visitor(ECID).in(GOLF);
+    const app = express();
+    app.use(aam, async (req, res) => {
+      Object.assign(req, { aamSegments: await aam.lookup({ ecid: ECID }) });
+      res.json([hero.variantOf(req), hero.assignmentOf(req).isExposed]);
+    });
+    const { body } = await request(app).get('/').set('Cookie', 'theme=dark');
+    expect(body).toEqual(['links', true]);
   });
 
   it('it stays what it was, whatever becomes of the segments', async () => {
@@ -190,7 +205,7 @@ describe('exposures', () => {
     expect((await visit()).text).toBe('links');
     await visit('/', other(2));
     expect(warned.mock.calls).toEqual([
-      ['options.experiments.onExposure threw: Error', { code: 'WRN_AAM_ON_EXPOSURE_THREW' }],
+      ['options.experiments.onExposure threw: Error', expect.objectContaining({ code: 'WRN_AAM_ON_EXPOSURE_THREW' })],
     ]);
   });
 });
@@ -247,7 +262,7 @@ describe('a mistake in an experiment throws when it is defined', () => {
 
   it('and one in the mounting is passed on or thrown', async () => {
     const lost = aam.experiment({ name: 'lost', variants: HALVES });
-    expect(() => lost.variantOf({} as never)).toThrow('has not run on this request');
+    expect(() => lost.variantOf({} as never)).toThrow('has not run for any request so far');
     const errors: unknown[] = [];
     const page = () => {};
     await lost.route({ control: page, links: page })({} as never, {} as never, (error?: unknown) => errors.push(error));

@@ -8,6 +8,8 @@ import { cached, excluded, type ServedAnswer } from '../../src/segments/served-a
 import { type Instance, Reading, VisitorSegments } from '../../src/segments/visitor-segments';
 import { unitsOf } from './statistics';
 
+jest.setTimeout(120_000);
+
 /** Units that an experiment remembers. */
 const REMEMBERED = 100_000;
 const NEWCOMERS = 1_000;

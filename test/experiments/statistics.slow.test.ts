@@ -5,6 +5,8 @@ import { type Allocate, printed, sigmasOf, statisticsOf } from './statistics';
 
 const docs = readFileSync(join(__dirname, '..', '..', 'docs', 'experiments.md'), 'utf8');
 
+jest.setTimeout(120_000);
+
 describe('the allocation, over 200 000 units', () => {
   // CI runs this with each version of Node.
   it('is fair, independent and moves the fewest: the same numbers everywhere, those of docs/experiments.md', () => {

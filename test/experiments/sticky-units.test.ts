@@ -94,6 +94,21 @@ describe('a visitor without an id', () => {
     }
   });
 
+  it('is still drawn by the ECID where there is an audience, in which only those with an id can be', async () => {
+    const { visit, simulator } = await stickySite();
+    const cookie = unitCookie(await visit());
+    const variants = new Set<string>();
+    for (let n = 0; n < 8; n++) {
+      const ecid = String(n).padStart(38, '1');
+      simulator.visitor(ecid).in(GOLF);
+      const page = await visit('/golf', `${cookie}; ${cookieOf(ecid)}`);
+      expect((await visit('/golf', cookieOf(ecid))).body).toEqual(page.body);
+      expect(unitCookies(page)).toEqual([]);
+      variants.add(page.body.variant);
+    }
+    expect(variants.size).toBe(2);
+  });
+
   it('gets none where no experiment is used, and none for one with an audience', async () => {
     const { visit } = await stickySite();
     for (const path of ['/none', '/golf', '/missing']) expect(setBy(await visit(path))).toEqual([]);
@@ -134,6 +149,8 @@ describe('no cookie is set', () => {
     const refused = await visit('/', cookie, { 'Sec-GPC': '1' });
     expect(refused.body).toEqual(['control', 'control']);
     expect(unitCookies(refused)).toEqual(['aam_unit=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax']);
+    const optedOut = await visit('/', `${cookie}; ${cookieOf(ECID, 9, 'global')}`);
+    expect(unitCookies(optedOut)).toEqual(unitCookies(refused));
     expect(unitCookies(await visit('/', cookie, { 'User-Agent': 'Googlebot/2.1' }))).toEqual([]);
   });
 

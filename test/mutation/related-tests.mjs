@@ -14,6 +14,9 @@ const USERS = [
     'src/dcs/',
     (root) => ['test/dcs/dcs-calls.test.ts', 'test/model/flow.test.ts', ...testsIn(root, 'test/resilience/flow')],
   ],
+  ['src/preview/', () => ['test/preview/previews.test.ts', 'test/preview/forgery.test.ts']],
+  ['src/signing/', () => ['test/preview/forgery.test.ts']],
+  ['src/experiments/', (root) => [...testsIn(root, 'test/experiments'), 'test/bootstrap/aam-bootstrap.test.ts']],
   ['src/lookup/ordered-window.ts', () => ['test/lookup/lookup-many.test.ts']],
   ['src/lookup/lookup-many.ts', () => ['test/dcs-client.test.ts']],
   [

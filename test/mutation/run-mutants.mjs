@@ -30,7 +30,7 @@ process.on('exit', () => {
   rmSync(copy, { recursive: true, force: true });
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-for (const name of ['src', 'test', 'jest.config.js', 'package.json']) {
+for (const name of ['docs', 'src', 'test', 'jest.config.js', 'package.json']) {
   cpSync(join(root, name), join(copy, name), { recursive: true });
 }
 symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));

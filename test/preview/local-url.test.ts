@@ -31,10 +31,18 @@ describe('the URL of a request without its preview', () => {
     ['*', '/*'],
     ['', '/'],
     ['/page#aam_preview=1', '/page'],
+    ['/\xff\u0100', '/%FF%C4%80'],
     ['/"><script>?`', '/%22%3E%3Cscript%3E?%60'],
     ['/\ud800?x=\u{1f600}', '/%EF%BF%BD?x=%F0%9F%98%80'],
   ])('of %j is %j', (target, expected) => {
     expect(without(target)).toBe(expected);
+  });
+
+  it('has the values of its parameter, and takes another one', () => {
+    const url = localUrl('/page?aam_preview=1.a.b&x=1&aam_preview&aam_preview=');
+    expect(url).toEqual({ path: '/page', others: ['x=1'], previews: ['1.a.b', '', ''] });
+    expect([textOf(url), textOf(url, 'off')]).toEqual(['/page?x=1', '/page?x=1&aam_preview=off']);
+    expect(textOf(localUrl('/page'), 'off')).toBe('/page?aam_preview=off');
   });
 
   it('never leaves the site, and fits into a header, whatever the target', () => {

@@ -69,6 +69,7 @@ export const OPTIONS = {
     holdout: { name: true, percent: true },
   },
   'aamBootstrap()': { only: true, variants: true, nonce: true },
+  'redisStore()': { prefix: true, timeoutMs: true },
   'previewUrl()': { segments: true, variants: true, expiresInMs: true },
 } as const satisfies Readonly<Record<string, OptionNames>>;
 

@@ -3,6 +3,7 @@
  * as if a stranger had written it. Next: scripts.ts, redis-clients.ts.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { OPTIONS } from '../diagnosis/option-names';
 import { Warnings } from '../diagnosis/warnings';
 import { AamError } from '../errors';
 import { assert, group, integer, isText } from '../option-checks';
@@ -64,7 +65,7 @@ export function redisStore(client: NodeRedisClient | IoredisClient, options: Red
 
 /** {@link redisStore} in the wire format of another version, for the tests of two versions side by side. Internal. */
 export function createRedisStore(client: unknown, options: RedisStoreOptions, version: string): SharedStore {
-  const { prefix = 'aam', timeoutMs } = group<RedisStoreOptions>('options', options, { prefix: true, timeoutMs: true });
+  const { prefix = 'aam', timeoutMs } = group<RedisStoreOptions>('options', options, OPTIONS[TAKER], TAKER);
   // A brace would decide on which node of a cluster a visitor is.
   assert(isText(prefix) && !/[{}\s]/.test(prefix), 'options.prefix', 'a text without braces and spaces', prefix);
   if (isManyServers(client)) {
@@ -265,6 +266,7 @@ function listOf(given: unknown, length: number): readonly unknown[] {
 }
 
 /** What goes wrong only on the day on which the engine does is said at once, and once for all clients. */
+const TAKER = 'redisStore()';
 const warnings = new Warnings();
 
 function adviseOn(connection: Connection): void {

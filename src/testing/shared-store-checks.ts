@@ -25,7 +25,11 @@ export interface SharedStoreCheck {
   run(one: SharedStore, other: SharedStore): Promise<void>;
 }
 
-const LOCK_MS = 400;
+/** Longer than any check takes on a busy machine. */
+const LOCK_MS = 20_000;
+/** Of what a check sees the end of. */
+const SHORT_MS = 1_500;
+const BEYOND_SHORT_MS = SHORT_MS + 100;
 const MINUTE_MS = 60_000;
 const CHANNEL = randomBytes(9).toString('base64url');
 
@@ -47,7 +51,7 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
     const { answer } = await other.read(key, 'q');
     assert.equal(answer?.text, '\u0000 text\u00ff');
     assert.equal(answer?.ttlMs, MINUTE_MS);
-    assert.ok(answer.ageMs >= 55 && answer.ageMs < 2_000, `age: ${answer.ageMs}`);
+    assert.ok(answer.ageMs >= 55 && answer.ageMs < 10_000, `age: ${answer.ageMs}`);
     assert.equal((await other.read(key, '')).answer, undefined);
   }),
   check('gives the lock of a visitor to one of many who ask at the same time', async (one, other, key) => {
@@ -55,7 +59,7 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
     const claimed = await Promise.all(stores.map((store) => store.take(key, claim())));
     assert.equal(claimed.filter(({ outcome }) => outcome === 'taken').length, 1);
     for (const each of claimed.filter(({ outcome }) => outcome === 'held')) {
-      assert.ok('forMs' in each && each.forMs > 0 && each.forMs <= LOCK_MS + 20);
+      assert.ok('forMs' in each && each.forMs > 0 && each.forMs <= LOCK_MS + 50);
     }
     assert.equal(claimed.filter(({ outcome }) => outcome === 'held').length, 19);
   }),
@@ -71,9 +75,9 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
     'gives the lock to the next one when it has been given back, or has been held too long',
     async (one, other, key) => {
       await one.end(key, ending(await takeOf(one, key)));
-      await takeOf(other, key);
+      await takeOf(other, key, { lockMs: SHORT_MS });
       assert.equal((await one.take(key, claim())).outcome, 'held');
-      await sleep(LOCK_MS + 50);
+      await sleep(BEYOND_SHORT_MS);
       await takeOf(one, key);
     },
   ),
@@ -93,11 +97,11 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
     }
   }),
   check('answers a lookup instead of giving it the lock, with an answer that is fresh', async (one, other, key) => {
-    await one.end(key, ending(await takeOf(one, key), { answer: answerOf('text', '', { ttlMs: 150 }) }));
+    await one.end(key, ending(await takeOf(one, key), { answer: answerOf('text', '', { ttlMs: SHORT_MS }) }));
     const found = await other.take(key, claim());
     assert.ok(found.outcome === 'answered' && found.answer.text === 'text' && !found.isFinal);
     assert.equal((await one.take(key, claim({ question: 'other' }))).outcome, 'taken');
-    await sleep(200);
+    await sleep(BEYOND_SHORT_MS);
     assert.equal((await other.take(key, claim())).outcome, 'held');
   }),
   check('lets an event begin although there is a fresh answer, and lookups wait for it', async (one, other, key) => {
@@ -136,12 +140,14 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
     await heard.close();
   }),
   check('has calls made after a pause that a failed one leaves', async (one, other, key) => {
-    await one.end(key, ending(await takeOf(one, key), { pause: { reason: 'http-status', forMs: 200 } }));
+    await one.end(key, ending(await takeOf(one, key), { pause: { reason: 'http-status', forMs: SHORT_MS } }));
     for (const kind of ['lookup', 'event'] as const) {
       const found = await other.take(key, claim({ kind }));
-      assert.ok(found.outcome === 'paused' && found.reason === 'http-status' && found.forMs > 0 && found.forMs <= 200);
+      assert.ok(
+        found.outcome === 'paused' && found.reason === 'http-status' && found.forMs > 0 && found.forMs <= SHORT_MS,
+      );
     }
-    await sleep(250);
+    await sleep(BEYOND_SHORT_MS);
     await takeOf(other, key);
   }),
   check('bounds the calls within a minute, in both together', async (one, other, key) => {
@@ -153,7 +159,7 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
     assert.ok(found.outcome === 'limited' && found.forMs > 50_000 && found.forMs <= MINUTE_MS);
   }),
   check('lets nothing hold an opt-out but a lock', async (one, other, key) => {
-    const failed = { pause: { reason: 'timeout', forMs: 5_000 } };
+    const failed = { pause: { reason: 'timeout', forMs: MINUTE_MS } };
     await one.end(key, ending(await takeOf(one, key, { maxCallsPerMinute: 1 }), failed));
     await one.invalidate(key, invalidation());
     const optOut = { kind: 'opt-out', maxCallsPerMinute: 1, consentAgoMs: MINUTE_MS } as const;
@@ -210,7 +216,7 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
     'keeps what the DCS has said about a visitor through an invalidation, until it ends',
     async (one, other, key) => {
       await one.end(key, ending(await takeOf(one, key), { answer: answerOf('a', 'q') }));
-      const final = answerOf('opted out', '', { isFinal: true, ttlMs: 300 });
+      const final = answerOf('opted out', '', { isFinal: true, ttlMs: SHORT_MS });
       assert.equal(await one.end(key, ending(await takeOf(one, key), { answer: final })), 'stored');
       await other.invalidate(key, invalidation({ isWithdrawal: true }));
       const read = await other.read(key, 'q');
@@ -221,7 +227,7 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
         const found = await other.take(key, claim({ kind }));
         assert.ok(found.outcome === 'answered' && found.isFinal && found.answer.text === 'opted out');
       }
-      await sleep(350);
+      await sleep(BEYOND_SHORT_MS);
       assert.equal((await other.read(key, 'q')).final, undefined);
       await takeOf(other, key);
     },
@@ -249,7 +255,7 @@ export const sharedStoreChecks: readonly SharedStoreCheck[] = [
     await one.refill(key, { ...answerOf('again'), storedAtMs: nowMs - 10_000, lockMs: LOCK_MS });
     const { answer } = await other.read(key, '');
     assert.equal(answer?.text, 'again');
-    assert.ok(answer.ageMs >= 10_000 && answer.ageMs < 12_000);
+    assert.ok(answer.ageMs >= 10_000 && answer.ageMs < 20_000);
     await other.end(key, ending(await takeOf(other, key, { kind: 'event' }), { answer: answerOf('newer') }));
     await one.refill(key, { ...answerOf('again'), storedAtMs: nowMs - 5_000, lockMs: LOCK_MS });
     assert.equal((await other.read(key, '')).answer?.text, 'newer');

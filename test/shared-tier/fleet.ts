@@ -86,7 +86,8 @@ export async function createFleet(
   options: Partial<AamSegmentsOptions<'golfFans' | 'highValue'>> = {},
   timeoutMs?: number,
 ): Promise<Fleet> {
-  const store = createMemoryStore();
+  // By the clock that tests set forward.
+  const store = createMemoryStore(() => performance.now());
   const members: Member[] = [];
   for (let n = 0; n < size; n++) {
     const line = new Line(store, timeoutMs);

@@ -36,6 +36,7 @@ module.exports = {
         '/test/channels/dcs-publisher\\.',
         '/test/consent/(adobe-consent|gpp|tcf|us-privacy)\\.',
         '/test/bootstrap/(script-element|templates|browser)\\.',
+        '/test/diagnosis/(option-names|troubleshooting)\\.',
         '/test/experiments/(allocation|exposures|statistics)\\.',
         '/test/handed-over/showing\\.',
         '/test/identity/(amcv-cookie|cookie-grammar|visitor|web-sdk-cookies)\\.',

@@ -7,19 +7,21 @@ import { DcsPublisher } from './channels/dcs-publisher';
 import type { DcsStats } from './dcs/dcs';
 import { createDcs } from './dcs/dcs-calls';
 import { encodedSignals, type Signals } from './dcs/protocol/signals';
+import { InstanceWatch } from './diagnosis/instances';
+import { OPTIONS } from './diagnosis/option-names';
 import type { VisitorId } from './identity/visitor';
 import { checkedVisitor } from './identity/visitor';
 import { AnswerResolver } from './lookup/answer-resolver';
 import { type LookupManyOptions, type LookupResult, lookupMany, type ResultRecorder } from './lookup/lookup-many';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { assert, group, isRecord } from './option-checks';
-import { DCS_CLIENT_OPTIONS, type DcsClientOptions, resolvedClientOptions } from './options/dcs-client-options';
+import { type DcsClientOptions, resolvedClientOptions } from './options/dcs-client-options';
 import { ResponsePrivacy } from './request/response-privacy';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface DcsClientStats extends DcsStats {
-  /** What is wrong with the configuration and what to do: the messages of all `WRN_AAM_DCS` warnings so far. */
+  /** What is wrong with the configuration and what to do, as far as answers and requests have shown it. */
   readonly advice: readonly string[];
 }
 
@@ -87,6 +89,7 @@ export interface InternalClient<Name extends string> {
 const MAX_CACHED_VISITORS = 4_000;
 const MAX_CACHED_BYTES = 33_554_432;
 const EMPTY_TTL_MS = 15_000;
+const TAKER = 'createDcsClient()';
 
 /**
  * Creates a client. Create it once and share it: it owns a pool of sockets, and calls about one visitor are kept from
@@ -106,7 +109,8 @@ export function createDcsClient<const Name extends string = never>(options: DcsC
 export function createInternalClient<const Name extends string = never>(
   options: DcsClientOptions<Name>,
 ): InternalClient<Name> {
-  const resolved = resolvedClientOptions(group<DcsClientOptions>('options', options, DCS_CLIENT_OPTIONS));
+  const given = group<DcsClientOptions>('options', options, OPTIONS[TAKER], TAKER);
+  const resolved = resolvedClientOptions(given, TAKER);
   const cache = {
     maxVisitors: MAX_CACHED_VISITORS,
     maxBytes: MAX_CACHED_BYTES,
@@ -121,6 +125,7 @@ export function createInternalClient<const Name extends string = never>(
   const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: EMPTY_TTL_MS }, publisher);
   const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy({ varyCookie: false }) };
+  const watch = new InstanceWatch(TAKER, resolved.orgId, resolved.dcs.partnerHost);
   const client: DcsClient<Name> = {
     lookup: (visitor, lookupOptions = {}) => lookupVisitor<Name>(resolver, instance, visitor, lookupOptions),
     lookupMany: (visitors, manyOptions = {}) => lookupMany(resolver, instance, visitors, manyOptions),
@@ -144,7 +149,10 @@ export function createInternalClient<const Name extends string = never>(
       await resolver.optOut(visitor);
     },
     stats: () => ({ ...dcs.stats(), advice: resolver.advice }),
-    close: () => dcs.close(),
+    close() {
+      watch.closed();
+      return dcs.close();
+    },
   };
   return {
     client,

@@ -1,3 +1,5 @@
+import { helpFor } from './diagnosis/help';
+
 /**
  * Every code that an {@link AamError} can carry. The code is the contract: compare `error.code`,
  * not the message and not the class (two copies of the package have two classes).
@@ -26,9 +28,12 @@ export class AamError extends Error {
   // A field, which is defined and not assigned: assigning fails where Error.prototype is frozen.
   override readonly name: string = 'AamError';
   readonly code: AamErrorCode;
+  /** Where the code is explained. */
+  readonly help: string;
 
   constructor(code: AamErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+    this.help = helpFor(code);
   }
 }

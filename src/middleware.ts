@@ -6,6 +6,8 @@ import type { ConsentExplanation } from './consent/explanation';
 import { createDcs } from './dcs/dcs-calls';
 import type { Signals } from './dcs/protocol/signals';
 import type { DcsClientStats } from './dcs-client';
+import { InstanceWatch } from './diagnosis/instances';
+import { Warnings } from './diagnosis/warnings';
 import { AamError, type AamErrorCode } from './errors';
 import type { Experiment } from './experiments/experiment';
 import type { ExperimentOptions } from './experiments/experiment-options';
@@ -31,11 +33,13 @@ import { segmentsServedBy } from './routing/request-segments';
 import { createGuard, type Guard, type RequireSegmentOptions } from './routing/require-segment';
 import { createSegmentRouter, type SegmentRouter, type SegmentRoutes } from './routing/route-by-segment';
 import type { AnyRequestHandler } from './routing/run-handler';
+import { addInstance } from './segments/middleware-missing';
 import type { SegmentRef } from './segments/segment-refs';
 import type { SegmentStatus } from './segments/served-answer';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
 import { explainConsent } from './serving/explain-consent';
 import { expose, PageRequest, type ServedRequest, type ServedResponse, type Site } from './serving/page-request';
+import { UnidentifiedRequests } from './serving/unidentified-requests';
 
 /** Counts since construction, and current sizes. Contains no identifiers. */
 export interface AamStats extends DcsClientStats {
@@ -142,7 +146,14 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs }, publisher);
   const resolver = new AnswerResolver(resolved, dcs, nowMs);
   const privacy = new ResponsePrivacy(resolved.privacy);
-  const instance: Instance = { names: resolved.names, privacy, middleware: aamSegmentsMiddleware };
+  const watch = new InstanceWatch('aamSegments()', orgId, resolved.dcs.partnerHost);
+  const instance: Instance = {
+    names: resolved.names,
+    privacy,
+    middleware: aamSegmentsMiddleware,
+    hasServed: () => Object.values(requests).some((count) => count > 0),
+  };
+  addInstance(instance);
   const segmentsOf = segmentsServedBy(instance);
   const cookies = new CookieFinder();
   const account = { orgId, partnerHost: resolved.dcs.partnerHost };
@@ -161,6 +172,7 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     excluded: 0,
     preview: 0,
   };
+  const unidentified = new UnidentifiedRequests(orgId, requests);
   const site: Site = {
     instance,
     resolver,
@@ -184,12 +196,14 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
     previews,
     maxWaitMs,
     requests,
+    unidentified,
   };
 
   function aamSegmentsMiddleware(req: ServedRequest, res: ServedResponse, next: (error?: unknown) => void): void {
     const replaced = req.aamSegments;
     const own = VisitorSegments.servedBy(replaced, instance);
     if (own === undefined) {
+      if (watch.isBeingCreated) watch.sees(req);
       new PageRequest(site, req, res, next, replaced).serve();
       return;
     }
@@ -213,9 +227,12 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       requests: { ...requests },
       visitors: resolver.size,
       ...dcs.stats(),
-      advice: resolver.advice,
+      advice: [...resolver.advice, ...unidentified.advice],
     }),
-    close: () => dcs.close(),
+    close() {
+      watch.closed();
+      return dcs.close();
+    },
     requireSegment: (refs: SegmentRef | readonly SegmentRef[], guardOptions?: RequireSegmentOptions) =>
       createGuard(segmentsOf, refs, guardOptions),
     routeBySegment: (routes: SegmentRoutes) => createSegmentRouter(segmentsOf, routes),
@@ -236,13 +253,11 @@ const SITE_ERRORS: readonly AamErrorCode[] = [
   'ERR_AAM_INVALID_OPTION',
   'ERR_AAM_UNKNOWN_OPTION',
 ];
-const warnedCodes = new Set<AamErrorCode>();
+const eventWarnings = new Warnings();
 
 /** Warns once per code. */
 function warnOfSiteError(error: unknown): void {
   if (!(error instanceof AamError)) return;
   const { code, message } = error;
-  if (!SITE_ERRORS.includes(code) || warnedCodes.has(code)) return;
-  warnedCodes.add(code);
-  process.emitWarning(`sendEvent(): ${message}`, { code: 'WRN_AAM_EVENT' });
+  if (SITE_ERRORS.includes(code)) eventWarnings.warn('WRN_AAM_EVENT', `sendEvent(): ${message}`, code);
 }

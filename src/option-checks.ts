@@ -2,7 +2,7 @@
  * Owns: the checks of options. An invalid option throws at construction, with the rule and the value received. `undefined`
  * means the default; `null` is invalid.
  */
-import { distance } from 'fastest-levenshtein';
+import { type OptionTaker, optionMeantBy } from './diagnosis/option-names';
 import { AamError } from './errors';
 import { isRecord } from './handed-over/reading';
 import { quoted } from './handed-over/showing';
@@ -17,15 +17,21 @@ const MIN_SECRET_LENGTH = 32;
 
 /**
  * Copies a group of options, reading each once, and checks its keys against the known ones.
+ * @param taker the function that takes the options; by it a key that belongs elsewhere is recognised
  * @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`
  */
-export function group<T extends object>(path: string, value: unknown, known: Record<keyof T, true>): T {
+export function group<T extends object>(
+  path: string,
+  value: unknown,
+  known: Readonly<Record<keyof T, unknown>>,
+  taker?: OptionTaker,
+): T {
   assert(isRecord(value), path, 'an object', value);
   for (const key of read(path, value, () => Object.keys(value))) {
     if (Object.hasOwn(known, key)) continue;
     const shown = quoted(key).slice(1, -1);
-    const nearest = Object.keys(known).sort((a, b) => distance(shown, a) - distance(shown, b))[0] as string;
-    throw new AamError('ERR_AAM_UNKNOWN_OPTION', `${path}.${shown} is not an option; did you mean '${nearest}'?`);
+    const meant = optionMeantBy(shown, Object.keys(known), taker);
+    throw new AamError('ERR_AAM_UNKNOWN_OPTION', `${path}.${shown} is not an option; did you mean ${meant}?`);
   }
   const entries = Object.keys(known).map((key) => [key, read(`${path}.${key}`, value, () => value[key])]);
   return Object.fromEntries(entries) as T;

@@ -11,6 +11,7 @@ const files = (readdirSync(src, { recursive: true }) as string[]).filter((file) 
 const RANKS: readonly (string | readonly string[])[] = [
   'channels',
   'handed-over',
+  'diagnosis',
   ['errors.ts', 'option-checks.ts'],
   'signing',
   'cache',

@@ -145,6 +145,8 @@ describe('createDcsClient()', () => {
     const options = { orgId: ORG, partner: 'acme', maxWaitMs: 5 } as DcsClientOptions;
     expect(() => createDcsClient(options)).toThrow(expect.objectContaining({ code: 'ERR_AAM_UNKNOWN_OPTION' }));
     void createDcsClient({ orgId: 'acme', partner: 'acme' }).close();
-    expect(warn.mock.calls).toEqual([[expect.stringContaining('acme@AdobeOrg'), { code: 'WRN_AAM_ORG_ID' }]]);
+    expect(warn.mock.calls).toEqual([
+      [expect.stringContaining('acme@AdobeOrg'), expect.objectContaining({ code: 'WRN_AAM_ORG_ID' })],
+    ]);
   });
 });

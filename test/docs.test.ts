@@ -1,6 +1,6 @@
 /** What all documents have in common: their code compiles, their links lead somewhere, and they name what is there. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { isKept, PROMISES, type Promised } from '../bench/promises';
 import { literalOf, optionsPage } from '../scripts/options-page';
@@ -9,7 +9,6 @@ import { resolveOptions } from '../src/options/aam-segments-options';
 import { blocksOf, PAGES, proseOf, ROOT, read } from './helpers/documents';
 
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...PAGES];
-const ERRORS = 'docs/errors.md';
 const OPTIONS = 'docs/options.md';
 const GUARANTEES = 'docs/guarantees.md';
 /** Whose blocks are one program. */
@@ -57,12 +56,27 @@ ${objects.join(',\n')}
 `;
 }
 
+/** A program that compiles only if the README's table of statuses has each status and each reason, and no other. */
+function statusesOfReadme(): string {
+  const [, table = ''] = read('README.md').split('| `status` | meaning | `reason` |\n| --- | --- | --- |\n');
+  const rows = [...(table.split('\n\n')[0] as string).matchAll(/^\| `([\w-]+)` \| .*? \|(.*)\|$/gm)];
+  const record = (names: Iterable<string>) => `{ ${[...names].map((name) => `'${name}': true`).join(', ')} }`;
+  const statuses = rows.map(([, status]) => status as string);
+  const reasons = new Set(
+    rows.flatMap(([, , cell]) => [...(cell as string).matchAll(/`([\w-]+)`/g)].map(([, name]) => name)),
+  );
+  return `import type { SegmentReason, SegmentStatus } from 'express-aam-segments';
+export const statuses: Record<SegmentStatus, true> = ${record(statuses)};
+export const reasons: Record<SegmentReason, true> = ${record(reasons as Set<string>)};
+`;
+}
+
 describe('the documents', () => {
   it('have code that compiles', () => {
     const pieces = ['README.md', ...PAGES].flatMap((file) =>
       IN_PIECES.includes(file) ? [blocksOf(file).join('')] : blocksOf(file),
     );
-    const blocks = [...pieces, examplesOfOptions()];
+    const blocks = [...pieces, examplesOfOptions(), statusesOfReadme()];
     const folder = mkdtempSync(join(ROOT, 'test', 'readme-'));
     try {
       blocks.forEach((code, n) => {
@@ -99,7 +113,7 @@ describe('the documents', () => {
     expect(dead).toEqual([]);
   });
 
-  it.each(DOCUMENTS)('%s names scripts, files and commands that exist', (file) => {
+  it.each(DOCUMENTS)('%s names scripts, files, commands and options that exist', (file) => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const text = read(file);
     const named = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name as string);
@@ -111,18 +125,20 @@ describe('the documents', () => {
       commands: named(/\bnpx aam-segments ([a-z]\w*)/g).filter(
         (name) => !COMMANDS.some((command) => command.name === name),
       ),
-    }).toEqual({ scripts: [], files: [], commands: [] });
+      options: named(/`((?:identity|consent|privacy|cache|dcs|experiments|preview)\.\w+(?:\.\w+)*)/g).filter(
+        (path) => !OPTIONS_SHOWN.some((option) => option.path === path),
+      ),
+    }).toEqual({ scripts: [], files: [], commands: [], options: [] });
   });
 
-  it('explain every error code and every warning, once and no other', () => {
-    const files = (readdirSync(join(ROOT, 'src'), { recursive: true }) as string[]).filter((file) =>
-      /\.ts$/.test(file),
+  it('are where the source says', () => {
+    const named = ['src', 'bench', 'scripts', 'example-app'].flatMap((folder) =>
+      (readdirSync(join(ROOT, folder), { recursive: true }) as string[])
+        .filter((file) => /\.(?:ts|mjs|html)$/.test(file))
+        .flatMap((file) => read(join(folder, file)).match(/\bdocs\/[\w-]+\.md\b/g) ?? []),
     );
-    const sources = files.map((file) => readFileSync(join(ROOT, 'src', file), 'utf8'));
-    const inSources = new Set(sources.join().match(/(?<=')(?:ERR|WRN)_AAM_\w+(?=')/g));
-    const rows = read(ERRORS).match(/^\| `(?:ERR|WRN)_.*?\|/gm) ?? [];
-    const explained = rows.join().match(/(?<=`)(?:ERR|WRN)_AAM_\w+(?=`)/g);
-    expect(explained?.sort()).toEqual([...inSources].sort());
+    expect(named.length).toBeGreaterThan(3);
+    expect(named.filter((page) => !existsSync(join(ROOT, page)))).toEqual([]);
   });
 
   it.each(['src/index.ts', 'src/testing/public.ts'])('explain every name that %s exports', (file) => {

@@ -150,6 +150,8 @@ describe('docs/deploying.md', () => {
     const { get, server, aam } = serve(deployed, simulator.dcs, { process: { once } });
     expect(await get('/healthz')).toMatchObject({ text: 'ok', cacheControl: null });
     expect(Object.values(aam.stats().requests).every((count) => count === 0)).toBe(true);
+    await get('/any-page');
+    expect(aam.stats().requests.anonymous).toBe(1);
 
     const [[signal, onSignal]] = once.mock.calls as [[string, () => void]];
     expect(signal).toBe('SIGTERM');

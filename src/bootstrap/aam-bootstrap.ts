@@ -1,5 +1,6 @@
 /** Owns: what the scripts of a page are told about its visitor. Next: script-element.ts. */
 import type { IncomingMessage } from 'node:http';
+import { OPTIONS } from '../diagnosis/option-names';
 import type { AssignmentReason, Experiment } from '../experiments/experiment';
 import type { RegisteredName } from '../express';
 import { assert, group, isRecord, isText, optional } from '../option-checks';
@@ -7,6 +8,7 @@ import { requestSegments } from '../routing/request-segments';
 import { canonicalId } from '../segments/segment-refs';
 import { dataScript } from './script-element';
 
+const TAKER = 'aamBootstrap()';
 /** The id of the script element. */
 const ELEMENT_ID = 'aam-segments';
 /** The grammar of a nonce in a Content Security Policy. */
@@ -55,15 +57,7 @@ export interface BootstrapData<
  * });
  */
 export function aamBootstrap(req: IncomingMessage, options: BootstrapOptions): string {
-  const {
-    only,
-    variants = [],
-    nonce,
-  } = group<BootstrapOptions>('bootstrap', options, {
-    only: true,
-    variants: true,
-    nonce: true,
-  });
+  const { only, variants = [], nonce } = group<BootstrapOptions>('bootstrap', options, OPTIONS[TAKER], TAKER);
   checkNames(only);
   checkExperiments(variants);
   optional('bootstrap.nonce', nonce, 'a nonce in base64', (given) => isText(given) && NONCE.test(given));

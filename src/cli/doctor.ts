@@ -6,9 +6,14 @@ import { createDcs } from '../dcs/dcs-calls';
 import type { CallResult } from '../dcs/flow/call';
 import { DcsError, type DcsFailure } from '../dcs/protocol/dcs-error';
 import type { DcsReply } from '../dcs/protocol/reply';
+import { OPTIONS } from '../diagnosis/option-names';
 import { isVisitorId } from '../identity/visitor';
 import { group } from '../option-checks';
-import { DCS_CLIENT_OPTIONS, type ResolvedClientOptions, resolvedClientOptions } from '../options/dcs-client-options';
+import {
+  type DcsClientOptions,
+  type ResolvedClientOptions,
+  resolvedClientOptions,
+} from '../options/dcs-client-options';
 import { ACCOUNT_OPTIONS, ACCOUNT_SECTION, accountOf, PROXY_SECTION } from './account';
 import { defineCommand, EXIT, UsageError } from './command';
 import { print, printJson } from './printer';
@@ -23,6 +28,9 @@ interface Finding {
   /** How to fix it. */
   readonly advice?: string | undefined;
 }
+
+/** The file of --config has its options. */
+const TAKER = 'createDcsClient()';
 
 export const doctor = defineCommand({
   name: 'doctor',
@@ -48,7 +56,7 @@ opens a connection to each region without a call.`,
     const account = accountOf(values, env);
     const dispatched = throughProxy(account.options, env);
     const options = account.checked(() =>
-      resolvedClientOptions(group('options', dispatched.options, DCS_CLIENT_OPTIONS)),
+      resolvedClientOptions(group<DcsClientOptions>('options', dispatched.options, OPTIONS[TAKER], TAKER), TAKER),
     );
     try {
       const settings: Finding = { check: 'settings', state: 'ok', found: account.sources };

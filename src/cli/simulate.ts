@@ -15,7 +15,7 @@ export const simulate = defineCommand({
   summary: 'run a simulated DCS on this machine',
   synopsis: '[options]',
   description: `Runs a simulated DCS on this machine, to develop against in any language. It listens on 127.0.0.1 until it is interrupted, and
-answers calls with a Host of demdex.net or of this machine.`,
+answers calls with a Host of demdex.net or of this machine. It prints the two lines that send the calls of a site or client here.`,
   operands: [],
   options: {
     port: {
@@ -45,10 +45,12 @@ All others are in no segment.`,
     try {
       const loaded = visitors === undefined ? 0 : await readVisitors(simulator, visitors, stdin);
       const { defaultOrigin, origins } = simulator.dcs;
-      if (json) printJson(stdout, { defaultOrigin, origins, visitors: loaded });
+      if (json) printJson(stdout, { partner, defaultOrigin, origins, visitors: loaded });
       else if (!quiet) {
         print(stdout, `alias      ${defaultOrigin} (Host: ${partner}.demdex.net)`);
         for (const [region, origin] of Object.entries(origins)) print(stdout, `region ${region.padEnd(4)}${origin}`);
+        print(stdout, 'To call it, put these lines into the options of aamSegments() or createDcsClient():');
+        for (const line of String(simulator).split('\n')) print(stdout, `  ${line}`);
         print(stdout, `${loaded} visitors loaded. Press Ctrl+C to stop.`);
       }
       await interrupted((interval) => {

@@ -6,6 +6,7 @@
  * A visitor can send any string: the header of one can announce millions of sections. Nothing is expanded here, and only the
  * fields that matter are read.
  */
+import { Warnings } from '../diagnosis/warnings';
 import { BitReader } from './bit-reader';
 import { GppLayouts, type GppPackage, gppPackage, INSTALL_GPP } from './gpp-layouts';
 import { MAX_CONSENT_LENGTH, refuses, type Statement, saysNothing, TOO_LONG } from './statement';
@@ -44,7 +45,7 @@ export class GppReader {
   readonly #config: GppConfig;
   readonly #load: () => GppPackage | undefined;
   #layouts: GppLayouts | undefined;
-  #hasWarned = false;
+  readonly #warnings = new Warnings();
 
   /** @param load loads the package; called when the first string with a US section is met */
   constructor(config: GppConfig, load: () => GppPackage | undefined = gppPackage) {
@@ -102,12 +103,10 @@ export class GppReader {
   }
 
   #warn(): void {
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
     const problem =
       'A visitor has a GPP string with a section of a US state, and the package that reads it is not installed';
     const advice = `All such visitors count as having refused. ${INSTALL_GPP}, or set options.consent.gpp to false`;
-    process.emitWarning(`${problem}. ${advice}.`, { code: 'WRN_AAM_CONSENT' });
+    this.#warnings.warn('WRN_AAM_CONSENT', `${problem}. ${advice}.`);
   }
 }
 

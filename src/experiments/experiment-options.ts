@@ -1,8 +1,11 @@
 /** Owns: the options of an experiment and their checks. An option's JSDoc is its documentation. Next: experiment.ts. */
+import { OPTIONS } from '../diagnosis/option-names';
 import { AamError } from '../errors';
 import { assert, entries, group, isRecord, isText, oneOf } from '../option-checks';
 import { type SegmentNames, type SegmentRef, wantedById } from '../segments/segment-refs';
 import type { WeightedVariant } from './allocation';
+
+const TAKER = 'experiment()';
 
 /** Who takes part in an experiment: visitors in a segment, in any of several, or in all of them. */
 export type ExperimentAudience<Name extends string = string> =
@@ -52,14 +55,7 @@ export interface ResolvedExperiment {
 
 /** @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_UNKNOWN_SEGMENT` */
 export function resolveExperiment(options: unknown, names: SegmentNames): ResolvedExperiment {
-  const given = group<ExperimentOptions>('experiment', options, {
-    name: true,
-    variants: true,
-    audience: true,
-    salt: true,
-    unit: true,
-    holdout: true,
-  });
+  const given = group<ExperimentOptions>('experiment', options, OPTIONS[TAKER], TAKER);
   const { name, salt = name, audience, holdout } = given;
   checkName('experiment.name', name);
   checkName('experiment.salt', salt);
@@ -100,7 +96,7 @@ function audienceOf(given: unknown, names: SegmentNames): NonNullable<ResolvedEx
   let match: 'any' | 'all' = 'any';
   let refs: unknown = [given];
   if (isRecord(given) && wantedById(given) === undefined) {
-    const lists = group<{ any?: unknown; all?: unknown }>(path, given, { any: true, all: true });
+    const lists = group<{ any?: unknown; all?: unknown }>(path, given, OPTIONS[TAKER].audience, TAKER);
     assert((lists.any === undefined) !== (lists.all === undefined), path, 'a segment, { any } or { all }', given);
     match = lists.all === undefined ? 'any' : 'all';
     refs = lists[match];
@@ -118,7 +114,7 @@ function audienceOf(given: unknown, names: SegmentNames): NonNullable<ResolvedEx
 }
 
 function holdoutOf(given: unknown): ExperimentHoldout {
-  const { name, percent } = group<ExperimentHoldout>('experiment.holdout', given, { name: true, percent: true });
+  const { name, percent } = group<ExperimentHoldout>('experiment.holdout', given, OPTIONS[TAKER].holdout, TAKER);
   checkName('experiment.holdout.name', name);
   const isPercent = typeof percent === 'number' && percent >= 0 && percent <= 100;
   assert(isPercent, 'experiment.holdout.percent', 'a number from 0 to 100', percent);

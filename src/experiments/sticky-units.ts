@@ -25,6 +25,10 @@ interface CookieRequest extends IncomingMessage {
   readonly secure?: boolean;
 }
 
+interface NotedUnit {
+  readonly unit: string | undefined;
+}
+
 /** 128 bits: no two visitors get the same. */
 const ID_BYTES = 16;
 
@@ -34,8 +38,6 @@ export class StickyUnits {
   readonly #signer: Signer;
   readonly #finder = new CookieFinder();
   readonly #slot: CookieSlot;
-  /** A cookie that is set with a response is not in the request. */
-  readonly #units = new WeakMap<IncomingMessage, { readonly unit: string | undefined }>();
 
   constructor(config: StickyCookieConfig, account: Omit<SigningPurpose, 'purpose'>, privacy: Instance['privacy']) {
     this.#config = config;
@@ -46,18 +48,19 @@ export class StickyUnits {
 
   /** The unit in the request's cookie, else a new one, which is set; `undefined` if it is too late for that. */
   unitOf(req: IncomingMessage, segments: VisitorSegments): string | undefined {
-    const known = this.#units.get(req);
-    if (known !== undefined) return known.unit;
-    const unit = this.#inCookie(req) ?? this.#begun(req, segments);
-    this.#units.set(req, { unit });
-    return unit;
+    const notes = VisitorSegments.readingOf(segments);
+    // A cookie that is set with the response is not in the request.
+    let noted = notes?.noteOf(this) as NotedUnit | undefined;
+    if (noted === undefined) {
+      noted = { unit: this.#inCookie(req) ?? this.#begun(req, segments) };
+      notes?.note(this, noted);
+    }
+    return noted.unit;
   }
 
   /** Deletes the cookie of a visitor who has refused. */
   end(req: IncomingMessage, segments: VisitorSegments): void {
-    if (this.#config.isKeptOnRefusal || this.#units.has(req)) return;
-    this.#units.set(req, { unit: undefined });
-    if (this.#valuesIn(req).length > 0) this.#set(req, segments, '', 0);
+    if (!this.#config.isKeptOnRefusal && this.#valuesIn(req).length > 0) this.#set(req, segments, '', 0);
   }
 
   #inCookie(req: IncomingMessage): string | undefined {

@@ -3,6 +3,7 @@
  * not enabled. Every call then has the same problem, and `status` and `reason` do not show it; so each is warned about once.
  */
 import type { DcsReply } from '../dcs/protocol/reply';
+import { Warnings } from '../diagnosis/warnings';
 
 export interface ConfigurationAdviceConfig {
   /** By DCS error code: what is wrong and what to do. Has no codes that are about a single visitor. */
@@ -11,13 +12,10 @@ export interface ConfigurationAdviceConfig {
   readonly wantsSegmentIds: boolean;
 }
 
-/** After this many usable answers without a list of ids, and none with one, they are taken to be disabled. */
-const ANSWERS_WITHOUT_IDS = 10;
-
 export class ConfigurationAdvice {
   readonly #config: ConfigurationAdviceConfig;
-  readonly #given = new Map<number | 'd_cts', string>();
-  #answersWithoutIds = 0;
+  readonly #warnings = new Warnings();
+  #hasSeenIds = false;
 
   constructor(config: ConfigurationAdviceConfig) {
     this.#config = config;
@@ -25,29 +23,25 @@ export class ConfigurationAdvice {
 
   /** All advice so far. */
   get given(): readonly string[] {
-    return [...this.#given.values()];
+    return this.#warnings.given;
   }
 
   onCode(code: number): void {
     const advice = this.#config.adviceOnCode.get(code);
-    if (advice !== undefined) this.#give(code, `DCS error ${code}: ${advice}`);
+    if (advice !== undefined) this.#warnings.warn('WRN_AAM_DCS', `DCS error ${code}: ${advice}`);
   }
 
   onReply({ errors, hasSegmentIds }: DcsReply): void {
     for (const code of errors) this.onCode(code);
-    if (!this.#config.wantsSegmentIds) return;
-    // An account has them in all answers or in none.
-    if (hasSegmentIds) this.#answersWithoutIds = Number.NEGATIVE_INFINITY;
-    else if (++this.#answersWithoutIds === ANSWERS_WITHOUT_IDS) this.#give('d_cts', WITHOUT_IDS);
-  }
-
-  #give(key: number | 'd_cts', advice: string): void {
-    if (this.#given.has(key)) return;
-    this.#given.set(key, advice);
-    process.emitWarning(advice, { code: 'WRN_AAM_DCS' });
+    if (!this.#config.wantsSegmentIds || this.#hasSeenIds) return;
+    // An account has them in all answers or in none, so one answer shows which.
+    if (hasSegmentIds) {
+      this.#hasSeenIds = true;
+      this.#warnings.takeBack(WITHOUT_IDS);
+    } else this.#warnings.warn('WRN_AAM_NO_SEGMENT_IDS', WITHOUT_IDS);
   }
 }
 
 const WITHOUT_IDS =
-  'The answers of the DCS have no segment ids. Ask Adobe to enable d_cts for your account, or map the segments to a cookie ' +
-  "destination, configure it in the option 'destinations' and set 'dcs.segmentIds' to false.";
+  "An answer of the DCS has no list of segment ids, which 'dcs.segmentIds' asks for. Ask Adobe to enable d_cts for your account, " +
+  "or map the segments to a cookie destination, configure it in the option 'destinations' and set 'dcs.segmentIds' to false.";

@@ -4,6 +4,7 @@
  */
 import { Semaphore } from '../dcs/flow/semaphore';
 import { DcsError, type DcsFailure } from '../dcs/protocol/dcs-error';
+import { OPTIONS } from '../diagnosis/option-names';
 import type { AamError } from '../errors';
 import type { Visitor, VisitorId } from '../identity/visitor';
 import { checkedVisitor } from '../identity/visitor';
@@ -38,6 +39,7 @@ export interface ResultRecorder<V, Name extends string = string> {
   flush(): void;
 }
 
+const TAKER = 'lookupMany()';
 /** Places in the window per concurrent call: room for results that are ready before their turn. */
 const WINDOW_PER_CALL = 8;
 /** How long an open breaker is waited out. After that its visitors get the error until the DCS answers again. */
@@ -90,7 +92,7 @@ export async function* lookupMany<V extends VisitorId, Name extends string>(
 }
 
 function checked(options: LookupManyOptions) {
-  const given = group<LookupManyOptions>('options', options, { concurrency: true, ratePerSecond: true, signal: true });
+  const given = group<LookupManyOptions>('options', options, OPTIONS[TAKER], TAKER);
   const { ratePerSecond } = given;
   const rule = 'a number above 0';
   assert(

@@ -1,15 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { DcsError } from '../dcs/protocol/dcs-error';
+import { OPTIONS } from '../diagnosis/option-names';
 import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import { checkedVisitor, type VisitorId } from '../identity/visitor';
 import { group, ms, optional } from '../option-checks';
+import { middlewareMissing } from '../segments/middleware-missing';
 import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import { isAbortSignal, onAbort } from './abort-signal';
 import type { NoAnswer } from './answer-loader';
 import { type AnswerResolver, type PendingAnswer, WITHOUT_REQUEST } from './answer-resolver';
 
+const TAKER = 'lookup()';
 /** As long as a cookie may be. */
 const MAX_TC_STRING_LENGTH = 4_000;
 
@@ -42,8 +45,7 @@ export async function lookupVisitor<Name extends string>(
   options: LookupOptions,
 ): Promise<VisitorSegments<Name>> {
   const visitor = checkedVisitor(visitorId);
-  const known = { maxWaitMs: true, signal: true, tcString: true, req: true } as const;
-  const { maxWaitMs, signal, tcString, req } = group<LookupOptions>('options', options, known);
+  const { maxWaitMs, signal, tcString, req } = group<LookupOptions>('options', options, OPTIONS[TAKER], TAKER);
   if (maxWaitMs !== undefined) ms('options.maxWaitMs', maxWaitMs, 0);
   optional('options.signal', signal, 'an AbortSignal', isAbortSignal);
   optional('options.tcString', tcString, 'a TC string', isTcString);
@@ -64,10 +66,7 @@ function segmentsOf<Name extends string>(req: unknown, instance: Instance): Visi
   const shown = fieldsOf(req, ['aamSegments'])?.aamSegments as VisitorSegments | undefined;
   const segments = VisitorSegments.servedBy(shown, instance);
   if (segments === undefined) {
-    throw new AamError(
-      'ERR_AAM_MIDDLEWARE_MISSING',
-      'options.req has not passed the middleware whose lookup() was called; mount it before the route.',
-    );
+    throw middlewareMissing('options.req has not passed the middleware', shown, instance);
   }
   return segments as VisitorSegments<Name>;
 }

@@ -1,12 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import { encodedSignals, type Signals } from '../dcs/protocol/signals';
-import { AamError } from '../errors';
+import { OPTIONS } from '../diagnosis/option-names';
 import { fieldsOf } from '../handed-over/reading';
 import { flag, group } from '../option-checks';
 import { isPrefetch } from '../request/prefetch';
+import { middlewareMissing } from '../segments/middleware-missing';
 import { excluded } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import type { AnswerResolver } from './answer-resolver';
+
+const TAKER = 'sendEvent()';
 
 /** Options of `sendEvent()`. */
 export interface SendEventOptions {
@@ -22,16 +25,13 @@ export async function sendEventOf<Name extends string>(
   signals: Signals,
   options: SendEventOptions,
 ): Promise<VisitorSegments<Name>> {
-  const { refresh } = group<SendEventOptions>('options', options, { refresh: true });
+  const { refresh } = group<SendEventOptions>('options', options, OPTIONS[TAKER], TAKER);
   const isAwaited = flag('options.refresh', refresh, true);
   const encoded = encodedSignals(signals);
   const shown = fieldsOf(req, ['aamSegments'])?.aamSegments as VisitorSegments<Name> | undefined;
   const segments = VisitorSegments.servedBy(shown, instance) as VisitorSegments<Name> | undefined;
   if (segments === undefined) {
-    throw new AamError(
-      'ERR_AAM_MIDDLEWARE_MISSING',
-      'This request has not passed the middleware whose sendEvent() was called; mount it before the route.',
-    );
+    throw middlewareMissing('The request has not passed the middleware', shown, instance);
   }
   const { status } = segments;
   // Nothing is sent without a visitor, without consent, in a preview, or for a prefetch, which is not the visitor's doing.

@@ -7,16 +7,13 @@ import type { ExposureMessage } from '../channels/messages';
 import { gppPackage, INSTALL_GPP } from '../consent/gpp-layouts';
 import type { TcfMode } from '../consent/tcf';
 import type { Signals } from '../dcs/protocol/signals';
+import { OPTIONS } from '../diagnosis/option-names';
+import { Warnings } from '../diagnosis/warnings';
 import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
 import { assert, count, flag, group, integer, ms, oneOf, optional, secret, secrets } from '../option-checks';
-import {
-  DCS_CLIENT_OPTIONS,
-  type DcsClientOptions,
-  type ResolvedClientOptions,
-  resolvedClientOptions,
-} from './dcs-client-options';
+import { type DcsClientOptions, type ResolvedClientOptions, resolvedClientOptions } from './dcs-client-options';
 
 /** Options of `aamSegments()`. Durations are integers in milliseconds, from 0 to 2 147 483 647; counts are integers of at least 1. */
 export interface AamSegmentsOptions<Name extends string = string> extends DcsClientOptions<Name> {
@@ -238,6 +235,13 @@ export interface CacheOptions {
 }
 
 const MIB = 1_048_576;
+const MINUTE_MS = 60_000;
+
+/** One for all instances, as those of the options that clients have, too. */
+const warnings = new Warnings();
+
+const TAKER = 'aamSegments()';
+const KNOWN = OPTIONS[TAKER];
 
 /** The first one signs, all of them verify. */
 type Secrets = readonly [string, ...string[]];
@@ -286,19 +290,7 @@ export interface ResolvedOptions extends ResolvedClientOptions {
  * @throws {AamError} `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_INVALID_OPTION`
  */
 export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
-  const top = group<AamSegmentsOptions>('options', options, {
-    ...DCS_CLIENT_OPTIONS,
-    maxWaitMs: true,
-    skip: true,
-    excludeBots: true,
-    signals: true,
-    identity: true,
-    consent: true,
-    privacy: true,
-    cache: true,
-    experiments: true,
-    preview: true,
-  });
+  const top = group<AamSegmentsOptions>('options', options, KNOWN, TAKER);
   const {
     identity: identityGroup = {},
     consent: consentGroup = {},
@@ -306,39 +298,17 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     cache: cacheGroup = {},
     experiments: experimentsGroup = {},
   } = top;
-  const identity = group<IdentityOptions>('options.identity', identityGroup, {
-    sEcid: true,
-    adobeMc: true,
-    uuidCookie: true,
-    resolve: true,
-    customerIds: true,
-  });
-  const consent = group<ConsentOptions>('options.consent', consentGroup, {
-    required: true,
-    gpc: true,
-    tcfCookie: true,
-    tcf: true,
-    gpp: true,
-    usPrivacy: true,
-    given: true,
-  });
-  const privacy = group<PrivacyOptions>('options.privacy', privacyGroup, { varyCookie: true });
-  const cache = group<CacheOptions>('options.cache', cacheGroup, {
-    maxVisitors: true,
-    maxBytes: true,
-    ttlMs: true,
-    staleWhileRevalidateMs: true,
-    staleIfErrorMs: true,
-    emptyTtlMs: true,
-    keySecret: true,
-  });
-  const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, {
-    onExposure: true,
-    stickyCookie: true,
-  });
+  const identity = group<IdentityOptions>('options.identity', identityGroup, KNOWN.identity, TAKER);
+  const consent = group<ConsentOptions>('options.consent', consentGroup, KNOWN.consent, TAKER);
+  const privacy = group<PrivacyOptions>('options.privacy', privacyGroup, KNOWN.privacy, TAKER);
+  const cache = group<CacheOptions>('options.cache', cacheGroup, KNOWN.cache, TAKER);
+  const experiments = group<ExperimentsOptions>('options.experiments', experimentsGroup, KNOWN.experiments, TAKER);
   const maxVisitors = count('options.cache.maxVisitors', cache.maxVisitors, 100_000);
+  const client = resolvedClientOptions(top, TAKER);
+  const ttlMs = ms('options.cache.ttlMs', cache.ttlMs, 60_000);
+  warnOfShortTtl(ttlMs, client.dcs.maxCallsPerMinute);
   return {
-    ...resolvedClientOptions(top),
+    ...client,
     maxWaitMs: ms('options.maxWaitMs', top.maxWaitMs, 150),
     skip: siteFunction('options.skip', top.skip),
     excludeBots: flag('options.excludeBots', top.excludeBots, true),
@@ -363,7 +333,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
     cache: {
       maxVisitors,
       maxBytes: maxBytesOf(cache.maxBytes, maxVisitors),
-      ttlMs: ms('options.cache.ttlMs', cache.ttlMs, 60_000),
+      ttlMs,
       staleWhileRevalidateMs: ms('options.cache.staleWhileRevalidateMs', cache.staleWhileRevalidateMs, 600_000),
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
       emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
@@ -387,11 +357,8 @@ const DAY_MS = 86_400_000;
 function stickyCookieOf(given: StickyCookieOptions | undefined): ResolvedOptions['experiments']['stickyCookie'] {
   if (given === undefined) return undefined;
   const path = 'options.experiments.stickyCookie';
-  const { name = 'aam_unit', ...cookie } = group<StickyCookieOptions>(path, given, {
-    secret: true,
-    name: true,
-    maxAgeMs: true,
-  });
+  const known = KNOWN.experiments.stickyCookie;
+  const { name = 'aam_unit', ...cookie } = group<StickyCookieOptions>(path, given, known, TAKER);
   const isFree = isCookieName(name) && !/^(?:__Host-)?aam_preview$/.test(name);
   assert(isFree, `${path}.name`, 'a cookie name, and not that of previews', name);
   return {
@@ -404,7 +371,16 @@ function stickyCookieOf(given: StickyCookieOptions | undefined): ResolvedOptions
 function previewOf(given: PreviewOptions | undefined): ResolvedOptions['preview'] {
   if (given === undefined) return undefined;
   const path = 'options.preview';
-  return { secrets: secrets(`${path}.secret`, group<PreviewOptions>(path, given, { secret: true }).secret) };
+  return { secrets: secrets(`${path}.secret`, group<PreviewOptions>(path, given, KNOWN.preview, TAKER).secret) };
+}
+
+/** A visitor who keeps viewing pages is looked up once per ttl. */
+function warnOfShortTtl(ttlMs: number, maxCallsPerMinute: number): void {
+  const leastMs = Math.ceil(MINUTE_MS / maxCallsPerMinute);
+  if (ttlMs >= leastMs) return;
+  const happened = `options.cache.ttlMs is ${ttlMs}: a visitor who keeps viewing pages needs more calls than dcs.maxCallsPerMinute, which is ${maxCallsPerMinute}`;
+  const advice = `Beyond it they are served what is known, or are 'unknown'. Set ttlMs to at least ${leastMs}`;
+  warnings.warn('WRN_AAM_SHORT_TTL', `${happened}. ${advice}.`);
 }
 
 function maxBytesOf(given: unknown, maxVisitors: number): number {

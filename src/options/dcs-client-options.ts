@@ -5,6 +5,8 @@
 import type { DcsDispatcher } from '../dcs/connections';
 import { REGIONAL_ORIGINS, Regions } from '../dcs/protocol/regions';
 import type { DcsMethod, SegmentIds } from '../dcs/protocol/request';
+import { OPTIONS } from '../diagnosis/option-names';
+import { Warnings } from '../diagnosis/warnings';
 import { AamError } from '../errors';
 import { quoted } from '../handed-over/showing';
 import { assert, count, entries, flag, group, integer, isRecord, isText, ms, oneOf, optional } from '../option-checks';
@@ -53,7 +55,7 @@ export interface DcsOptions {
    */
   readonly origins?: Readonly<Record<number, string>> | undefined;
   /**
-   * The origin to call for a visitor whose region is unknown.
+   * The origin to call for a visitor whose region is unknown. It requires `origins`, of which `{}` sends all calls to it.
    * @default `https://<partner>.demdex.net`
    */
   readonly defaultOrigin?: string | undefined;
@@ -144,6 +146,9 @@ export interface BreakerOptions {
   readonly probeAfterMs?: number | undefined;
 }
 
+/** The functions that take these options. */
+export type ClientOptionTaker = 'aamSegments()' | 'createDcsClient()';
+
 /** The options, checked, with their defaults. */
 export interface ResolvedClientOptions {
   readonly orgId: string;
@@ -167,55 +172,44 @@ export interface ResolvedClientOptions {
   };
 }
 
-export const DCS_CLIENT_OPTIONS: Record<keyof DcsClientOptions, true> = {
-  orgId: true,
-  partner: true,
-  segments: true,
-  destinations: true,
-  dcs: true,
-};
+/** One for all instances: a site that creates them by mistake in every request is told the same once. */
+const warnings = new Warnings();
+const WITHOUT_SOURCE =
+  "'dcs.segmentIds' is false and the option 'destinations' is empty, so no visitor is in any segment. Configure 'destinations', unless " +
+  'you only send events or read raw values.';
 
 const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 
 /**
  * Checks the options and adds the defaults.
  * @param given a copy made by `group()`, so that each option is read once
+ * @param taker whose options they are
  * @throws {AamError} `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_INVALID_OPTION`
  */
-export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOptions {
+export function resolvedClientOptions(given: DcsClientOptions, taker: ClientOptionTaker): ResolvedClientOptions {
   const { segments = {}, destinations = {}, dcs: dcsGroup = {} } = given;
-  const dcs = group<DcsOptions>('options.dcs', dcsGroup, {
-    timeoutMs: true,
-    origins: true,
-    defaultOrigin: true,
-    segmentIds: true,
-    method: true,
-    connections: true,
-    maxQueuedCalls: true,
-    maxQueuedEvents: true,
-    breaker: true,
-    failover: true,
-    failureCooldownMs: true,
-    maxCallsPerMinute: true,
-    dispatcher: true,
-  });
+  const known = OPTIONS[taker].dcs;
+  const dcs = group<DcsOptions>('options.dcs', dcsGroup, known, taker);
   const partnerHost = partnerHostOf(given.partner);
   const orgId = orgIdOf(given.orgId);
+  const formats = destinationFormats(destinations, taker);
+  const segmentIds = oneOf<SegmentIds>('options.dcs.segmentIds', dcs.segmentIds, ['sid', 'legacy', false], 'sid');
+  if (segmentIds === false && formats.size === 0) warnings.warn('WRN_AAM_NO_SEGMENT_SOURCE', WITHOUT_SOURCE);
   return {
     orgId,
-    names: segmentNames(segments),
-    destinations: destinationFormats(destinations),
+    names: segmentNames(segments, formats.size > 0),
+    destinations: formats,
     dcs: {
       orgId,
       partnerHost,
       timeoutMs: integer('options.dcs.timeoutMs', dcs.timeoutMs, 1, 2_147_483_647, 1_000),
       regions: regionsOf(dcs, partnerHost),
-      segmentIds: oneOf('options.dcs.segmentIds', dcs.segmentIds, ['sid', 'legacy', false], 'sid'),
+      segmentIds,
       method: oneOf('options.dcs.method', dcs.method, ['get', 'post'], 'get'),
       connections: count('options.dcs.connections', dcs.connections, 64),
       maxQueuedCalls: count('options.dcs.maxQueuedCalls', dcs.maxQueuedCalls, 128),
       maxQueuedEvents: count('options.dcs.maxQueuedEvents', dcs.maxQueuedEvents, 1_000),
-      breaker: breakerLimits(dcs.breaker),
+      breaker: breakerLimits(dcs.breaker, taker),
       failover: flag('options.dcs.failover', dcs.failover, true),
       failureCooldownMs: ms('options.dcs.failureCooldownMs', dcs.failureCooldownMs, 1_000),
       maxCallsPerMinute: count('options.dcs.maxCallsPerMinute', dcs.maxCallsPerMinute, 20),
@@ -224,14 +218,12 @@ export function resolvedClientOptions(given: DcsClientOptions): ResolvedClientOp
   };
 }
 
-function breakerLimits(given: BreakerOptions | false = {}): ResolvedClientOptions['dcs']['breaker'] {
+function breakerLimits(
+  given: BreakerOptions | false = {},
+  taker: ClientOptionTaker,
+): ResolvedClientOptions['dcs']['breaker'] {
   if (given === false) return false;
-  const breaker = group<BreakerOptions>('options.dcs.breaker', given, {
-    minCalls: true,
-    windowMs: true,
-    failurePercent: true,
-    probeAfterMs: true,
-  });
+  const breaker = group<BreakerOptions>('options.dcs.breaker', given, OPTIONS[taker].dcs.breaker, taker);
   return {
     minCalls: count('options.dcs.breaker.minCalls', breaker.minCalls, 10),
     windowMs: count('options.dcs.breaker.windowMs', breaker.windowMs, 10_000),
@@ -247,12 +239,8 @@ function orgIdOf(given: unknown): string {
   assert(/^[\w-]+@[\w.-]+$/.test(orgId), 'options.orgId', rule, given);
   if (!/^[0-9A-F]{24}@AdobeOrg$/i.test(orgId)) {
     // Legal, but nearly always a typo, whose only symptom would be visitors without ids.
-    process.emitWarning(
-      `options.orgId is ${quoted(orgId)}, but Adobe's ids are 24 hexadecimal digits and @AdobeOrg. Check it for typos.`,
-      {
-        code: 'WRN_AAM_ORG_ID',
-      },
-    );
+    const message = `options.orgId is ${quoted(orgId)}, but Adobe's ids are 24 hexadecimal digits and @AdobeOrg. Check it for typos.`;
+    warnings.warn('WRN_AAM_ORG_ID', message);
   }
   return orgId;
 }
@@ -265,7 +253,7 @@ function partnerHostOf(given: unknown): string {
   return `${label}.demdex.net`;
 }
 
-function segmentNames(given: unknown): SegmentNames {
+function segmentNames(given: unknown, hasDestinations: boolean): SegmentNames {
   assert(isRecord(given), 'options.segments', 'an object that maps names to segment ids', given);
   const names = new Map<string, Wanted>();
   for (const [name, id] of entries('options.segments', given)) {
@@ -277,22 +265,22 @@ function segmentNames(given: unknown): SegmentNames {
     }
     const wanted = wantedById(id);
     assert(wanted !== undefined, path, 'a segment id (a number or a string of digits) or { value: string }', id);
+    if (wanted.value !== undefined && !hasDestinations) {
+      const rule = "needs the option 'destinations', which says in which cookie destination the value is";
+      throw new AamError('ERR_AAM_INVALID_OPTION', `${path} is a { value }, and ${rule}`);
+    }
     names.set(name, wanted);
   }
-  return new SegmentNames(names);
+  return new SegmentNames(names, hasDestinations);
 }
 
-function destinationFormats(given: unknown): Map<string, ResolvedDestinationFormat> {
+function destinationFormats(given: unknown, taker: ClientOptionTaker): Map<string, ResolvedDestinationFormat> {
   assert(isRecord(given), 'options.destinations', 'an object that maps cookie names to formats', given);
   const formats = new Map<string, ResolvedDestinationFormat>();
   for (const [name, format] of entries('options.destinations', given)) {
     const path = `options.destinations[${quoted(name)}]`;
-    const { keys, keySeparator, pairSeparator, serialSeparator } = group<DestinationFormat>(path, format, {
-      keys: true,
-      keySeparator: true,
-      pairSeparator: true,
-      serialSeparator: true,
-    });
+    const known = OPTIONS[taker].destinations['*'];
+    const { keys, keySeparator, pairSeparator, serialSeparator } = group<DestinationFormat>(path, format, known, taker);
     assert(
       keys === undefined || (Array.isArray(keys) && keys.length > 0 && keys.every(isText)),
       `${path}.keys`,
@@ -318,6 +306,10 @@ function regionsOf({ origins, defaultOrigin }: DcsOptions, partnerHost: string):
       'given together with options.dcs.origins, which replaces the whole table',
       defaultOrigin,
     );
+  } else if (defaultOrigin !== undefined) {
+    const rule =
+      "given together with options.dcs.defaultOrigin, or calls about visitors of a known region go to Adobe's own servers";
+    assert(false, 'options.dcs.origins', `${rule} ({} sends all calls to the default origin)`, origins);
   }
   const byRegion = new Map<number, URL>();
   for (const [region, origin] of entries('options.dcs.origins', origins ?? REGIONAL_ORIGINS)) {

@@ -7,7 +7,7 @@
 export const PREVIEW_PARAMETER = 'aam_preview';
 export const END = 'off';
 
-/** A scheme and a host, as proxies send them; then path and query. A fragment is not sent, and would be cut off. */
+/** A scheme and a host, as proxies send them; then path and query. A fragment is not sent, and would be cut off. Always matches. */
 const TARGET = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?([^?#]*)(?:\?([^#]*))?/i;
 
 export interface LocalUrl {
@@ -20,7 +20,7 @@ export interface LocalUrl {
 }
 
 export function localUrl(target: string): LocalUrl {
-  const [, path = '', query] = TARGET.exec(target) ?? [];
+  const [, path = '', query] = TARGET.exec(target) as RegExpExecArray;
   const { others, previews } = parametersOf(query);
   // Browsers take two slashes at the start for a host, and a backslash for a slash.
   return { path: `/${escaped(path.replace(/^\/+/, ''))}`, others: others.map(escaped), previews };

@@ -1,8 +1,11 @@
 /** Owns: the options of `previewUrl()` and their checks. An option's JSDoc is its documentation. Next: preview-token.ts. */
+import { OPTIONS } from '../diagnosis/option-names';
 import { AamError } from '../errors';
 import { quoted } from '../handed-over/showing';
 import { assert, entries, group, integer, isRecord } from '../option-checks';
 import { canonicalId, type SegmentNames, type SegmentRef } from '../segments/segment-refs';
+
+const TAKER = 'previewUrl()';
 
 /** Options of `aam.previewUrl()`. */
 export interface PreviewLinkOptions<Name extends string = string> {
@@ -35,8 +38,11 @@ const MAX_MS = 30 * 24 * HOUR_MS;
 
 /** @throws {AamError} `ERR_AAM_INVALID_OPTION`, `ERR_AAM_UNKNOWN_OPTION`, `ERR_AAM_UNKNOWN_SEGMENT` */
 export function resolvePreviewLink(options: unknown, names: SegmentNames, variantsOf: VariantsOf): ResolvedPreviewLink {
-  const known = { segments: true, variants: true, expiresInMs: true } as const;
-  const { segments = [], variants = {}, expiresInMs } = group<PreviewLinkOptions>('preview', options, known);
+  const {
+    segments = [],
+    variants = {},
+    expiresInMs,
+  } = group<PreviewLinkOptions>('preview', options, OPTIONS[TAKER], TAKER);
   assert(Array.isArray(segments), 'preview.segments', 'an array of segments', segments);
   assert(isRecord(variants), 'preview.variants', 'an object of experiments and their variants', variants);
   return {

@@ -4,6 +4,7 @@
  * Next: ../serving/page-request.ts.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Warnings } from '../diagnosis/warnings';
 import { AamError } from '../errors';
 import { quoted } from '../handed-over/showing';
 import type { CookieFinder, CookieSlot, FoundCookies } from '../request/cookie-header';
@@ -38,7 +39,7 @@ export class Previews {
   readonly #finder: CookieFinder;
   readonly #secureSlot: CookieSlot;
   readonly #plainSlot: CookieSlot;
-  #hasWarned = false;
+  readonly #warnings = new Warnings(1);
 
   constructor(
     config: PreviewConfig,
@@ -156,12 +157,11 @@ export class Previews {
 
   /** Most often the site is behind a proxy that it does not trust. */
   #warnOfHost(expected: string, host: string | undefined): void {
-    if (this.#hasWarned || process.env.NODE_ENV !== 'development') return;
-    this.#hasWarned = true;
+    if (process.env.NODE_ENV !== 'development') return;
     const seen = host === undefined ? 'a request without a host' : quoted(host);
-    process.emitWarning(
+    this.#warnings.warn(
+      'WRN_AAM_PREVIEW',
       `A preview link for the host ${quoted(expected)} was opened at ${seen}, and does nothing there. Behind a proxy, see the setting 'trust proxy' of Express.`,
-      { code: 'WRN_AAM_PREVIEW' },
     );
   }
 }

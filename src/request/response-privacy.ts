@@ -4,6 +4,7 @@
  * when.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Warnings } from '../diagnosis/warnings';
 import { quoted } from '../handed-over/showing';
 import { type HeaderRule, LastWord } from './last-word';
 import { addCookie, type LeavingHeaders, makePrivate, makeUnstored } from './private-headers';
@@ -16,8 +17,8 @@ export interface ResponsePrivacyConfig {
 
 export class ResponsePrivacy implements HeaderRule {
   readonly #config: ResponsePrivacyConfig;
-  /** Warnings that were emitted, by route. */
-  readonly #warned = new WeakMap<object, Set<string>>();
+  /** By route. */
+  readonly #warnings = new WeakMap<object, Warnings>();
 
   readonly #lastWord = new LastWord(this);
   /** Whether a response has ever been asked more of than being private: looking for that takes a while. */
@@ -74,21 +75,22 @@ export class ResponsePrivacy implements HeaderRule {
   apply(headers: LeavingHeaders, res: ServerResponse): void {
     try {
       const demands = this.#hasDemands ? demandsOf(res) : undefined;
+      if (demands?.isUnstored) makeUnstored(headers);
+      else this.#makePrivate(headers, res);
       for (const cookie of demands?.cookies ?? NO_COOKIES) addCookie(headers, cookie);
-      if (demands?.isUnstored) {
-        makeUnstored(headers);
-        return;
-      }
-      const { directives, headers: removed } = makePrivate(headers, this.#config.varyCookie);
-      if (directives.length > 0) {
-        this.#warn(res, `${list(directives)} was taken out of Cache-Control`, PUBLIC_ADVICE);
-      }
-      if (removed.length > 0) {
-        const problem = `${list(removed)}, by which a shared cache may keep the page despite Cache-Control, was removed`;
-        this.#warn(res, problem, OVERRULING_ADVICE);
-      }
     } catch {
       this.#warn(res, 'the response could not be marked as private', FAILED_ADVICE);
+    }
+  }
+
+  #makePrivate(headers: LeavingHeaders, res: ServerResponse): void {
+    const { directives, headers: removed } = makePrivate(headers, this.#config.varyCookie);
+    if (directives.length > 0) {
+      this.#warn(res, `${list(directives)} was taken out of Cache-Control`, PUBLIC_ADVICE);
+    }
+    if (removed.length > 0) {
+      const problem = `${list(removed)}, by which a shared cache may keep the page despite Cache-Control, was removed`;
+      this.#warn(res, problem, OVERRULING_ADVICE);
     }
   }
 
@@ -104,15 +106,12 @@ export class ResponsePrivacy implements HeaderRule {
   #warn(res: ServerResponse, problem: string, advice: string): void {
     try {
       const { method, route = NO_ROUTE } = res.req as IncomingMessage & { route?: { path?: unknown } };
-      const warned = this.#warned.get(route) ?? new Set();
-      this.#warned.set(route, warned);
-      if (warned.has(advice)) return;
-      warned.add(advice);
+      const warnings = this.#warnings.get(route) ?? new Warnings();
+      this.#warnings.set(route, warnings);
       // The route's pattern, not the path of the request, which may hold personal data.
       const place = route === NO_ROUTE ? `${method} outside of a route` : `${method} ${unquoted(String(route.path))}`;
-      process.emitWarning(`${place}: the response depends on the visitor's segments, and ${problem}. ${advice}.`, {
-        code: 'WRN_AAM_SHARED_CACHE',
-      });
+      const message = `${place}: the response depends on the visitor's segments, and ${problem}. ${advice}.`;
+      warnings.warn('WRN_AAM_SHARED_CACHE', message, advice);
     } catch {
       // Nor may a warning stop the page.
     }

@@ -1,3 +1,4 @@
+import { type WarningCode, Warnings } from '../diagnosis/warnings';
 import { kindOfError, promisedBy } from '../handed-over/reading';
 
 /**
@@ -6,15 +7,15 @@ import { kindOfError, promisedBy } from '../handed-over/reading';
  */
 export class SiteCallback<R> {
   readonly #path: string;
-  readonly #code: string;
+  readonly #code: WarningCode;
   readonly #call: (req: unknown) => R;
-  #hasWarned = false;
+  readonly #warnings = new Warnings(1);
 
   /**
    * @param path the option, such as `options.skip`
    * @param code the code of its warnings
    */
-  constructor(path: string, code: string, call: (req: unknown) => R) {
+  constructor(path: string, code: WarningCode, call: (req: unknown) => R) {
     this.#path = path;
     this.#code = code;
     this.#call = call;
@@ -50,7 +51,6 @@ export class SiteCallback<R> {
 
   /** Warns, the first time only. */
   complain(problem: string): void {
-    if (!this.#hasWarned) process.emitWarning(`${this.#path}${problem}`, { code: this.#code });
-    this.#hasWarned = true;
+    this.#warnings.warn(this.#code, `${this.#path}${problem}`);
   }
 }

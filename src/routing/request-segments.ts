@@ -1,6 +1,6 @@
 /** Owns: which segments a guard or a router decides by. */
 import type { IncomingMessage } from 'node:http';
-import { AamError } from '../errors';
+import { middlewareMissing } from '../segments/middleware-missing';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 
 /**
@@ -14,10 +14,7 @@ export const requestSegments: SegmentsOf = (req) => {
   const segments = aamSegmentsOf(req);
   // Not instanceof: the middleware may come from another copy of the package.
   if (typeof segments?.hasAny !== 'function') {
-    throw new AamError(
-      'ERR_AAM_MIDDLEWARE_MISSING',
-      'req.aamSegments is missing: mount the middleware that aamSegments() returns before this handler',
-    );
+    throw middlewareMissing('There are no segments to decide by', segments, undefined);
   }
   return segments;
 };
@@ -25,12 +22,10 @@ export const requestSegments: SegmentsOf = (req) => {
 /** The segments that this instance has served, even if other instances ran after it. */
 export function segmentsServedBy(instance: Instance): SegmentsOf {
   return (req) => {
-    const segments = VisitorSegments.servedBy(aamSegmentsOf(req), instance);
+    const shown = aamSegmentsOf(req);
+    const segments = VisitorSegments.servedBy(shown, instance);
     if (segments === undefined) {
-      throw new AamError(
-        'ERR_AAM_MIDDLEWARE_MISSING',
-        'this instance of the middleware has not run on this request: mount it before its own guards and routers',
-      );
+      throw middlewareMissing('This instance has no segments for the request', shown, instance);
     }
     return segments;
   };

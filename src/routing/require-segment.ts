@@ -1,5 +1,6 @@
 /** Owns: guards, which only let visitors in a segment through to the handlers behind them. Next: run-handler.ts. */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { OPTIONS } from '../diagnosis/option-names';
 import type { RegisteredName } from '../express';
 import { assert, flag, group, isText, oneOf } from '../option-checks';
 import { type SegmentRef, wantedById } from '../segments/segment-refs';
@@ -7,6 +8,8 @@ import { publishDecision } from './decision';
 import { requestSegments, type SegmentsOf } from './request-segments';
 import { type AnyRequestHandler, isRequestHandler, type Next, runHandler, toError } from './run-handler';
 import { segmentRequired } from './segment-required';
+
+const TAKER = 'requireSegment()';
 
 /** How a guard decides, and what refused visitors get. */
 export interface RequireSegmentOptions {
@@ -67,7 +70,7 @@ export function createGuard(
     const isRef = isText(ref) || wantedById(ref) !== undefined;
     assert(isRef, 'a ref', 'a configured name, an id or { value: string }', ref);
   }
-  const given = group<RequireSegmentOptions>('options', options, { match: true, otherwise: true, preview: true });
+  const given = group<RequireSegmentOptions>('options', options, OPTIONS[TAKER], TAKER);
   const match = oneOf('options.match', given.match, ['any', 'all'], 'any');
   const opensToPreviews = flag('options.preview', given.preview, false);
   const refuse = refusalBy(given.otherwise) ?? ((req, _res, next) => next(segmentRequired(segmentsOf(req))));

@@ -2,6 +2,8 @@
  * Owns: references to segments, by configured name, id or destination value. They are resolved without regard to the visitor, so
  * that a misspelt name fails on the first request, not on the first visitor in the segment. Next: visitor-segments.ts.
  */
+import { helpFor } from '../diagnosis/help';
+import { Warnings } from '../diagnosis/warnings';
 import { AamError } from '../errors';
 import { fieldsOf } from '../handed-over/reading';
 import { quoted } from '../handed-over/showing';
@@ -42,16 +44,24 @@ export function isIn(answer: PackedAnswer, wanted: Wanted): boolean {
   return includesValue(answer, wanted.value as string);
 }
 
+const VALUE_WITHOUT_SOURCE =
+  "A segment is asked for as { value }, and the option 'destinations' is empty, so no visitor is in it. Configure the cookie " +
+  "destination that has the value in 'destinations'.";
+
 /** Names in a message. */
 const MAX_LISTED = 20;
 
 /** The names that a site has given to its segments. */
 export class SegmentNames {
   readonly #byName: ReadonlyMap<string, Wanted>;
-  readonly #warned = new Set<string>();
+  readonly #warnings = new Warnings();
 
-  constructor(byName: ReadonlyMap<string, Wanted>) {
+  readonly #hasDestinations: boolean;
+
+  /** @param hasDestinations whether anything in an answer can be a `{ value }` */
+  constructor(byName: ReadonlyMap<string, Wanted>, hasDestinations = true) {
     this.#byName = byName;
+    this.#hasDestinations = hasDestinations;
   }
 
   /** The names of the segments that a visitor is in, in the order of their configuration. */
@@ -75,7 +85,12 @@ export class SegmentNames {
   /** Resolves a reference; `undefined` for an unknown one, which may be somebody else's mistake. */
   find(ref: unknown): Wanted | undefined {
     const named = typeof ref === 'string' ? this.#byName.get(ref) : undefined;
-    return named ?? wantedById(ref);
+    if (named !== undefined) return named;
+    const byId = wantedById(ref);
+    if (byId?.value !== undefined && !this.#hasDestinations) {
+      this.#warnings.warn('WRN_AAM_NO_SEGMENT_SOURCE', VALUE_WITHOUT_SOURCE);
+    }
+    return byId;
   }
 
   #unknown(ref: unknown): undefined {
@@ -84,12 +99,10 @@ export class SegmentNames {
         ? `unknown segment name ${quoted(ref)}. The option 'segments' has ${this.#list()}`
         : `a segment must be a configured name, an id or { value: string }, got ${ref === null ? 'null' : typeof ref}`;
     const { NODE_ENV } = process.env;
-    if (NODE_ENV === 'development' || NODE_ENV === 'test') throw new AamError('ERR_AAM_UNKNOWN_SEGMENT', message);
-    // Bounded, since a site may build references from requests.
-    if (this.#warned.size < 100 && !this.#warned.has(message)) {
-      this.#warned.add(message);
-      process.emitWarning(`${message}. No visitor is in it.`, { code: 'WRN_AAM_UNKNOWN_SEGMENT' });
+    if (NODE_ENV === 'development' || NODE_ENV === 'test') {
+      throw new AamError('ERR_AAM_UNKNOWN_SEGMENT', `${message}. See ${helpFor('ERR_AAM_UNKNOWN_SEGMENT')}`);
     }
+    this.#warnings.warn('WRN_AAM_UNKNOWN_SEGMENT', `${message}. No visitor is in it.`);
     return undefined;
   }
 

@@ -16,6 +16,8 @@ export interface Instance {
   readonly privacy: ResponsePrivacy;
   /** What `aamSegments()` returned, which messages to those who watch are about. */
   readonly middleware?: object;
+  /** Whether it has served any request; a standalone client has none. */
+  readonly hasServed?: () => boolean;
 }
 
 /** A result that belongs to a request. */

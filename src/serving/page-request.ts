@@ -24,6 +24,7 @@ import type { SiteCallback } from '../request/site-callback';
 import { regionOf } from '../segments/packed-answer';
 import { anonymous, excluded, type SegmentStatus, type ServedAnswer } from '../segments/served-answer';
 import { type Instance, Reading, VisitorSegments } from '../segments/visitor-segments';
+import type { UnidentifiedRequests } from './unidentified-requests';
 
 /** What all requests of one instance share. */
 export interface Site {
@@ -42,6 +43,7 @@ export interface Site {
   readonly maxWaitMs: number;
   /** Requests by the status of their segments. */
   readonly requests: Record<SegmentStatus, number>;
+  readonly unidentified: UnidentifiedRequests;
 }
 
 export interface ServedRequest extends IncomingMessage {
@@ -190,10 +192,12 @@ export class PageRequest implements Asker {
     if (refusal !== undefined) {
       // Also removes what was cached before the refusal.
       this.#withdraw(refusal);
+      this.#site.unidentified.see(this.#headers, this.#req);
       this.#served(excluded(refusal));
       return;
     }
     if (problem !== undefined) {
+      this.#site.unidentified.see(this.#headers, this.#req);
       this.#served(anonymous(problem));
       return;
     }
@@ -204,7 +208,8 @@ export class PageRequest implements Asker {
   }
 
   #awaitAnswer({ flight, fallback }: PendingAnswer): void {
-    const { resolver } = this.#site;
+    const { resolver, unidentified } = this.#site;
+    unidentified.asked();
     holdRequest(flight.promise, flight.isProbe ? 0 : this.#leftMs(), this.#res, {
       arrived: (answer) => this.#served(resolver.arrived(answer), 'dcs'),
       failed: (why) => this.#served(resolver.failed(why as NoAnswer, fallback, resolver.nowMs())),

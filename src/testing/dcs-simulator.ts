@@ -3,6 +3,7 @@
  * not import the rest of the package, since a double that shares the client's parser repeats its mistakes. Next:
  * call-handling.ts, then dcs-answer.ts.
  */
+import { inspect } from 'node:util';
 import { assertDeviceId, assertKnownKeys, assertRule } from './assertions';
 import { handlerOf } from './call-handling';
 import { customerKey } from './customer-ids';
@@ -21,6 +22,12 @@ import { VisitorBook } from './visitors';
 export interface DcsSimulator {
   /** The origins, in the shape of the `dcs` option. */
   readonly dcs: DcsOrigins;
+  /**
+   * What to put into the options of `aamSegments()` or `createDcsClient()`, beside `orgId` and `segments`.
+   *
+   * @example aamSegments({ orgId, segments, ...simulator.options })
+   */
+  readonly options: { readonly partner: string; readonly dcs: DcsOrigins };
   /**
    * The visitor with this ECID or Audience Manager UUID, the same one each time. Visitors that were never added exist, too,
    * and are in no segment.
@@ -64,6 +71,8 @@ export interface DcsSimulator {
    * `unusedFaults: 'ignore'` accepts that.
    */
   close(options?: { readonly unusedFaults?: 'report' | 'ignore' | undefined }): Promise<void>;
+  /** {@link options} as two lines of code, to be pasted. */
+  toString(): string;
   /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -74,7 +83,7 @@ export interface DcsSimulator {
  * ```ts
  * const simulator = await createDcsSimulator({ partner: 'acme', segmentIds: true });
  * simulator.visitor('20265673158980419722735089753036633573').in(984263);
- * const aam = aamSegments({ orgId, partner: 'acme', dcs: simulator.dcs });
+ * const aam = aamSegments({ orgId, ...simulator.options });
  * simulator.fault({ kind: 'latency', latencyMs: 300 }, { region: 9 });
  * // ... requests to the application ...
  * await aam.close();
@@ -96,8 +105,11 @@ export async function createDcsSimulator(options: DcsSimulatorOptions = {}): Pro
   const servers = await startOrigins(config.port, (origin) => handlerOf(origin, { config, visitors, faults, log }));
   let closing: Promise<void> | undefined;
 
+  const dcs: DcsOrigins = { origins: servers.origins, defaultOrigin: servers.defaultOrigin };
+
   const simulator: DcsSimulator = {
-    dcs: { origins: servers.origins, defaultOrigin: servers.defaultOrigin },
+    dcs,
+    options: { partner: config.partner, dcs },
     visitor(id) {
       assertDeviceId('visitor id', id);
       return simulatedVisitor(id, visitors, (visitorId) => log.of(visitorId));
@@ -145,6 +157,11 @@ export async function createDcsSimulator(options: DcsSimulatorOptions = {}): Pro
       const unused = faults.unused();
       if (unusedFaults === 'ignore' || unused.length === 0) return;
       throw new Error(`The DCS simulator is closed. No call met these faults:\n  ${unused.join('\n  ')}`);
+    },
+    toString() {
+      // On one line each, whatever the width of the terminal.
+      const shown = inspect(dcs, { breakLength: Number.POSITIVE_INFINITY, compact: true });
+      return `partner: '${config.partner}',\ndcs: ${shown},`;
     },
     [Symbol.asyncDispose]() {
       return simulator.close();

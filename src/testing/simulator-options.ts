@@ -73,6 +73,8 @@ export interface RateLimit extends RateWindowLimit {
 
 /** The options, checked and copied, with their defaults. */
 export interface SimulatorConfig {
+  readonly partner: string;
+  /** Of the calls. */
   readonly host: string;
   readonly port: number | undefined;
   readonly segmentIds: boolean;
@@ -102,6 +104,7 @@ export function resolveSimulatorOptions(options: DcsSimulatorOptions): Simulator
     }
   }
   return {
+    partner,
     host: `${partner.toLowerCase()}.demdex.net`,
     port,
     segmentIds,

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { aamSegments } from 'express-aam-segments';
 import { deadOrigin } from '../helpers/dead-origin';
 import { PAGES, read } from '../helpers/documents';
 import { cookieOf, ECID, GOLF, ORG } from '../helpers/site';
@@ -242,6 +243,24 @@ describe('aam-segments', () => {
       expect(JSON.parse(stdout).ids).toEqual(['2']);
       child.kill('SIGTERM');
       expect((await ended).code).toBe(0);
+    });
+
+    it('prints the lines for the options of the middleware, which work when they are pasted', async () => {
+      const { folder } = await createDesk();
+      const visitors = join(folder, 'visitors.ndjson');
+      writeFileSync(visitors, `${JSON.stringify({ ecid: ECID, segments: [GOLF] })}\n`);
+      const child = start(['simulate', '--visitors', visitors]);
+      let shown = '';
+      while (!shown.includes('Ctrl+C')) shown += (await once(child.stdout as NodeJS.ReadableStream, 'data'))[0];
+      const [, lines = ''] = shown.split('put these lines into the options of aamSegments() or createDcsClient():\n');
+      const pasted = lines.split('\n').slice(0, 2).join('\n');
+      const aam = new Function('aamSegments', 'orgId', `return aamSegments({ orgId,\n${pasted}\n});`)(aamSegments, ORG);
+      const segments = await aam.lookup({ ecid: ECID, region: 9 });
+      expect([segments.status, segments.ids]).toEqual(['fresh', [String(GOLF)]]);
+      await aam.close();
+      const ended = once(child, 'close');
+      child.kill('SIGTERM');
+      await ended;
     });
 
     it('names the invalid line of a visitors file', async () => {

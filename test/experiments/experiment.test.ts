@@ -205,7 +205,7 @@ describe('exposures', () => {
     expect((await visit()).text).toBe('links');
     await visit('/', other(2));
     expect(warned.mock.calls).toEqual([
-      ['options.experiments.onExposure threw: Error', { code: 'WRN_AAM_ON_EXPOSURE_THREW' }],
+      ['options.experiments.onExposure threw: Error', expect.objectContaining({ code: 'WRN_AAM_ON_EXPOSURE_THREW' })],
     ]);
   });
 });
@@ -262,7 +262,7 @@ describe('a mistake in an experiment throws when it is defined', () => {
 
   it('and one in the mounting is passed on or thrown', async () => {
     const lost = aam.experiment({ name: 'lost', variants: HALVES });
-    expect(() => lost.variantOf({} as never)).toThrow('has not run on this request');
+    expect(() => lost.variantOf({} as never)).toThrow('has not run for any request so far');
     const errors: unknown[] = [];
     const page = () => {};
     await lost.route({ control: page, links: page })({} as never, {} as never, (error?: unknown) => errors.push(error));

@@ -263,7 +263,7 @@ describe('a code that the site can fix', () => {
     expect(warned.mock.calls).toEqual([
       [
         expect.stringMatching(/^DCS error 1: the partner is unknown; check the option 'partner'/),
-        { code: 'WRN_AAM_DCS' },
+        expect.objectContaining({ code: 'WRN_AAM_DCS' }),
       ],
     ]);
   });

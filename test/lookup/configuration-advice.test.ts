@@ -25,7 +25,8 @@ describe('a mistake in the configuration', () => {
     [311, /encoded/],
   ])('that the DCS reports as code %d is warned about once, and kept in stats()', async (code, about) => {
     const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000, dcs: { failureCooldownMs: 0 } });
-    simulator.fault({ kind: 'body', body: JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [] }) });
+    const body = JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [], segments: [] });
+    simulator.fault({ kind: 'body', body });
     await viewMany(view, 0, 3);
     expect(advice()).toEqual([['WRN_AAM_DCS', expect.stringMatching(about)]]);
     expect(aam.stats().advice).toEqual([expect.stringContaining(`DCS error ${code}: `)]);
@@ -33,7 +34,8 @@ describe('a mistake in the configuration', () => {
 
   it.each([171, 204, 300, 999])('is not what code %d means', async (code) => {
     const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000 });
-    simulator.fault({ kind: 'body', body: JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [] }) });
+    const body = JSON.stringify({ errors: [{ code, msg: '' }], uuid: '1', stuff: [], segments: [] });
+    simulator.fault({ kind: 'body', body });
     await view();
     expect([advice(), aam.stats().advice]).toEqual([[], []]);
   });
@@ -48,17 +50,29 @@ describe('a mistake in the configuration', () => {
 });
 
 describe('segment ids', () => {
-  it('are reported missing after ten answers without a list of ids, once', async () => {
+  it('are reported missing at the first answer without a list of ids, once', async () => {
     const { view, aam } = await createSite({ maxWaitMs: 10_000, simulator: { segmentIds: false } });
-    await viewMany(view, 0, 9);
-    expect(advice()).toEqual([]);
-    await viewMany(view, 9, 40);
-    expect(advice()).toEqual([['WRN_AAM_DCS', expect.stringContaining('enable d_cts')]]);
+    await viewMany(view, 0, 1);
+    expect(advice()).toEqual([['WRN_AAM_NO_SEGMENT_IDS', expect.stringContaining('enable d_cts')]]);
     expect(aam.stats().advice).toEqual([expect.stringContaining('enable d_cts')]);
+    await viewMany(view, 1, 5);
+    expect(advice()).toHaveLength(1);
+  });
+
+  it('are not reported missing any more when an answer has them after all', async () => {
+    const { view, simulator, aam } = await createSite({ maxWaitMs: 10_000 });
+    simulator.fault({ kind: 'body', body: '{"uuid":"1","stuff":[]}' }, { calls: 1 });
+    await viewMany(view, 0, 2);
+    expect([advice().length, aam.stats().advice]).toEqual([1, []]);
   });
 
   it('are not reported missing when they are not requested', async () => {
-    const options = { maxWaitMs: 10_000, simulator: { segmentIds: false }, dcs: { segmentIds: false } } as const;
+    const options = {
+      maxWaitMs: 10_000,
+      simulator: { segmentIds: false },
+      dcs: { segmentIds: false },
+      destinations: { aam: {} },
+    } as const;
     const { view } = await createSite(options);
     await viewMany(view, 0, 12);
     expect(advice()).toEqual([]);

@@ -66,7 +66,9 @@ describe('options.signals', () => {
     for (let n = 0; n < 2; n++) expect((await view()).status).toBe('fresh');
     const names = Object.keys(simulator.requests[1]?.params ?? {});
     expect(names.sort()).toEqual(['d_cts', 'd_jsonv', 'd_mid', 'd_orgid', 'd_rtbd']);
-    expect(warn.mock.calls).toEqual(warning === undefined ? [] : [[warning, { code: 'WRN_AAM_SIGNALS' }]]);
+    expect(warn.mock.calls).toEqual(
+      warning === undefined ? [] : [[warning, expect.objectContaining({ code: 'WRN_AAM_SIGNALS' })]],
+    );
   });
 
   it.each([

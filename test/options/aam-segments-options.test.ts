@@ -229,7 +229,7 @@ describe('resolveOptions', () => {
     '',
     7,
   ])('refuses %p as an origin', (origin) => {
-    expect(errorOf({ dcs: { defaultOrigin: origin } }).code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(errorOf({ dcs: { origins: {}, defaultOrigin: origin } }).code).toBe('ERR_AAM_INVALID_OPTION');
     expect(errorOf({ dcs: { defaultOrigin: 'http://a', origins: { 9: origin } } }).code).toBe('ERR_AAM_INVALID_OPTION');
   });
 
@@ -243,6 +243,54 @@ describe('resolveOptions', () => {
     expect([regions.has(99), regions.has(9)]).toEqual([true, false]);
     expect(regions.originOf(99).origin).toBe('http://127.0.0.1:1');
     expect(regions.originOf(9).origin).toBe('http://127.0.0.1:2');
+  });
+
+  it('refuses a default origin alone, with which visitors of known regions would be asked about at Adobe', () => {
+    const error = errorOf({ dcs: { defaultOrigin: 'http://127.0.0.1:1' } });
+    expect(error.code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(error.message).toMatch(/^options\.dcs\.origins must be given together with options\.dcs\.defaultOrigin/);
+    const { regions } = resolve({ dcs: { origins: {}, defaultOrigin: 'http://127.0.0.1:1' } }).dcs;
+    expect([9, undefined].map((region) => regions.originOf(region).origin)).toEqual(
+      Array(2).fill('http://127.0.0.1:1'),
+    );
+  });
+
+  it('refuses a segment by the value of a destination without destinations', () => {
+    const segments = { golfFans: 984263, sporty: { value: 'sports-fan' } };
+    expect(errorOf({ segments })).toMatchObject({
+      code: 'ERR_AAM_INVALID_OPTION',
+      message: expect.stringMatching(/^options\.segments\["sporty"\] .* needs the option 'destinations'/),
+    });
+    expect(errorOf({ segments, destinations: {} }).code).toBe('ERR_AAM_INVALID_OPTION');
+    expect(resolve({ segments, destinations: { aam: {} } }).names).toBeDefined();
+  });
+
+  it.each([
+    [{ cache: { ttlMs: 2_999 } }, 3_000],
+    [{ cache: { ttlMs: 0 }, dcs: { maxCallsPerMinute: 7 } }, 8_572],
+  ])('warns of a ttl that needs more calls than are allowed, %j', (options, least) => {
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    for (let n = 0; n < 2; n++) resolve(options);
+    expect(warned.mock.calls).toEqual([
+      [expect.stringContaining(`at least ${least}.`), expect.objectContaining({ code: 'WRN_AAM_SHORT_TTL' })],
+    ]);
+    resolve({ ...options, cache: { ttlMs: least } });
+    expect(warned).toHaveBeenCalledTimes(1);
+    warned.mockRestore();
+  });
+
+  it('warns once of options that leave nothing to put a visitor into a segment', () => {
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    for (let n = 0; n < 2; n++) resolve({ dcs: { segmentIds: false } });
+    resolve({ dcs: { segmentIds: false }, destinations: { aam: {} } });
+    resolve({ dcs: { segmentIds: 'legacy' } });
+    expect(warned.mock.calls).toEqual([
+      [
+        expect.stringMatching(/Configure 'destinations'/),
+        expect.objectContaining({ code: 'WRN_AAM_NO_SEGMENT_SOURCE' }),
+      ],
+    ]);
+    warned.mockRestore();
   });
 
   it.each(['x', '-1', '0', '1.5', '10000'])('refuses the region id %p', (region) => {

@@ -89,6 +89,7 @@ for (const { express, types } of expressVersions) {
   check(`${title}: npx aam-segments`, run(site, 'npx', '--no-install', 'aam-segments', 'bulk', '--help'));
   for (const compiler of compilers) compileIn(site, compiler, `${title}, ${compiler.name}`);
 }
+checkFrameworks();
 checkWorker(project('worker', { 'express-aam-segments': `file:${tarball}` }));
 finish();
 
@@ -105,6 +106,33 @@ function run(cwd, command, ...args) {
   const { status, error, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
   if (status === 0) return undefined;
   return `${basename(command)} ${args.join(' ')}: ${error ?? `status ${status}`}\n${stdout}${stderr}`;
+}
+
+/** The programs of docs/frameworks.md, with the versions that it names. */
+function checkFrameworks() {
+  const site = project('frameworks', {
+    'express-aam-segments': `file:${tarball}`,
+    '@fastify/express': '4.0.7',
+    '@fastify/middie': '9.3.6',
+    '@nestjs/common': '12.5.1',
+    '@nestjs/core': '12.5.1',
+    '@nestjs/platform-express': '12.5.1',
+    '@types/express': devDependencies['@types/express'],
+    '@types/node': devDependencies['@types/node'],
+    connect: devDependencies.connect,
+    express: devDependencies.express,
+    fastify: '5.12.8',
+    koa: '3.3.0',
+    'koa-connect': '2.1.1',
+    'reflect-metadata': '0.2.2',
+    rxjs: '7.8.2',
+  });
+  cpSync(join(root, 'test/packaging/consumers/framework.mjs'), join(site, 'framework.mjs'));
+  const titles = ['Connect', 'Fastify with @fastify/express', 'Fastify with @fastify/middie', 'Koa', 'NestJS'];
+  const [{ tsc }] = compilers;
+  for (const [n, title] of titles.entries()) {
+    check(`docs/frameworks.md: ${title}`, run(site, 'node', 'framework.mjs', String(n), tsc));
+  }
 }
 
 /** A worker or script with only this package must not install what only sites or the command line need. */

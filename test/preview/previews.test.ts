@@ -116,7 +116,10 @@ describe('a link', () => {
     expect(await statusAt({ Host: 'shop.example.evil.example' })).toBe(200);
     expect(await statusAt({ Host: 'evil.example', 'X-Forwarded-Host': 'shop.example' })).toBe(200);
     expect(warned.mock.calls).toEqual([
-      [expect.stringMatching(/host "shop\.example" was opened at "evil\.example"/), { code: 'WRN_AAM_PREVIEW' }],
+      [
+        expect.stringMatching(/host "shop\.example" was opened at "evil\.example"/),
+        expect.objectContaining({ code: 'WRN_AAM_PREVIEW' }),
+      ],
     ]);
     expect(JSON.stringify(warned.mock.calls)).not.toContain(tokenIn(link).slice(3, 20));
     app.set('trust proxy', true);
@@ -603,6 +606,19 @@ describe('previewUrl() refuses', () => {
     expect(() => create({ preview: { secret } })).toThrow(
       expect.objectContaining({ code: 'ERR_AAM_INVALID_OPTION', message: expect.stringMatching(message) }),
     );
+  });
+
+  it('to sign anything but what the preview is', () => {
+    const segments = ['golfFans', 42, '0043', { value: 'vip', note: 'private' }] as never;
+    const link = aam.previewUrl('https://shop.example:8443/page', { segments, variants: { 'autumn-hero': 'links' } });
+    const [, content = ''] = tokenIn(link).split('.');
+    expect(JSON.parse(Buffer.from(content, 'base64url').toString())).toEqual({
+      host: 'shop.example',
+      isSecure: true,
+      expiresAtMs: expect.any(Number),
+      segments: ['golfFans', '42', '43', { value: 'vip' }],
+      variants: [['autumn-hero', 'links']],
+    });
   });
 
   it('takes the place of an older token in the URL', () => {

@@ -33,6 +33,7 @@ describe('the error of a refusal', () => {
     expect({ ...error }).toEqual({
       name: 'AamError',
       code: 'ERR_AAM_SEGMENT_REQUIRED',
+      help: 'express-aam-segments/docs/troubleshooting.md#err_aam_segment_required',
       status: 403,
       statusCode: 403,
       expose: true,

@@ -126,7 +126,7 @@ describe('SegmentNames', () => {
 
   it.each(['development', 'test'])('throws for an unknown name, in %s', (environment) => {
     process.env.NODE_ENV = environment;
-    const expected = `unknown segment name "golffans". The option 'segments' has "golfFans", "highValue", "sporty"`;
+    const expected = `unknown segment name "golffans". The option 'segments' has "golfFans", "highValue", "sporty". See express-aam-segments/docs/troubleshooting.md#err_aam_unknown_segment`;
     expect(() => names().resolve('golffans')).toThrow(
       expect.objectContaining({ message: expected, code: 'ERR_AAM_UNKNOWN_SEGMENT' }),
     );
@@ -139,12 +139,12 @@ describe('SegmentNames', () => {
     ['__proto__', /^unknown segment name "__proto__"/],
     ['', /^unknown segment name ""/],
     ['-7', /^unknown segment name "-7"/],
-    [null, /got null$/],
-    [undefined, /got undefined$/],
-    [-7, /got number$/],
-    [7n, /got bigint$/],
-    [{}, /got object$/],
-    [Symbol('golfFans'), /got symbol$/],
+    [null, /got null\. See /],
+    [undefined, /got undefined\. See /],
+    [-7, /got number\. See /],
+    [7n, /got bigint\. See /],
+    [{}, /got object\. See /],
+    [Symbol('golfFans'), /got symbol\. See /],
   ])('throws for %p', (ref, message) => expect(() => names().resolve(ref)).toThrow(message));
 
   it.each(['production', undefined])('warns once and resolves to nothing, in NODE_ENV %p', (environment) => {
@@ -157,9 +157,12 @@ describe('SegmentNames', () => {
     expect(warn.mock.calls.map(([message, options]) => [message, options])).toEqual([
       [
         expect.stringMatching(/^unknown segment name "golffans".*\. No visitor is in it\.$/),
-        { code: 'WRN_AAM_UNKNOWN_SEGMENT' },
+        expect.objectContaining({ code: 'WRN_AAM_UNKNOWN_SEGMENT' }),
       ],
-      [expect.stringMatching(/got null\. No visitor is in it\.$/), { code: 'WRN_AAM_UNKNOWN_SEGMENT' }],
+      [
+        expect.stringMatching(/got null\. No visitor is in it\.$/),
+        expect.objectContaining({ code: 'WRN_AAM_UNKNOWN_SEGMENT' }),
+      ],
     ]);
   });
 
@@ -172,6 +175,19 @@ describe('SegmentNames', () => {
   });
 });
 
+it('a reference by value is warned about where no destination is configured, once, and resolved', () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const without = new SegmentNames(new Map([['golfFans', byId('984263')]]), false);
+  for (const ref of ['golfFans', 7, '7']) without.resolve(ref);
+  names().resolve({ value: 'sports' });
+  expect(warn).not.toHaveBeenCalled();
+  for (let n = 0; n < 2; n++) expect(without.resolve({ value: 'sports' })).toEqual(byValue('sports'));
+  expect(warn.mock.calls).toEqual([
+    [expect.stringMatching(/destinations/), expect.objectContaining({ code: 'WRN_AAM_NO_SEGMENT_SOURCE' })],
+  ]);
+  warn.mockRestore();
+});
+
 it('a reference that throws when it is looked at is none', () => {
   for (const ref of [revoked(), throwing({ value: 'sports' }), withThrowing({}, ['value'])]) {
     expect(wantedById(ref)).toBeUndefined();
@@ -180,5 +196,5 @@ it('a reference that throws when it is looked at is none', () => {
 
 it('a message about an unknown name lists twenty of the others, and says how many more there are', () => {
   const many = new SegmentNames(new Map(Array.from({ length: 23 }, (_, n) => [`name${n}`, byId(String(n + 1))])));
-  expect(() => many.resolve('nmae1')).toThrow(/"name0", .*"name19" and 3 more$/);
+  expect(() => many.resolve('nmae1')).toThrow(/"name0", .*"name19" and 3 more\. See /);
 });

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { promisify } from 'node:util';
+import { aamSegments } from 'express-aam-segments';
 import { createDcsSimulator, type DcsSimulator, type DcsSimulatorOptions } from 'express-aam-segments/testing';
 import { ECID, event } from './dcs-client';
 
@@ -30,6 +31,19 @@ describe('createDcsSimulator()', () => {
     const urls = [...Object.values(origins), defaultOrigin];
     expect(new Set(urls).size).toBe(9);
     for (const url of urls) expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  });
+
+  it('says what to put into the options of the middleware, as an object and as code', async () => {
+    await using simulator = await createDcsSimulator({ partner: 'acme-2', segmentIds: true });
+    simulator.visitor(ECID).in(7);
+    expect(simulator.options).toEqual({ partner: 'acme-2', dcs: simulator.dcs });
+    const pasted = new Function(`return {\n${simulator}\n};`)();
+    expect([pasted, String(simulator).split('\n').length]).toEqual([simulator.options, 2]);
+    const orgId = '1FD6776A524453CC0A490D44@AdobeOrg';
+    for (const aam of [aamSegments({ orgId, ...simulator.options }), aamSegments({ orgId, ...pasted })]) {
+      expect((await aam.lookup({ ecid: ECID, region: 9 })).ids).toEqual(['7']);
+      await aam.close();
+    }
   });
 
   it('listens on the given port and those after it, or on none', async () => {

@@ -30,7 +30,8 @@ export class Tally {
     const after = before === 0 ? '' : `, after ${before} rows of the interrupted run`;
     print(stream, `${this.#rows} rows in ${seconds} s, ${this.failed} failed${after}`);
     for (const [status, rows] of this.#statuses) print(stream, `  ${rows} ${status}`);
-    for (const [code, rows] of this.#errors) print(stream, `  ${rows} ${code}: ${HINTS[code] ?? 'see docs/errors.md'}`);
+    for (const [code, rows] of this.#errors)
+      print(stream, `  ${rows} ${code}: ${HINTS[code] ?? 'see docs/troubleshooting.md'}`);
   }
 }
 

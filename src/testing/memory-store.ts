@@ -45,7 +45,9 @@ interface Lock {
 interface Entry {
   expiresAtMs: number;
   stamp: number;
+  /** 0 for never. */
   invalidatedAtMs: number;
+  /** 0 for never. */
   withdrawnAtMs: number;
   lock: Lock | undefined;
   pause: { readonly reason: string; readonly untilMs: number } | undefined;
@@ -144,7 +146,7 @@ class InMemory implements MemoryStore {
       return { outcome: 'held', forMs: of.untilMs - nowMs };
     };
     if (claim.kind !== 'opt-out') {
-      if (nowMs - claim.consentAgoMs <= entry.withdrawnAtMs) return { outcome: 'withdrawn' };
+      if (entry.withdrawnAtMs > 0 && nowMs - claim.consentAgoMs <= entry.withdrawnAtMs) return { outcome: 'withdrawn' };
       if (lock?.kind === 'event') return held(lock);
       const { final, pause } = entry;
       if (final !== undefined && isFresh(final, nowMs)) {
@@ -221,7 +223,8 @@ class InMemory implements MemoryStore {
     const nowMs = this.#now();
     const entry = this.#entryOf(key, nowMs);
     const { question, isFinal, text, ttlMs, storedAtMs, keepMs, lockMs } = refill;
-    if (text.length > MAX_TEXT_LENGTH || storedAtMs - lockMs <= entry.invalidatedAtMs) return;
+    const isInvalidated = entry.invalidatedAtMs > 0 && storedAtMs - lockMs <= entry.invalidatedAtMs;
+    if (text.length > MAX_TEXT_LENGTH || isInvalidated) return;
     // What made it out of date may be forgotten by then.
     if (nowMs >= storedAtMs + keepMs) return;
     if (entry.final !== undefined) return;

@@ -412,9 +412,10 @@ describe('a fleet whose store fails', () => {
     const { a, b, store } = fleet;
     await a.view();
     await quiet(fleet);
+    a.line.commands.length = 0;
     store.clear();
     // Noticed with the next sign of life.
-    await until(() => a.line.commands.filter((each) => each === 'beat').length > 0);
+    await until(() => a.line.commands.includes('beat'));
     await sleep(20);
     expect(await a.view()).toMatchObject({ status: 'cached' });
     await until(() => a.line.commands.includes('refill'));

@@ -25,7 +25,11 @@ interface Lease {
   readonly token: string;
   /** Once it holds the lock. */
   stamp: number | undefined;
-  /** Ends the wait for somebody else's. */
+  /** Whether the lock was given back by somebody else since it was last asked for: that message may come before the answer. */
+  isFree: boolean;
+  /** Asks once more, while it waits for somebody else's. */
+  again: (() => void) | undefined;
+  /** Ends that wait. */
   cancelWait: (() => void) | undefined;
 }
 
@@ -38,8 +42,8 @@ export class FleetLane implements VisitorLane {
   readonly #local: LocalVisitorLane;
   /** Of the calls that have their turn in this process. */
   readonly #leases = new Map<Call, Lease>();
-  /** By visitor key, who waits for the lock. One call at a time has the turn here. */
-  readonly #waiting = new Map<string, () => void>();
+  /** By visitor key, who wants the lock. One call at a time has the turn here. */
+  readonly #wanting = new Map<string, Lease>();
 
   constructor(tier: SharedTier, maxCallsPerMinute: number, clock: Clock, history: CallHistory, host: FleetLaneHost) {
     this.#tier = tier;
@@ -50,7 +54,10 @@ export class FleetLane implements VisitorLane {
     this.#local = new LocalVisitorLane(clock, history, { ...host, begin: (call) => this.#begin(call) });
     tier.listen({
       message: ({ key, kind }) => {
-        if (kind !== 'event-began') this.#waiting.get(key)?.();
+        const lease = kind === 'event-began' ? undefined : this.#wanting.get(key);
+        if (lease === undefined) return;
+        lease.isFree = true;
+        lease.again?.();
       },
       missed: () => {},
     });
@@ -100,8 +107,10 @@ export class FleetLane implements VisitorLane {
       this.#host.begin(call);
       return;
     }
-    const lease = { token: randomBytes(12).toString('base64url'), stamp: undefined, cancelWait: undefined };
+    const token = randomBytes(12).toString('base64url');
+    const lease = { token, stamp: undefined, isFree: false, again: undefined, cancelWait: undefined };
     this.#leases.set(call, lease);
+    this.#wanting.set(call.key, lease);
     call.phase = 'queued';
     this.#take(call, lease);
   }
@@ -110,6 +119,7 @@ export class FleetLane implements VisitorLane {
     const { key, kind, variant: question, consentedAtMs } = call;
     const consentAgoMs = Math.max(0, Math.ceil(this.#clock.nowMs() - consentedAtMs));
     const { token } = lease;
+    lease.isFree = false;
     call.observer.began();
     const maxCallsPerMinute = this.#maxCallsPerMinute;
     this.#tier
@@ -118,6 +128,7 @@ export class FleetLane implements VisitorLane {
   }
 
   #claimed(call: Call, lease: Lease, claimed: Claimed | undefined): void {
+    if (claimed?.outcome !== 'held') this.#wantsNoMore(call.key, lease);
     if (this.#leases.get(call) !== lease) {
       // It was ended meanwhile.
       if (claimed?.outcome === 'taken') this.#tier.giveBack(call.key, lease.token, claimed.stamp);
@@ -155,7 +166,10 @@ export class FleetLane implements VisitorLane {
   }
 
   #wait(call: Call, lease: Lease, forMs: number): void {
-    const { key } = call;
+    if (lease.isFree) {
+      this.#take(call, lease);
+      return;
+    }
     const again = () => {
       stop();
       this.#take(call, lease);
@@ -163,11 +177,15 @@ export class FleetLane implements VisitorLane {
     const cancelTimer = this.#clock.after(forMs + 1, again, false);
     const stop = () => {
       cancelTimer();
-      this.#waiting.delete(key);
+      lease.again = undefined;
       lease.cancelWait = undefined;
     };
+    lease.again = again;
     lease.cancelWait = stop;
-    this.#waiting.set(key, again);
+  }
+
+  #wantsNoMore(key: string, lease: Lease): void {
+    if (this.#wanting.get(key) === lease) this.#wanting.delete(key);
   }
 
   /** What holds a visitor's calls back after one of another process holds them back after one of this process. */
@@ -193,6 +211,7 @@ export class FleetLane implements VisitorLane {
     const lease = this.#leases.get(call);
     if (lease === undefined) return;
     this.#leases.delete(call);
+    this.#wantsNoMore(call.key, lease);
     lease.cancelWait?.();
     const { token, stamp } = lease;
     if (stamp === undefined) return;

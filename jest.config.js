@@ -17,6 +17,7 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
   transformIgnorePatterns: ['/node_modules/(?!(parse5|entities)/)'],
   moduleNameMapper: {
     '^express-aam-segments$': '<rootDir>/src/index.ts',
+    '^express-aam-segments/redis$': '<rootDir>/src/redis/public.ts',
     '^express-aam-segments/testing$': '<rootDir>/src/testing/public.ts',
     '^express$': express,
   },
@@ -25,13 +26,15 @@ const project = (displayName, { match = '*.test.ts', express = 'express', leftOu
 module.exports = {
   projects: [
     // `npm test`: all tests but those that start a browser or processes or take seconds, which are named *.slow.test.ts.
-    project('fast', { leftOut: ['\\.slow\\.test\\.ts$'] }),
+    project('fast', { leftOut: ['\\.(slow|fleet)\\.test\\.ts$'] }),
     project('slow', { match: '*.slow.test.ts' }),
+    // `npm run test:fleet`: with real servers of Redis.
+    project('fleet', { match: '*.fleet.test.ts' }),
     project('express4', {
       express: 'express4',
       leftOut: [
         // Without an Express app,
-        '/test/(cache|cli|dcs|model|options|segments|signing|testing)/',
+        '/test/(cache|cli|dcs|model|options|redis|segments|shared-tier|signing|testing)/',
         '/test/(architecture|docs|docs-claims)\\.test\\.ts$',
         '/test/channels/dcs-publisher\\.',
         '/test/consent/(adobe-consent|gpp|tcf|us-privacy)\\.',
@@ -44,6 +47,7 @@ module.exports = {
         '/test/request/bots\\.',
         '/test/resilience/(chaos-calls|flow/unlucky-calls)\\.',
         '/test/consent/(refusal-matrix|iab-agreement)\\.slow\\.test\\.ts$',
+        '\\.fleet\\.test\\.ts$',
         // and with one in another process, which loads its own Express.
         '/test/example-app/server\\.slow\\.test\\.ts$',
       ],

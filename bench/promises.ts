@@ -40,6 +40,11 @@ export const PROMISES = {
     `${CACHED}: CPU time of a bare page view that reads a segment, against a middleware that does nothing`,
   ),
   warmUnread: onNode24(1.4, 1.1, 'the same where nobody reads segments'),
+  fleetHit: atMost(
+    1.05,
+    'times',
+    `${CACHED} with \`cache.shared\`: time in the middleware, against \`cache.keySecret\` alone`,
+  ),
   blackHoleUnknown: atMost(1.2, 'times', `${BLACK_HOLE} of a new visitor, against that of a cached visitor`),
   blackHoleStale: atMost(1.2, 'times', 'the same for a visitor whose cached answer is past its ttl'),
   recovery: atMost(2_000, 'ms', 'the region recovers: time from the call that probes it to fresh answers'),

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 const SCENARIOS = [
   'warm-hit',
   'warm-page',
+  'fleet',
   'memory',
   'churn',
   'hostile',

@@ -15,14 +15,19 @@ import { AnswerResolver } from './lookup/answer-resolver';
 import { type LookupManyOptions, type LookupResult, lookupMany, type ResultRecorder } from './lookup/lookup-many';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { assert, group, isRecord } from './option-checks';
+import { type ClientCacheOptions, resolvedClientCache } from './options/client-cache-options';
 import { type DcsClientOptions, resolvedClientOptions } from './options/dcs-client-options';
 import { ResponsePrivacy } from './request/response-privacy';
 import { type Instance, VisitorSegments } from './segments/visitor-segments';
+import { joinFleet } from './shared-tier/create-tier';
+import type { SharedStats } from './shared-tier/shared-tier';
 
 /** Counts since construction, and sizes as they are now. No identifiers. */
 export interface DcsClientStats extends DcsStats {
   /** What is wrong with the configuration and what to do, as far as answers and requests have shown it. */
   readonly advice: readonly string[];
+  /** What became of the commands to the shared store; absent without the option `cache.shared`. */
+  readonly shared?: SharedStats | undefined;
 }
 
 /** Looks up visitors in the DCS and sends events about them. Does not check consent: that is up to the caller. */
@@ -89,6 +94,14 @@ export interface InternalClient<Name extends string> {
 const MAX_CACHED_VISITORS = 4_000;
 const MAX_CACHED_BYTES = 33_554_432;
 const EMPTY_TTL_MS = 15_000;
+/** How long invalidations are remembered is up to the processes that serve old answers. These are the defaults of a site. */
+const SITE_WINDOWS = { staleWhileRevalidateMs: 600_000, staleIfErrorMs: 3_600_000 };
+
+/** The options of a client. */
+type StandaloneOptions<Name extends string = string> = DcsClientOptions<Name> & {
+  /** What it shares with the processes of a site. */
+  readonly cache?: ClientCacheOptions | undefined;
+};
 const TAKER = 'createDcsClient()';
 
 /**
@@ -101,29 +114,37 @@ const TAKER = 'createDcsClient()';
  * const segments = await client.lookup({ ecid: '20265673158980419722735089753036633573' });
  * await client.close();
  */
-export function createDcsClient<const Name extends string = never>(options: DcsClientOptions<Name>): DcsClient<Name> {
+export function createDcsClient<const Name extends string = never>(options: StandaloneOptions<Name>): DcsClient<Name> {
   return createInternalClient(options).client;
 }
 
 /** {@link createDcsClient} for the command line. */
 export function createInternalClient<const Name extends string = never>(
-  options: DcsClientOptions<Name>,
+  options: StandaloneOptions<Name>,
 ): InternalClient<Name> {
-  const given = group<DcsClientOptions>('options', options, OPTIONS[TAKER], TAKER);
+  const { cache: cacheGroup = {}, ...given } = group<StandaloneOptions>('options', options, OPTIONS[TAKER], TAKER);
   const resolved = resolvedClientOptions(given, TAKER);
+  const sharing = resolvedClientCache(cacheGroup, TAKER);
+  const publisher = new DcsPublisher(() => client);
+  const fleet =
+    sharing &&
+    joinFleet(
+      { ...sharing, ...resolved.dcs, ...SITE_WINDOWS, destinations: resolved.destinations },
+      (status, previous) => publisher.sharedStore(status, previous),
+    );
   const cache = {
     maxVisitors: MAX_CACHED_VISITORS,
     maxBytes: MAX_CACHED_BYTES,
-    ttlMs: resolved.dcs.failureCooldownMs,
+    // A fleet goes by one ttl: a shorter one would have its pages ask again.
+    ttlMs: sharing?.ttlMs ?? resolved.dcs.failureCooldownMs,
     staleWhileRevalidateMs: 0,
     staleIfErrorMs: 0,
     emptyTtlMs: EMPTY_TTL_MS,
-    keySecret: undefined,
+    keySecret: fleet?.keySecret,
   };
   const nowMs = () => Math.floor(performance.now());
-  const publisher = new DcsPublisher(() => client);
-  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: EMPTY_TTL_MS }, publisher);
-  const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs);
+  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: EMPTY_TTL_MS }, publisher, fleet?.tier);
+  const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs, fleet?.tier);
   const instance: Instance = { names: resolved.names, privacy: new ResponsePrivacy({ varyCookie: false }) };
   const watch = new InstanceWatch(TAKER, resolved.orgId, resolved.dcs.partnerHost);
   const client: DcsClient<Name> = {
@@ -148,10 +169,11 @@ export function createInternalClient<const Name extends string = never>(
       assert(ids === 1, 'the number of ids of a visitor who opts out', '1', ids);
       await resolver.optOut(visitor);
     },
-    stats: () => ({ ...dcs.stats(), advice: resolver.advice }),
-    close() {
+    stats: () => ({ ...dcs.stats(), ...(fleet && { shared: fleet.tier.stats() }), advice: resolver.advice }),
+    async close() {
       watch.closed();
-      return dcs.close();
+      await dcs.close();
+      await fleet?.tier.close();
     },
   };
   return {

@@ -8,6 +8,7 @@ export type {
   ExposureMessage,
   IdSource,
   RequestMessage,
+  SharedStoreMessage,
 } from './channels/messages';
 export type { ConsentExplanation, ConsentFinding } from './consent/explanation';
 export type { TcfMode } from './consent/tcf';
@@ -45,6 +46,7 @@ export type {
   PrivacyOptions,
   StickyCookieOptions,
 } from './options/aam-segments-options';
+export type { ClientCacheOptions } from './options/client-cache-options';
 export type { BreakerOptions, DcsClientOptions, DcsOptions } from './options/dcs-client-options';
 export type { PreviewLinkOptions } from './preview/preview-options';
 export { type Guard, type RequireSegmentOptions, requireSegment } from './routing/require-segment';
@@ -59,3 +61,19 @@ export type { DestinationFormat } from './segments/destination-values';
 export type { SegmentId, SegmentRef } from './segments/segment-refs';
 export type { ActivePreview, SegmentReason, SegmentStatus } from './segments/served-answer';
 export type { VisitorSegments } from './segments/visitor-segments';
+export type {
+  AnswerToStore,
+  Claim,
+  Claimed,
+  Ending,
+  Invalidation,
+  Refill,
+  SharedStore,
+  StoredAnswer,
+  StoreFailure,
+  StoreListener,
+  StoreMessage,
+  StoreReading,
+  StoreSubscription,
+} from './shared-tier/shared-store';
+export type { SharedStats, SharedStatus } from './shared-tier/shared-tier';

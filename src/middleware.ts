@@ -22,7 +22,7 @@ import { LookupSignals } from './lookup/lookup-signals';
 import { type LookupOptions, lookupVisitor } from './lookup/lookup-visitor';
 import { type SendEventOptions, sendEventOf } from './lookup/send-event';
 import { assert } from './option-checks';
-import { type AamSegmentsOptions, resolveOptions } from './options/aam-segments-options';
+import { type AamSegmentsOptions, type ResolvedOptions, resolveOptions } from './options/aam-segments-options';
 import type { PreviewLinkOptions } from './preview/preview-options';
 import { Previews } from './preview/previews';
 import { BotDetector } from './request/bots';
@@ -40,6 +40,7 @@ import { type Instance, VisitorSegments } from './segments/visitor-segments';
 import { explainConsent } from './serving/explain-consent';
 import { expose, PageRequest, type ServedRequest, type ServedResponse, type Site } from './serving/page-request';
 import { UnidentifiedRequests } from './serving/unidentified-requests';
+import { joinFleet } from './shared-tier/create-tier';
 
 /** Counts since construction, and current sizes. Contains no identifiers. */
 export interface AamStats extends DcsClientStats {
@@ -143,8 +144,10 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
   const { maxWaitMs, orgId } = resolved;
   const nowMs = () => Math.floor(performance.now());
   const publisher = new DcsPublisher(() => aamSegmentsMiddleware);
-  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs }, publisher);
-  const resolver = new AnswerResolver(resolved, dcs, nowMs);
+  const fleet = fleetOf(resolved, publisher);
+  const dcs = createDcs({ ...resolved.dcs, noDataCooldownMs: resolved.cache.emptyTtlMs }, publisher, fleet?.tier);
+  const cache = fleet === undefined ? resolved.cache : { ...resolved.cache, keySecret: fleet.keySecret };
+  const resolver = new AnswerResolver({ ...resolved, cache }, dcs, nowMs, fleet?.tier);
   const privacy = new ResponsePrivacy(resolved.privacy);
   const watch = new InstanceWatch('aamSegments()', orgId, resolved.dcs.partnerHost);
   const instance: Instance = {
@@ -227,11 +230,13 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       requests: { ...requests },
       visitors: resolver.size,
       ...dcs.stats(),
+      ...(fleet && { shared: fleet.tier.stats() }),
       advice: [...resolver.advice, ...unidentified.advice],
     }),
-    close() {
+    async close() {
       watch.closed();
-      return dcs.close();
+      await dcs.close();
+      await fleet?.tier.close();
     },
     requireSegment: (refs: SegmentRef | readonly SegmentRef[], guardOptions?: RequireSegmentOptions) =>
       createGuard(segmentsOf, refs, guardOptions),
@@ -243,6 +248,14 @@ export function aamSegments<const Name extends string = never>(options: AamSegme
       return previews.link(url, options, (name) => experiments.variantsOf(name));
     },
   });
+}
+
+/** What an instance needs to share what it knows; `undefined` for one that does not. */
+function fleetOf({ cache, dcs, destinations }: ResolvedOptions, publisher: DcsPublisher) {
+  const { shared: store, keySecret } = cache;
+  if (store === undefined || keySecret === undefined) return undefined;
+  const member = { ...cache, ...dcs, destinations, store, keySecret };
+  return joinFleet(member, (status, previous) => publisher.sharedStore(status, previous));
 }
 
 /** Mistakes in a call of `sendEvent()`, which would go unnoticed where its promise is not awaited. */

@@ -20,11 +20,13 @@ const RANKS: readonly (string | readonly string[])[] = [
   'consent',
   'dcs/protocol',
   'dcs/flow',
+  'shared-tier',
   'dcs',
   'segments',
   ['express.ts'],
   'lookup',
   'options',
+  'redis',
   'routing',
   'experiments',
   'bootstrap',
@@ -32,8 +34,8 @@ const RANKS: readonly (string | readonly string[])[] = [
   'serving',
   ['index.ts', 'middleware.ts', 'dcs-client.ts'],
   'testing',
-  // The stub is the real class; the simulator shares nothing with the package.
-  ['testing/segments-stub.ts', 'testing/public.ts'],
+  // The stub is the real class, and a store is of the real interface; the simulator shares nothing with the package.
+  ['testing/segments-stub.ts', 'testing/memory-store.ts', 'testing/shared-store-checks.ts', 'testing/public.ts'],
   'cli',
 ];
 /** Folders that import nothing else of the package: all may publish, one is generic, one must not repeat the client's mistakes. */

@@ -21,6 +21,7 @@ const FILES = {
   table: 'test/request/response-table.test.ts',
   nginx: 'test/end-to-end/shared-cache.slow.test.ts',
   traces: 'test/end-to-end/traces.slow.test.ts',
+  identifiers: 'test/shared-tier/identifiers.test.ts',
   call: 'test/dcs/protocol/request.test.ts',
   links: 'test/docs.test.ts',
 } as const;
@@ -257,7 +258,7 @@ const PRIVACY: Claims = [
     { sent: ['handlers find the ids in req.aamSegments.visitor'] },
   ],
   [
-    'Answers are cached in the memory of this process only, for the time set in the options; with `cache.keySecret`, without any id.',
+    'Answers are cached in the memory of this process, for the time set in the options; with `cache.keySecret`, without any id.',
     {
       cache: [
         'tells the freshness of an answer to the millisecond',
@@ -265,6 +266,10 @@ const PRIVACY: Claims = [
       ],
       leaks: ['holds no id with cache.keySecret, though the visitors are cached'],
     },
+  ],
+  [
+    'With `cache.shared` they are also in your Redis or Valkey server, never with an id.',
+    { identifiers: ['has no identifier in it, whatever a visitor does'] },
   ],
   [
     'Responses that depend on segments are marked private: see [Shared caches](shared-caches.md).',

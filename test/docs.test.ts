@@ -47,7 +47,9 @@ function examplesOfOptions(): string {
       // What must stand beside it.
       .replace(/^{ dcs: { origins: (.*) } }$/, "{ dcs: { origins: $1, defaultOrigin: 'https://acme.demdex.net' } }"),
   );
-  return `import { ProxyAgent } from 'undici';
+  return `import { createClient } from 'redis';
+import { ProxyAgent } from 'undici';
+import { redisStore } from 'express-aam-segments/redis';
 import type { AamSegmentsOptions } from 'express-aam-segments';
 declare const analytics: { track(...given: unknown[]): void };
 export const examples: Partial<AamSegmentsOptions>[] = [

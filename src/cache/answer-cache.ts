@@ -81,12 +81,13 @@ export class AnswerCache {
    * Stores an answer in the place of the one to the same question.
    * @param key detached from the request's memory, see {@link detachedString}
    * @param text in Latin-1
+   * @param ageMs since it was given
    */
-  set(key: string, text: string, stamps: Stamps): void {
+  set(key: string, text: string, stamps: Stamps, ageMs = 0): void {
     const present = listOf(this.#store.peek(key));
     const nowMs = Math.floor(this.#config.nowMs());
     const firstSeenMs = present[0] === undefined ? nowMs : firstSeenMsOf(present[0]);
-    const entry = stamped(text, { ...stamps, storedAtMs: nowMs, firstSeenMs });
+    const entry = stamped(text, { ...stamps, storedAtMs: nowMs - Math.floor(ageMs), firstSeenMs });
     const others = stamps.isFinal
       ? []
       : present.filter((each) => !isFinal(each) && !isOfVariant(each, stamps.variant)).slice(0, MAX_VARIANTS - 1);
@@ -101,9 +102,20 @@ export class AnswerCache {
     this.#put(key, answers);
   }
 
+  /** Puts what `change` makes of them in the place of all answers about a visitor: the same texts with other stamps. */
+  restamp(key: string, change: (entry: string) => string): void {
+    const present = listOf(this.#store.peek(key));
+    if (present.length > 0) this.#put(key, present.map(change));
+  }
+
   /** Whether anything is stored about a visitor, without counting it as a visit. */
   has(key: string): boolean {
     return this.#store.peek(key) !== undefined;
+  }
+
+  /** Whether anything is stored about a visitor that is not final. */
+  hasRevocable(key: string): boolean {
+    return listOf(this.#store.peek(key)).some((each) => !isFinal(each));
   }
 
   /** Deletes everything about a visitor. */

@@ -6,7 +6,7 @@
  */
 import { base128, base128At } from './base-128';
 
-/** What is noted about a text. Numbers are whole and not negative. */
+/** What is noted about a text. Numbers are whole. */
 export interface Stamps {
   /** What the question contained besides the visitor; answers to different variants are kept apart. In ASCII. */
   readonly variant: string;
@@ -26,6 +26,8 @@ export interface StoredStamps extends Stamps {
 }
 
 const MAX_VARIANT_LENGTH = 128 ** 2 / 2 - 1;
+/** An answer of another process may be older than this process and its clock. */
+const BEFORE_THE_CLOCK_MS = 2 ** 33;
 /** Only whether a visitor has been known for seconds matters. */
 const MAX_SINCE_FIRST_SEEN_MS = 128 ** 2 - 1;
 // Places, counted from the end.
@@ -44,11 +46,18 @@ export function stamped(text: string, stamps: StoredStamps): string {
     base128(variant.length * 2 + (stamps.isFinal ? 1 : 0), 2),
     base128(stamps.ttlMs, 5),
     base128(stamps.validAt, 5),
-    base128(stamps.storedAtMs, 6),
-    base128(Math.min(stamps.storedAtMs - stamps.firstSeenMs, MAX_SINCE_FIRST_SEEN_MS), 2),
+    base128(stamps.storedAtMs + BEFORE_THE_CLOCK_MS, 6),
+    base128(Math.max(0, Math.min(stamps.storedAtMs - stamps.firstSeenMs, MAX_SINCE_FIRST_SEEN_MS)), 2),
   ];
   // Through a buffer, since V8 keeps the parts of a concatenated string.
   return Buffer.from(parts.join(''), 'latin1').toString('latin1');
+}
+
+/** The same text and stamps, up to date as of a later generation. */
+export function withValidAt(entry: string, validAt: number): string {
+  const at = entry.length - VALID_AT;
+  const changed = entry.slice(0, at) + base128(validAt, 5) + entry.slice(at + 5);
+  return Buffer.from(changed, 'latin1').toString('latin1');
 }
 
 export function firstSeenMsOf(entry: string): number {
@@ -56,7 +65,7 @@ export function firstSeenMsOf(entry: string): number {
 }
 
 export function storedAtMsOf(entry: string): number {
-  return base128At(entry, entry.length - STORED_AT, 6);
+  return base128At(entry, entry.length - STORED_AT, 6) - BEFORE_THE_CLOCK_MS;
 }
 
 export function validAtOf(entry: string): number {

@@ -7,4 +7,5 @@ export const decisionChannel = channel('express-aam-segments:request:decision');
 export const dcsCallChannel = tracingChannel<unknown, DcsCallMessage>('express-aam-segments:dcs-call');
 export const breakerChannel = channel('express-aam-segments:breaker');
 export const eventChannel = channel('express-aam-segments:event');
+export const sharedStoreChannel = channel('express-aam-segments:shared-store');
 export const exposureChannel = channel('express-aam-segments:exposure');

@@ -1,11 +1,11 @@
 /**
- * Owns: publishing what becomes of one instance's calls, events and breakers. They change in the middle of other changes, and
+ * Owns: publishing what becomes of one instance's calls, events, breakers and shared store. They change in the middle of other changes, and
  * a subscriber may call back into the instance: so messages are published in a microtask, when all is consistent again. Only
  * the start of a call is published at once, since stores bound to it apply while the call is sent.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { breakerChannel, dcsCallChannel, eventChannel } from './channels';
-import type { BreakerMessage, DcsCallMessage, EventMessage } from './messages';
+import { breakerChannel, dcsCallChannel, eventChannel, sharedStoreChannel } from './channels';
+import type { BreakerMessage, DcsCallMessage, EventMessage, SharedStoreMessage } from './messages';
 
 type Unpublished<Message> = Omit<Message, 'instance'>;
 
@@ -31,6 +31,12 @@ export class DcsPublisher {
     if (!breakerChannel.hasSubscribers) return;
     const message: BreakerMessage = { instance: this.#instance(), ...details() };
     this.#later(() => breakerChannel.publish(message));
+  }
+
+  sharedStore(status: SharedStoreMessage['status'], previous: SharedStoreMessage['previous']): void {
+    if (!sharedStoreChannel.hasSubscribers) return;
+    const message: SharedStoreMessage = { instance: this.#instance(), status, previous };
+    this.#later(() => sharedStoreChannel.publish(message));
   }
 
   /** A call is about to be sent. `undefined` if nobody has subscribed: then nobody hears of its end either. */

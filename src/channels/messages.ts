@@ -103,6 +103,15 @@ export interface EventMessage {
   readonly outcome: 'queued' | 'sent' | 'failed' | 'dropped';
 }
 
+/** On the channel `express-aam-segments:shared-store`: the status of the shared store has changed. */
+export interface SharedStoreMessage {
+  /** The middleware or the client. */
+  readonly instance: object;
+  /** As `stats().shared.status`. */
+  readonly status: 'ready' | 'connecting' | 'failing' | 'closed';
+  readonly previous: 'ready' | 'connecting' | 'failing' | 'closed';
+}
+
 /** On the channel `express-aam-segments:exposure`: a unit has used its variant, for the first time that this process remembers. */
 export interface ExposureMessage {
   /** The middleware. */

@@ -16,18 +16,10 @@ import {
 } from '../options/dcs-client-options';
 import { ACCOUNT_OPTIONS, ACCOUNT_SECTION, accountOf, PROXY_SECTION } from './account';
 import { defineCommand, EXIT, UsageError } from './command';
+import type { Finding } from './finding';
 import { print, printJson } from './printer';
 import { type Dispatched, throughProxy, watchingProxy } from './proxy';
-
-type State = 'ok' | 'FAIL' | 'unsure';
-
-interface Finding {
-  readonly check: string;
-  readonly state: State;
-  readonly found: string;
-  /** How to fix it. */
-  readonly advice?: string | undefined;
-}
+import { checkRedis } from './redis-checks';
 
 /** The file of --config has its options. */
 const TAKER = 'createDcsClient()';
@@ -45,13 +37,18 @@ opens a connection to each region without a call.`,
       value: '<id>',
       help: "the visitor to ask about, such as the ECID in your own browser's AMCV cookie (default: a random one)",
     },
+    redis: {
+      type: 'string',
+      value: '<url>',
+      help: 'also check a Redis or Valkey server, such as redis://localhost:6379, for the option cache.shared',
+    },
     ...ACCOUNT_OPTIONS,
   },
   sections: [ACCOUNT_SECTION, PROXY_SECTION],
   failure: 'a check failed',
-  examples: ['--ecid 20265673158980419722735089753036633573'],
+  examples: ['--ecid 20265673158980419722735089753036633573', '--redis redis://localhost:6379'],
   async run({ values, env, stdout }) {
-    const { ecid, json, quiet } = values;
+    const { ecid, redis, json, quiet } = values;
     if (ecid !== undefined && !isVisitorId(ecid)) throw new UsageError('--ecid must be 38 digits');
     const account = accountOf(values, env);
     const dispatched = throughProxy(account.options, env);
@@ -63,13 +60,14 @@ opens a connection to each region without a call.`,
       const { result, usedProxy } = await watchingProxy(() => checkAlias(options, ecid));
       const regions = await checkRegions(options, dispatched);
       const isReached = result[0]?.state === 'ok';
-      const findings = [settings, wayOf(dispatched, usedProxy, isReached), ...result, ...regions];
+      const store = redis === undefined ? [] : await checkRedis(redis);
+      const findings = [settings, wayOf(dispatched, usedProxy, isReached), ...result, ...regions, ...store];
       const isWell = findings.every(({ state }) => state !== 'FAIL');
       if (json && !quiet) printJson(stdout, { isWell, findings });
       else if (!quiet) {
         for (const { check, state, found, advice } of findings) {
-          print(stdout, `${state.padEnd(7)}${check.padEnd(14)}${found}`);
-          if (advice !== undefined) print(stdout, `${''.padEnd(21)}${advice}`);
+          print(stdout, `${state.padEnd(7)}${check.padEnd(15)}${found}`);
+          if (advice !== undefined) print(stdout, `${''.padEnd(22)}${advice}`);
         }
       }
       return isWell ? EXIT.ok : EXIT.failed;

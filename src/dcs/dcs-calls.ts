@@ -5,8 +5,10 @@
  */
 import type { CallTrace, DcsPublisher } from '../channels/dcs-publisher';
 import type { Visitor } from '../identity/visitor';
+import { FleetLane, type FleetLaneHost } from '../shared-tier/fleet-lane';
+import type { SharedTier } from '../shared-tier/shared-tier';
 import type { Dcs, DcsStats } from './dcs';
-import { Call, type CallKind, type CallObserver } from './flow/call';
+import { Call, type CallKind, type CallObserver, type CallResult } from './flow/call';
 import { CallHistory, type CallHistoryConfig } from './flow/call-history';
 import type { BreakerState, CallOutcome } from './flow/circuit-breaker';
 import { type Clock, PROCESS_CLOCK } from './flow/clock';
@@ -32,9 +34,16 @@ export interface DcsCallsConfig extends OriginsConfig, EventQueueConfig, CallHis
   readonly method?: DcsMethod;
 }
 
-/** On real connections and by the real clock. */
-export function createDcs(config: DcsCallsConfig & HttpExchangeConfig, publisher?: DcsPublisher): Dcs {
-  return new DcsCalls(config, new HttpTransport(config, PROCESS_CLOCK), PROCESS_CLOCK, publisher);
+/**
+ * On real connections and by the real clock.
+ * @param tier of the fleet that this process belongs to
+ */
+export function createDcs(
+  config: DcsCallsConfig & HttpExchangeConfig,
+  publisher?: DcsPublisher,
+  tier?: SharedTier,
+): Dcs {
+  return new DcsCalls(config, new HttpTransport(config, PROCESS_CLOCK), PROCESS_CLOCK, publisher, tier);
 }
 
 interface Running {
@@ -72,8 +81,11 @@ export class DcsCalls implements Dcs {
   /** Called when a call is over, while something waits for all of them. */
   #onOver: () => void = () => {};
 
-  /** @param publisher for those who watch; without one nothing is published */
-  constructor(config: DcsCallsConfig, transport: Transport, clock: Clock, publisher?: DcsPublisher) {
+  /**
+   * @param publisher for those who watch; without one nothing is published
+   * @param tier of a fleet, whose processes take turns
+   */
+  constructor(config: DcsCallsConfig, transport: Transport, clock: Clock, publisher?: DcsPublisher, tier?: SharedTier) {
     this.#config = config;
     this.#publisher = publisher;
     this.#clock = clock;
@@ -98,15 +110,22 @@ export class DcsCalls implements Dcs {
         event.phase = 'over';
         this.#events.ended('dropped');
         event.end({ isDropped: true });
+        // It may have had its turn, and have waited for that in the fleet.
+        this.#lane.leave(event);
         this.#lane.advance(event.key);
       },
     };
     this.#events = new EventQueue(config, clock, eventHost, publisher);
-    this.#lane = new LocalVisitorLane(clock, this.#history, {
+    const laneHost: FleetLaneHost = {
       begin: (call) => this.#begin(call),
       offer: (event) => this.#events.offer(event),
       reject: (call, why) => this.#reject(call, why),
-    });
+      found: (call, found) => this.#endUnsent(call, { found }),
+    };
+    this.#lane =
+      tier === undefined
+        ? new LocalVisitorLane(clock, this.#history, laneHost)
+        : new FleetLane(tier, config.maxCallsPerMinute, clock, this.#history, laneHost);
   }
 
   stats(): DcsStats {
@@ -128,6 +147,8 @@ export class DcsCalls implements Dcs {
   }
 
   isImminent(event: Call): boolean {
+    // It waits for the end of another process's call.
+    if (event.phase === 'queued') return true;
     if (event.phase === 'running') return !event.hasEnded && this.#running.get(event)?.isForLater !== true;
     if (event.phase !== 'waiting' || !this.#lane.isNext(event)) return false;
     const { gate } = this.#origins.forEvent(event.region);
@@ -232,7 +253,9 @@ export class DcsCalls implements Dcs {
     const { region } = question.visitor;
     const request = this.#writer.eventRequest(question, this.#config.regions.originOf(region).origin);
     // What tells the DCS something must arrive once.
-    return new Call({ kind, key, region, request, isRepeatable: question.signals === '', observer });
+    const { variant, consentedAtMs = this.#clock.nowMs() } = question;
+    const isRepeatable = question.signals === '';
+    return new Call({ kind, key, region, request, isRepeatable, observer, variant, consentedAtMs });
   }
 
   /** The turn of a call has come. */
@@ -406,12 +429,16 @@ export class DcsCalls implements Dcs {
 
   /** Ends a call that has not been sent. */
   #reject(call: Call, failure: DcsFailure): void {
+    this.#endUnsent(call, { failure });
+  }
+
+  #endUnsent(call: Call, result: CallResult): void {
     call.phase = 'over';
     if (call.kind === 'event' && !call.hasEnded) {
       this.#events.left(call);
       this.#events.ended('failed');
     }
-    call.end({ failure });
+    call.end(result);
     this.#lane.leave(call);
     this.#onOver();
   }

@@ -53,11 +53,12 @@ export const OPTIONS = {
       staleIfErrorMs: true,
       emptyTtlMs: true,
       keySecret: true,
+      shared: true,
     },
     experiments: { onExposure: true, stickyCookie: { secret: true, name: true, maxAgeMs: true } },
     preview: { secret: true },
   },
-  'createDcsClient()': DCS_CLIENT,
+  'createDcsClient()': { ...DCS_CLIENT, cache: { shared: true, keySecret: true, ttlMs: true } },
   'requireSegment()': { match: true, otherwise: true, preview: true },
   'experiment()': {
     name: true,
@@ -68,6 +69,7 @@ export const OPTIONS = {
     holdout: { name: true, percent: true },
   },
   'aamBootstrap()': { only: true, variants: true, nonce: true },
+  'redisStore()': { prefix: true, timeoutMs: true },
   'previewUrl()': { segments: true, variants: true, expiresInMs: true },
 } as const satisfies Readonly<Record<string, OptionNames>>;
 

@@ -6,14 +6,13 @@ import type { AnswerCache } from '../cache/answer-cache';
 import { detachedString } from '../cache/detached-string';
 import type { Dcs } from '../dcs/dcs';
 import type { Call, CallResult } from '../dcs/flow/call';
-import { DcsError } from '../dcs/protocol/dcs-error';
+import { DcsError, type DcsFailure } from '../dcs/protocol/dcs-error';
 import { ADVICE, type Exclusion } from '../dcs/protocol/error-codes';
-import type { DcsReply } from '../dcs/protocol/reply';
 import type { Question } from '../dcs/protocol/request';
 import { AamError } from '../errors';
 import type { VisitorKeys } from '../identity/cache-keys';
 import type { Visitor } from '../identity/visitor';
-import { type PackedAnswer, packAnswer } from '../segments/packed-answer';
+import { isPackedAnswer, type PackedAnswer, packAnswer } from '../segments/packed-answer';
 import { type DestinationFormats, segmentSetOf } from '../segments/segment-set';
 import { ConfigurationAdvice } from './configuration-advice';
 import type { Generations } from './generations';
@@ -31,7 +30,7 @@ export interface AnswerLoaderConfig {
 }
 
 /** Why a call brought no answer. */
-export type NoAnswer = Exclude<CallResult, { readonly reply: DcsReply }>;
+export type NoAnswer = Extract<CallResult, { readonly failure: DcsFailure } | { readonly isDropped: true }>;
 
 /** An answer that is still to come. Everybody who asks the same shares it, each with a deadline of their own. */
 export interface Flight {
@@ -42,20 +41,22 @@ export interface Flight {
   readonly promise: Promise<PackedAnswer>;
   /** Whether the call probes a server whose breaker is open: nobody should be held for it. */
   readonly isProbe: boolean;
+  /** The age of the answer if another process had asked for it; `undefined` if the DCS gave it to this one. */
+  readonly sharedAgeMs: number | undefined;
 }
 
 const MINUTE_MS = 60_000;
 
 /**
  * How long an exclusion holds where the DCS does not say: hours for an id or a country that will not become valid, and
- * for a denylisted id as long as an entry can. (No call is made about that one for the life of the process anyway.)
+ * 30 days for a denylisted id. (This process makes no call about that one anyway, for as long as it lives.)
  */
 const EXCLUSION_TTL_MS: Readonly<Record<Exclusion, number>> = {
   'opted-out': 120 * MINUTE_MS,
   'no-consent': 0, // not what the DCS says, but the request
   'invalid-id': 360 * MINUTE_MS,
   refused: 60 * MINUTE_MS,
-  denylisted: 2_147_483_647,
+  denylisted: 43_200 * MINUTE_MS,
 };
 
 const NOTHING = {
@@ -71,6 +72,8 @@ interface Answer {
   readonly text: PackedAnswer;
   readonly ttlMs: number;
   readonly isFinal: boolean;
+  /** Since it was given, if another process had asked for it. */
+  readonly sharedAgeMs: number | undefined;
 }
 
 export class AnswerLoader {
@@ -79,13 +82,22 @@ export class AnswerLoader {
   readonly #cache: AnswerCache;
   readonly #generations: Generations;
   readonly #advice: ConfigurationAdvice;
+  readonly #stored: (keys: VisitorKeys) => void;
   /** By the first of the visitor's keys, oldest first. */
   readonly #flights = new Map<string, OwnFlight[]>();
   /** By the others, for a visitor who shows only one of those. */
   readonly #byOtherKey = new Map<string, Set<OwnFlight>>();
   #events = 0;
 
-  constructor(config: AnswerLoaderConfig, dcs: Dcs, cache: AnswerCache, generations: Generations) {
+  /** @param stored told of visitors about whom the DCS has said something */
+  constructor(
+    config: AnswerLoaderConfig,
+    dcs: Dcs,
+    cache: AnswerCache,
+    generations: Generations,
+    stored: (keys: VisitorKeys) => void = () => {},
+  ) {
+    this.#stored = stored;
     this.#config = config;
     this.#dcs = dcs;
     this.#cache = cache;
@@ -136,6 +148,11 @@ export class AnswerLoader {
     });
   }
 
+  /** Whether a call names a visitor by this key. */
+  isAsking(key: string): boolean {
+    return this.#flights.has(key) || this.#byOtherKey.has(key);
+  }
+
   /** Ends all calls that name a visitor by one of these keys, but for opt-outs: nothing more is asked or told. */
   abandon(keys: VisitorKeys, reason: Exclusion): void {
     this.#dcs.abandon(this.#callsNaming(keys), reason);
@@ -150,7 +167,7 @@ export class AnswerLoader {
     return new Promise((resolve, reject) => {
       this.#dcs.optOut(key, visitor, {
         began: () => {},
-        ended: (result) => ('reply' in result ? resolve() : reject(errorOf(result))),
+        ended: (result) => ('reply' in result ? resolve() : reject(errorOf(noAnswerIn(result)))),
       });
     });
   }
@@ -193,21 +210,22 @@ export class AnswerLoader {
     this.#unlist(flight);
     const answer = this.#answerIn(result, visitor);
     if (answer === undefined) {
-      flight.reject(result as NoAnswer);
+      flight.reject(noAnswerIn(result));
       return;
     }
     if (!this.#isOutdated(flight)) {
       // What was asked before the event, in another process too, is older than its answer. One that was still waiting, or
       // again, was ended by what another call has brought, and has changed nothing.
       if (flight.call?.kind === 'event' && flight.call.phase === 'running') this.#generations.renew(flight.keys[0]);
-      const { text, ttlMs, isFinal } = answer;
-      this.#cache.set(flight.keys[0], text, {
-        variant: flight.variant,
-        isFinal,
-        ttlMs,
-        validAt: this.#generations.now,
-      });
+      const { text, ttlMs, isFinal, sharedAgeMs } = answer;
+      const stamps = { variant: flight.variant, isFinal, ttlMs, validAt: this.#generations.now };
+      this.#cache.set(flight.keys[0], text, stamps, sharedAgeMs);
+      if (sharedAgeMs === undefined && flight.call !== undefined) {
+        flight.call.brought = { text, ttlMs, isFinal };
+        this.#stored(flight.keys);
+      }
     }
+    flight.sharedAgeMs = answer.sharedAgeMs;
     flight.resolve(answer.text);
   }
 
@@ -243,7 +261,12 @@ export class AnswerLoader {
         text: packAnswer({ ...set, region, transactionId, cookieRegion, excluded: undefined }),
         ttlMs: isEmpty ? cache.emptyTtlMs : cache.ttlMs,
         isFinal: false,
+        sharedAgeMs: undefined,
       };
+    }
+    if ('found' in result) {
+      const { text, ttlMs, isFinal, ageMs } = result.found;
+      return isPackedAnswer(text) ? { text, ttlMs, isFinal, sharedAgeMs: ageMs } : undefined;
     }
     if (!('failure' in result)) return undefined;
     const { reason, dcsCode, optOutTtlMs } = result.failure;
@@ -257,6 +280,7 @@ export class AnswerLoader {
       // It answers whatever is asked. It outlives a withdrawal: else a refusal would have the visitor asked about again. And
       // it ends with its ttl, so that nobody is kept out on old news.
       isFinal: true,
+      sharedAgeMs: undefined,
     };
   }
 }
@@ -270,6 +294,7 @@ class OwnFlight implements Flight {
   /** The generation under which the call was sent; `undefined` while it waits. */
   beganAt: number | undefined;
   isListed = false;
+  sharedAgeMs: number | undefined;
   resolve!: (answer: PackedAnswer) => void;
   reject!: (why: NoAnswer) => void;
   readonly #host: { now(): number; ended(result: CallResult): void };
@@ -303,6 +328,15 @@ class OwnFlight implements Flight {
     this.#host.ended(result);
   }
 }
+
+/** Why a result holds no answer that can be used. */
+function noAnswerIn(result: CallResult): NoAnswer {
+  if ('failure' in result || 'isDropped' in result) return result;
+  return { failure: UNUSABLE };
+}
+
+/** What the fleet has is not what is stored there. */
+const UNUSABLE: DcsFailure = { reason: 'bad-reply', message: 'The shared store has an answer that could not be used.' };
 
 /** Whether the DCS does not serve the visitor: an answer, and no failure. */
 export function isExclusion(reason: string): reason is Exclusion {

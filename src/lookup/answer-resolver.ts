@@ -3,7 +3,7 @@
  * Next: middleware.ts, which holds a request for as long as it may be held.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { AnswerCache, type AnswerCacheConfig } from '../cache/answer-cache';
+import { AnswerCache, type AnswerCacheConfig, type Freshness } from '../cache/answer-cache';
 import { isFinal, storedAtMsOf, validAtOf } from '../cache/stamps';
 import type { Dcs } from '../dcs/dcs';
 import type { DcsFailure, FailureReason } from '../dcs/protocol/dcs-error';
@@ -18,6 +18,7 @@ import {
   withCookieRegion,
 } from '../segments/packed-answer';
 import { cached, excluded, fresh, PENDING, type ServedAnswer, stale, unknown } from '../segments/served-answer';
+import type { SharedTier } from '../shared-tier/shared-tier';
 import {
   AnswerLoader,
   type AnswerLoaderConfig,
@@ -27,6 +28,7 @@ import {
   type NoAnswer,
 } from './answer-loader';
 import { Generations } from './generations';
+import { SharedAnswers } from './shared-answers';
 
 /** An answer from the cache, with the cache's stamps behind it. */
 type CachedEntry = PackedAnswer;
@@ -35,6 +37,14 @@ type CachedEntry = PackedAnswer;
 export interface PendingAnswer {
   readonly flight: Flight;
   /** What to serve when it fails or is late. */
+  readonly fallback: CachedEntry | undefined;
+}
+
+/** The fleet is asked what it knows: that decides how to go on. */
+export interface PendingLook {
+  /** Never rejects. */
+  readonly look: Promise<ServedAnswer | PendingAnswer>;
+  /** What to serve if it is late. */
   readonly fallback: CachedEntry | undefined;
 }
 
@@ -66,16 +76,28 @@ export class AnswerResolver {
   readonly #generations = new Generations();
   readonly #loader: AnswerLoader;
   readonly #keys: CacheKeys;
+  /** `undefined` without a fleet. */
+  readonly #shared: SharedAnswers | undefined;
   /** What is shared must not run in the async context of the request that happened to start it. */
   readonly #outsideOfRequests = AsyncLocalStorage.snapshot();
 
-  /** @param nowMs a monotonic clock */
-  constructor(config: AnswerResolverConfig, dcs: Dcs, nowMs: () => number) {
+  /**
+   * @param nowMs a monotonic clock
+   * @param tier of the fleet that this process belongs to
+   */
+  constructor(config: AnswerResolverConfig, dcs: Dcs, nowMs: () => number, tier?: SharedTier) {
     this.nowMs = nowMs;
     this.#dcs = dcs;
     this.#cache = new AnswerCache({ ...config.cache, nowMs });
-    this.#loader = new AnswerLoader(config, dcs, this.#cache, this.#generations);
-    this.#keys = new CacheKeys(config.cache.keySecret);
+    const { keySecret, ttlMs } = config.cache;
+    this.#keys = new CacheKeys(keySecret);
+    const shared: SharedAnswers | undefined =
+      tier &&
+      new SharedAnswers(tier, this.#cache, this.#generations, nowMs, ttlMs, (keys, reason) => {
+        this.#outsideOfRequests(() => this.#loader.abandon(keys, reason));
+      });
+    this.#shared = shared;
+    this.#loader = new AnswerLoader(config, dcs, this.#cache, this.#generations, (keys) => shared?.link(keys));
   }
 
   /** Visitors remembered. */
@@ -109,14 +131,34 @@ export class AnswerResolver {
   }
 
   /**
-   * What can be served at once, without a promise, or the call that would have to be waited for.
+   * What can be served at once, without a promise, or the call or the look into the fleet's memory that would have to be
+   * waited for. Whether anybody waits or not, they go on.
    * @param tcString by which the visitor consents: goes along with the call
    */
-  begin(visitor: Visitor, tcString: string | undefined, asker: Asker, nowMs: number): ServedAnswer | PendingAnswer {
+  begin(
+    visitor: Visitor,
+    tcString: string | undefined,
+    asker: Asker,
+    nowMs: number,
+  ): ServedAnswer | PendingAnswer | PendingLook {
     const key = this.#keys.keyOf(visitor);
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
     const known = this.#known(key, variant, visitor);
     const freshness = known === undefined ? 'expired' : this.#cache.freshness(known, nowMs);
+    const question = { key, variant, visitor, tcString, consentedAtMs: nowMs };
+    const shared = this.#shared;
+    // What is certain and fresh costs the same with a fleet.
+    if (shared === undefined) return this.#answer(question, known, freshness, asker, nowMs);
+    return this.#answerInFleet(shared, question, known, freshness, asker, nowMs);
+  }
+
+  #answer(
+    { key, variant, visitor, tcString, consentedAtMs }: Asked,
+    known: CachedEntry | undefined,
+    freshness: Freshness,
+    asker: Asker,
+    nowMs: number,
+  ): ServedAnswer | PendingAnswer {
     // The visitor has done something: the answer to that is what the next page goes by.
     const event = this.#loader.imminentEventOf(key, variant);
     const isFresh = known !== undefined && freshness === 'fresh';
@@ -126,18 +168,72 @@ export class AnswerResolver {
     if (event !== undefined) return { flight: event, fallback };
     // Whoever asks the same joins, before anything is refused.
     const running = this.#loader.lookupOf(key, variant);
-    const found = running ?? this.#lookup(key, variant, visitor, tcString, asker, known);
+    const found = running ?? this.#lookup(key, variant, visitor, tcString, consentedAtMs, asker, known);
     // Behind the visitor's back.
     if (freshness === 'stale' && 'promise' in found) return this.pending(known, nowMs);
     return 'promise' in found ? { flight: found, fallback } : this.failed({ failure: found }, fallback, nowMs);
   }
 
+  /** Goes by memory alone where that is certain, and else looks into the fleet's first. */
+  #answerInFleet(
+    shared: SharedAnswers,
+    question: Asked,
+    known: CachedEntry | undefined,
+    freshness: Freshness,
+    asker: Asker,
+    nowMs: number,
+  ): ServedAnswer | PendingAnswer | PendingLook {
+    const { key, variant } = question;
+    const isServable = freshness === 'fresh' || freshness === 'stale';
+    if (known !== undefined && isServable && shared.isCertain(known, nowMs)) {
+      return this.#answer(question, known, this.#inFleet(shared, key, freshness, nowMs), asker, nowMs);
+    }
+    const isDoubtful = known !== undefined && shared.isFromBeforeGap(known);
+    // The same question is on its way to the DCS.
+    const isAsked = !isServable && this.#loader.lookupOf(key, variant) !== undefined;
+    if (isAsked || !shared.isUp) {
+      const usable = isDoubtful && freshness !== 'fresh' ? 'expired' : freshness;
+      return this.#answer(question, known, this.#inFleet(shared, key, usable, nowMs), asker, nowMs);
+    }
+    const moment = this.moment;
+    const isUsable = freshness === 'fresh' || (freshness !== 'expired' && !isDoubtful);
+    const look = shared
+      .look(this.#keys.allKeysOf(question.visitor), variant)
+      .then((hasLooked) => this.#afterLook(shared, question, moment, hasLooked, asker));
+    return { look, fallback: isUsable ? known : undefined };
+  }
+
+  /** Memory has what the fleet knows, if that could be had. */
+  #afterLook(
+    shared: SharedAnswers,
+    question: Asked,
+    moment: number,
+    hasLooked: boolean,
+    asker: Asker,
+  ): ServedAnswer | PendingAnswer {
+    const { key, variant, visitor } = question;
+    if (this.hasWithdrawnSince(moment, visitor)) return excluded('no-consent');
+    const nowMs = this.nowMs();
+    const known = this.#known(key, variant, visitor);
+    const freshness = known === undefined ? 'expired' : this.#cache.freshness(known, nowMs);
+    const isDoubtful = !hasLooked && known !== undefined && shared.isFromBeforeGap(known);
+    const usable = isDoubtful && freshness !== 'fresh' ? 'expired' : freshness;
+    return this.#answer(question, known, this.#inFleet(shared, key, usable, nowMs), asker, nowMs);
+  }
+
+  /** While another process tells the DCS something, what is known will not do if the answer comes in time. */
+  #inFleet(shared: SharedAnswers, key: string, freshness: Freshness, nowMs: number): Freshness {
+    return freshness !== 'expired' && shared.hasEvent(key, nowMs) ? 'late' : freshness;
+  }
+
   /** Forgets all about a visitor. What a call in flight brings is not remembered. */
   forget(visitor: Visitor): void {
-    for (const key of this.#keys.allKeysOf(visitor)) {
+    const keys = this.#keys.allKeysOf(visitor);
+    for (const key of keys) {
       this.#generations.renew(key);
       this.#cache.forget(key);
     }
+    this.#shared?.invalidate(keys, 'forgotten');
   }
 
   /** Has the DCS opt the visitor out, for good. */
@@ -147,8 +243,10 @@ export class AnswerResolver {
       this.#generations.withdraw(key);
       this.#cache.withdraw(key);
     }
+    this.#shared?.invalidate(keys, 'opted-out');
     const done = this.#outsideOfRequests(() => this.#loader.optOut(keys, visitor));
     await done.finally(() => {
+      this.#shared?.invalidate(keys, 'opted-out');
       for (const key of keys) {
         this.#generations.renew(key);
         this.#cache.withdraw(key);
@@ -159,11 +257,18 @@ export class AnswerResolver {
   /** A visitor does not agree, or not any more: their segments are forgotten, and nothing more is asked or told. */
   withdraw(visitor: Visitor, reason: Exclusion): void {
     const keys = this.#keys.allKeysOf(visitor);
+    const holdsSomething = this.#shared !== undefined && this.#holdsSomething(keys);
     for (const key of keys) {
       this.#generations.withdraw(key);
       this.#cache.withdraw(key);
     }
     this.#outsideOfRequests(() => this.#loader.abandon(keys, reason));
+    this.#shared?.withdraw(keys, reason === 'opted-out', holdsSomething);
+  }
+
+  /** Whether there is something about a visitor that a withdrawal takes away. */
+  #holdsSomething(keys: readonly string[]): boolean {
+    return keys.some((key) => this.#cache.hasRevocable(key) || this.#loader.isAsking(key));
   }
 
   /**
@@ -182,19 +287,37 @@ export class AnswerResolver {
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
     const known = this.#cache.get(keys[0], variant);
     const region = visitor.region ?? regionKnownOf(known);
-    const question = { visitor: { ...visitor, region }, tcString, signals, variant };
+    const question = { visitor: { ...visitor, region }, tcString, signals, variant, consentedAtMs: this.nowMs() };
     const flight = this.#outsideOfRequests(() => this.#loader.sendEvent(keys, question, isAwaited));
     try {
-      return this.arrived(await flight.promise);
+      const answer = await flight.promise;
+      return this.arrived(answer, flight.sharedAgeMs);
     } catch (why) {
       throw errorOf(why as NoAnswer);
     }
   }
 
-  /** What to serve when the call that was waited for has brought something. */
-  arrived(answer: PackedAnswer): ServedAnswer {
+  /**
+   * What to serve when the call that was waited for has brought something.
+   * @param sharedAgeMs the age of an answer that another process had asked for
+   */
+  arrived(answer: PackedAnswer, sharedAgeMs?: number): ServedAnswer {
     const exclusion = exclusionOf(answer);
-    return exclusion === undefined ? fresh(answer) : excluded(exclusion, answer);
+    if (exclusion !== undefined) return excluded(exclusion, answer);
+    return sharedAgeMs === undefined ? fresh(answer) : cached(answer, Math.floor(sharedAgeMs));
+  }
+
+  /** What to serve in the end, however long it takes. Never rejects. */
+  async settled(answer: ServedAnswer | PendingAnswer | PendingLook): Promise<ServedAnswer> {
+    if ('status' in answer) return answer;
+    if ('look' in answer) return this.settled(await answer.look);
+    const { flight, fallback } = answer;
+    try {
+      const arrived = await flight.promise;
+      return this.arrived(arrived, flight.sharedAgeMs);
+    } catch (why) {
+      return this.failed(why as NoAnswer, fallback, this.nowMs());
+    }
   }
 
   /** What to serve when it was not waited for any longer. */
@@ -243,6 +366,7 @@ export class AnswerResolver {
     variant: string,
     visitor: Visitor,
     tcString: string | undefined,
+    consentedAtMs: number,
     asker: Asker,
     known: CachedEntry | undefined,
   ): Flight | DcsFailure {
@@ -250,9 +374,19 @@ export class AnswerResolver {
     const unavailable = this.#dcs.unavailable(key, located);
     if (unavailable !== undefined) return unavailable;
     // The site's function, in the context of its request.
-    const question = { visitor: located, tcString, signals: asker.signals(), variant };
+    const question = { visitor: located, tcString, signals: asker.signals(), variant, consentedAtMs };
     return this.#outsideOfRequests(() => this.#loader.lookup(this.#keys.allKeysOf(visitor), question));
   }
+}
+
+/** A question about a visitor. */
+interface Asked {
+  readonly key: string;
+  readonly variant: string;
+  readonly visitor: Visitor;
+  readonly tcString: string | undefined;
+  /** When the visitor was found to consent. */
+  readonly consentedAtMs: number;
 }
 
 const SKIPPED = excluded('skipped');

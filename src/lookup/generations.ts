@@ -31,6 +31,11 @@ export class Generations {
     return this.#now;
   }
 
+  /** Begins a new generation of nobody in particular. @returns its number */
+  next(): number {
+    return ++this.#now;
+  }
+
   /** Answers about this visitor that were asked for before now are out of date. */
   renew(key: string): void {
     this.#mark(key, { answersFrom: ++this.#now, requestsFrom: this.#marks.get(key)?.requestsFrom ?? 0 });

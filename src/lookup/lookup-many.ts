@@ -12,7 +12,6 @@ import { assert, count, group, optional } from '../option-checks';
 import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import { isAbortSignal, onAbort } from './abort-signal';
-import type { NoAnswer } from './answer-loader';
 import { type AnswerResolver, WITHOUT_REQUEST } from './answer-resolver';
 import { OrderedWindow } from './ordered-window';
 
@@ -178,17 +177,8 @@ class LookupPool<Name extends string> {
     if (this.#isEnded) return;
     const nowMs = this.#resolver.nowMs();
     const answer = this.#resolver.begin(visitor, undefined, WITHOUT_REQUEST, nowMs);
-    if (!('flight' in answer)) {
-      this.#finish(visitor, lookup, answer);
-      return;
-    }
-    const { flight, fallback } = answer;
-    flight.promise.then(
-      (arrived) => this.#finish(visitor, lookup, this.#resolver.arrived(arrived)),
-      (why: NoAnswer) => {
-        this.#finish(visitor, lookup, this.#resolver.failed(why, fallback, this.#resolver.nowMs()));
-      },
-    );
+    if ('status' in answer) this.#finish(visitor, lookup, answer);
+    else this.#resolver.settled(answer).then((served) => this.#finish(visitor, lookup, served));
   }
 
   #finish(visitor: Visitor, lookup: SharedLookup<Name>, served: ServedAnswer): void {

@@ -9,8 +9,7 @@ import { middlewareMissing } from '../segments/middleware-missing';
 import type { ServedAnswer } from '../segments/served-answer';
 import { type Instance, VisitorSegments } from '../segments/visitor-segments';
 import { isAbortSignal, onAbort } from './abort-signal';
-import type { NoAnswer } from './answer-loader';
-import { type AnswerResolver, type PendingAnswer, WITHOUT_REQUEST } from './answer-resolver';
+import { type AnswerResolver, type PendingAnswer, type PendingLook, WITHOUT_REQUEST } from './answer-resolver';
 
 const TAKER = 'lookup()';
 /** As long as a cookie may be. */
@@ -53,7 +52,7 @@ export async function lookupVisitor<Name extends string>(
   signal?.throwIfAborted();
   if (page?.status === 'preview') return page;
   const answer = resolver.begin(visitor, tcString, WITHOUT_REQUEST, resolver.nowMs());
-  const served = 'flight' in answer ? await settled(resolver, answer, maxWaitMs, signal) : answer;
+  const served = 'status' in answer ? answer : await settled(resolver, answer, maxWaitMs, signal);
   if (served.status === 'unknown') {
     if (served.failure !== undefined) throw DcsError.from(served.failure);
     throw new AamError('ERR_AAM_DCS_TIMEOUT', `No answer within ${maxWaitMs} ms.`);
@@ -78,22 +77,18 @@ function isTcString(given: unknown): boolean {
 /** What is served once the call has ended or `maxWaitMs` has passed. Rejects only when the signal aborts. */
 function settled(
   resolver: AnswerResolver,
-  { flight, fallback }: PendingAnswer,
+  pending: PendingAnswer | PendingLook,
   maxWaitMs: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<ServedAnswer> {
   return new Promise((resolve, reject) => {
-    const onTimeout = () => resolve(resolver.pending(fallback, resolver.nowMs()));
+    const onTimeout = () => resolve(resolver.pending(pending.fallback, resolver.nowMs()));
     const timer = maxWaitMs === undefined ? undefined : setTimeout(onTimeout, maxWaitMs);
     const forgetSignal = signal && onAbort(signal, reject);
-    flight.promise
-      .then(
-        (answer) => resolve(resolver.arrived(answer)),
-        (why: NoAnswer) => resolve(resolver.failed(why, fallback, resolver.nowMs())),
-      )
-      .finally(() => {
-        clearTimeout(timer);
-        forgetSignal?.();
-      });
+    resolver.settled(pending).then((served) => {
+      resolve(served);
+      clearTimeout(timer);
+      forgetSignal?.();
+    });
   });
 }

@@ -13,6 +13,8 @@ import { AamError } from '../errors';
 import type { CustomerId } from '../identity/customer-ids';
 import type { VisitorId } from '../identity/visitor';
 import { assert, count, flag, group, integer, ms, oneOf, optional, secret, secrets } from '../option-checks';
+import type { SharedStore } from '../shared-tier/shared-store';
+import { sharedStoreOf } from './client-cache-options';
 import { type DcsClientOptions, type ResolvedClientOptions, resolvedClientOptions } from './dcs-client-options';
 
 /** Options of `aamSegments()`. Durations are integers in milliseconds, from 0 to 2 147 483 647; counts are integers of at least 1. */
@@ -232,6 +234,13 @@ export interface CacheOptions {
    * @default ids are the cache keys
    */
   readonly keySecret?: string | undefined;
+  /**
+   * A store that the processes of a fleet share, so that a visitor is asked about once and not once per process: `redisStore()`
+   * of `express-aam-segments/redis`. It needs `keySecret`, the same in all processes: the store holds no visitor ids.
+   * @default each process has its own cache
+   * @example redisStore(createClient({ url: process.env.REDIS_URL ?? 'redis://localhost', disableOfflineQueue: true }))
+   */
+  readonly shared?: SharedStore | undefined;
 }
 
 const MIB = 1_048_576;
@@ -277,6 +286,7 @@ export interface ResolvedOptions extends ResolvedClientOptions {
     readonly staleIfErrorMs: number;
     readonly emptyTtlMs: number;
     readonly keySecret: string | undefined;
+    readonly shared: SharedStore | undefined;
   };
   readonly experiments: {
     readonly onExposure: ((exposure: Omit<ExposureMessage, 'instance'>, req: unknown) => unknown) | undefined;
@@ -338,6 +348,7 @@ export function resolveOptions(options: AamSegmentsOptions): ResolvedOptions {
       staleIfErrorMs: ms('options.cache.staleIfErrorMs', cache.staleIfErrorMs, 3_600_000),
       emptyTtlMs: ms('options.cache.emptyTtlMs', cache.emptyTtlMs, 15_000),
       keySecret: cache.keySecret === undefined ? undefined : secret('options.cache.keySecret', cache.keySecret),
+      shared: sharedStoreOf('options.cache', cache),
     },
     experiments: {
       onExposure: optional(

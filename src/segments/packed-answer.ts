@@ -82,6 +82,20 @@ export function unpackAnswer(text: PackedAnswer): AnswerRecord {
   };
 }
 
+/** How much of a text is the answer: what follows it was added by others. */
+export function packedLengthOf(text: PackedAnswer): number {
+  return restIn(text).end;
+}
+
+/** Whether a text that came from elsewhere is an answer, to the last character. */
+export function isPackedAnswer(text: string): boolean {
+  try {
+    return packAnswer(unpackAnswer(text)) === text;
+  } catch {
+    return false;
+  }
+}
+
 export function exclusionOf(text: PackedAnswer): Exclusion | undefined {
   return EXCLUSIONS[text.charCodeAt(KIND_AT)];
 }

@@ -13,7 +13,7 @@ import { pseudonymOf } from '../identity/pseudonym';
 import type { SiteIdentity } from '../identity/site-identity';
 import type { Identity } from '../identity/visitor';
 import type { NoAnswer } from '../lookup/answer-loader';
-import type { AnswerResolver, Asker, PendingAnswer } from '../lookup/answer-resolver';
+import type { AnswerResolver, Asker, PendingAnswer, PendingLook } from '../lookup/answer-resolver';
 import type { LookupSignals } from '../lookup/lookup-signals';
 import type { Previews } from '../preview/previews';
 import type { BotDetector } from '../request/bots';
@@ -203,15 +203,31 @@ export class PageRequest implements Asker {
     }
     this.#tcString = tcString;
     const answer = resolver.begin(visitor, tcString, this, atMs);
-    if ('flight' in answer) this.#awaitAnswer(answer);
-    else this.#served(answer);
+    if ('status' in answer) this.#served(answer);
+    else if ('look' in answer) this.#awaitLook(answer);
+    else this.#awaitAnswer(answer);
+  }
+
+  #awaitLook({ look, fallback }: PendingLook): void {
+    const { resolver } = this.#site;
+    holdRequest(look, this.#leftMs(), this.#res, {
+      arrived: (answer) => {
+        if ('flight' in answer) this.#awaitAnswer(answer);
+        else this.#served(answer, 'shared');
+      },
+      failed: () => this.#served(resolver.pending(fallback, resolver.nowMs())),
+      gaveUp: () => this.#served(resolver.pending(fallback, resolver.nowMs())),
+    });
   }
 
   #awaitAnswer({ flight, fallback }: PendingAnswer): void {
     const { resolver, unidentified } = this.#site;
     unidentified.asked();
     holdRequest(flight.promise, flight.isProbe ? 0 : this.#leftMs(), this.#res, {
-      arrived: (answer) => this.#served(resolver.arrived(answer), 'dcs'),
+      arrived: (answer) => {
+        const { sharedAgeMs } = flight;
+        this.#served(resolver.arrived(answer, sharedAgeMs), sharedAgeMs === undefined ? 'dcs' : 'shared');
+      },
       failed: (why) => this.#served(resolver.failed(why as NoAnswer, fallback, resolver.nowMs())),
       gaveUp: () => this.#served(resolver.pending(fallback, resolver.nowMs())),
     });

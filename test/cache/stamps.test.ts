@@ -1,5 +1,14 @@
 import fc from 'fast-check';
-import { firstSeenMsOf, isFinal, isOfVariant, stamped, storedAtMsOf, ttlMsOf, validAtOf } from '../../src/cache/stamps';
+import {
+  firstSeenMsOf,
+  isFinal,
+  isOfVariant,
+  stamped,
+  storedAtMsOf,
+  ttlMsOf,
+  validAtOf,
+  withValidAt,
+} from '../../src/cache/stamps';
 
 const ascii = (maxLength: number) => fc.array(fc.nat(127), { maxLength }).map((codes) => String.fromCharCode(...codes));
 const stamps = fc.record({
@@ -7,7 +16,8 @@ const stamps = fc.record({
   isFinal: fc.boolean(),
   ttlMs: fc.nat(2_147_483_647),
   validAt: fc.nat(2 ** 35 - 1),
-  storedAtMs: fc.maxSafeNat().map((ms) => ms % 2 ** 42),
+  // Also before the clock began, as by another process.
+  storedAtMs: fc.integer({ min: -(2 ** 33), max: 2 ** 42 - 2 ** 33 - 1 }),
   sinceFirstSeenMs: fc.nat(16_383),
 });
 
@@ -26,6 +36,16 @@ describe('the stamps behind a text', () => {
         if (given.variant !== '') expect(isOfVariant(entry, given.variant.slice(1))).toBe(false);
       }),
       { numRuns: 1_000 },
+    );
+  });
+
+  it('are the same but for the generation, of a text that is still up to date', () => {
+    fc.assert(
+      fc.property(ascii(50), stamps, fc.nat(2 ** 35 - 1), (text, { sinceFirstSeenMs, ...given }, validAt) => {
+        const firstSeenMs = given.storedAtMs - sinceFirstSeenMs;
+        const entry = stamped(text, { ...given, firstSeenMs });
+        expect(withValidAt(entry, validAt)).toBe(stamped(text, { ...given, firstSeenMs, validAt }));
+      }),
     );
   });
 

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aamBootstrap, aamSegments, createDcsClient, requireSegment } from 'express-aam-segments';
+import { redisStore } from 'express-aam-segments/redis';
+import { createClient } from 'redis';
 import { OPTIONS, type OptionNames, type OptionTaker } from '../../src/diagnosis/option-names';
 import { resolveExperiment } from '../../src/experiments/experiment-options';
 import { SegmentNames } from '../../src/segments/segment-refs';
@@ -8,6 +10,7 @@ import { ECID, ORG } from '../helpers/site';
 
 const VISITOR = { ecid: ECID };
 const REQUIRED = { orgId: ORG, partner: 'acme' };
+const redis = createClient({ disableOfflineQueue: true }).on('error', () => {});
 const client = createDcsClient(REQUIRED);
 const aam = aamSegments({ ...REQUIRED, preview: { secret: 'x'.repeat(32) } });
 afterAll(() => Promise.all([client.close(), aam.close()]));
@@ -22,6 +25,7 @@ const CALLS: Readonly<Record<OptionTaker, (options: object) => unknown>> = {
   'requireSegment()': (options) => requireSegment('golfFans', options),
   'aamBootstrap()': (options) => aamBootstrap({} as never, { only: ['golfFans'], ...options }),
   'previewUrl()': (options) => aam.previewUrl('https://example.com/', options),
+  'redisStore()': (options) => redisStore(redis, options),
   'experiment()': (options) =>
     resolveExperiment({ name: 'x', variants: { a: 1, b: 1 }, ...options }, new SegmentNames(new Map())),
 };
@@ -104,7 +108,7 @@ describe('an option in the wrong group or function', () => {
     [
       'lookup()',
       { timeoutMs: 1 },
-      "options.timeoutMs is not an option; did you mean 'dcs.timeoutMs' of aamSegments() or 'dcs.timeoutMs' of createDcsClient()?",
+      "options.timeoutMs is not an option; did you mean 'dcs.timeoutMs' of aamSegments() or 'dcs.timeoutMs' of createDcsClient() or 'timeoutMs' of redisStore()?",
     ],
   ] as const)('of %s, %j', async (taker, options, message) => {
     expect(await messageOf(taker, options)).toBe(message);

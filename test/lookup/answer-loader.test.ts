@@ -127,7 +127,7 @@ describe('a lookup', () => {
     [{ reason: 'opted-out', dcsCode: 171 }, 7_200_000],
     [{ reason: 'invalid-id', dcsCode: 101 }, 21_600_000],
     [{ reason: 'refused', dcsCode: 198 }, 3_600_000],
-    [{ reason: 'denylisted', dcsCode: 307 }, 2_147_483_647],
+    [{ reason: 'denylisted', dcsCode: 307 }, 2_592_000_000],
   ] as const)('remembers %j as an answer', async (failure, ttlMs) => {
     const { cache, known, lookup } = setup();
     const { flight, call } = lookup();

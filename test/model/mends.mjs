@@ -117,8 +117,8 @@ export const MENDS = [
   mend(
     '4 a refusal ends what waits',
     RESOLVER,
-    '    this.#outsideOfRequests(() => this.#loader.abandon(keys, reason));\n',
-    '    void reason;\n',
+    '    this.#outsideOfRequests(() => this.#loader.abandon(keys, reason));\n    this.#shared?.withdraw',
+    '    void reason;\n    this.#shared?.withdraw',
   ),
   mend(
     '4 a refusal ends calls that name the visitor beside another id',

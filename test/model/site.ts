@@ -352,6 +352,7 @@ export class Site implements WaitingRulesHost {
     this.calls.requestedAt = request.cameAt;
     const asker = { mayCall, signals: () => (hasSignals ? '&c_page=1' : '') };
     const begun = this.#resolver.begin(this.#located(request), tcString, asker, this.nowMs());
+    if ('look' in begun) throw new Error('unreachable: there is no fleet');
     checkBegun(this, this.#wire, request, mayCall, begun);
     if ('flight' in begun) this.#hold(request, begun);
     else this.#serve(request, begun);

@@ -100,11 +100,19 @@ export class CallHistory {
     const untilMs = this.#nowMs() + (failure.noData ? noDataCooldownMs : failureCooldownMs);
     // Plain data: an error keeps its stack, and with it ten times the memory.
     const { reason, message, dcsCode, noData } = failure;
-    const { sentAtMs, cooldown } = this.#callsOf(key);
-    // An opt-out does not wait for a cooldown, and must not shorten it when it fails.
-    if (cooldown !== undefined && cooldown.untilMs >= untilMs) return;
-    this.#once.delete(key);
-    this.#often.set(key, { sentAtMs, cooldown: { failure: { reason, message, dcsCode, noData }, untilMs } });
+    this.#coolDown(key, { failure: { reason, message, dcsCode, noData }, untilMs });
+  }
+
+  /** Another process has found that no call may be made about this visitor for now. */
+  pause(key: string, failure: DcsFailure, forMs: number): void {
+    this.#coolDown(key, { failure, untilMs: this.#nowMs() + forMs });
+  }
+
+  /** Why no call is made about this visitor after one that failed, and for how long. */
+  pauseOf(key: string): { readonly failure: DcsFailure; readonly forMs: number } | undefined {
+    const cooldown = this.#often.peek(key)?.cooldown;
+    const forMs = cooldown === undefined ? 0 : Math.ceil(cooldown.untilMs - this.#nowMs());
+    return cooldown !== undefined && forMs > 0 ? { failure: cooldown.failure, forMs } : undefined;
   }
 
   /** The DCS takes no more calls about this visitor, ever. */
@@ -112,6 +120,15 @@ export class CallHistory {
     this.#denylisted.set(key, code);
     this.#once.delete(key);
     this.#often.delete(key);
+  }
+
+  #coolDown(key: string, next: Cooldown): void {
+    const { untilMs } = next;
+    const { sentAtMs, cooldown } = this.#callsOf(key);
+    // An opt-out does not wait for a cooldown, and must not shorten it when it fails.
+    if (cooldown !== undefined && cooldown.untilMs >= untilMs) return;
+    this.#once.delete(key);
+    this.#often.set(key, { sentAtMs, cooldown: next });
   }
 
   #callsOf(key: string): Calls {
@@ -148,7 +165,7 @@ function denylisted(code: number): DcsFailure {
   };
 }
 
-const TOO_MANY_CALLS: DcsFailure = {
+export const TOO_MANY_CALLS: DcsFailure = {
   reason: 'rate-limited',
   message: 'Call not made: dcs.maxCallsPerMinute calls were made about this visitor within the last minute.',
 };

@@ -9,7 +9,7 @@ import type { CallHistory } from './call-history';
 import type { Clock } from './clock';
 import { LinkedQueue } from './linked-queue';
 
-/** The turns of one process. A fleet of processes needs a lane that they share. */
+/** The turns of one process. That of a fleet is `FleetLane`. */
 export interface VisitorLane {
   /** Calls that have their turn or wait for it. */
   readonly size: number;
@@ -26,8 +26,8 @@ export interface VisitorLane {
   takeWaiting(key: string, isMeant: (call: Call) => boolean): readonly Call[];
   /** The turn of a call is over. */
   leave(call: Call): void;
-  /** The turn of an event is over, and it needs another one before all that wait. */
-  leaveForLater(event: Call): void;
+  /** The turn of a call is over, and it needs another one before all that wait. */
+  leaveForLater(call: Call): void;
   /** Gives the turn to whichever call may have it now: something has changed for a waiting event. */
   advance(key: string): void;
   /** Whether a call has its turn, or gets it as soon as the call that has it has ended. */
@@ -106,11 +106,11 @@ export class LocalVisitorLane implements VisitorLane {
     this.#advance(lane);
   }
 
-  leaveForLater(event: Call): void {
-    const lane = this.#lanes.get(event.key);
-    if (lane?.current !== event) return;
+  leaveForLater(call: Call): void {
+    const lane = this.#lanes.get(call.key);
+    if (lane?.current !== call) return;
     lane.current = undefined;
-    event.turn = lane.waiting.unshift(event);
+    call.turn = (call.kind === 'opt-out' ? lane.optOuts : lane.waiting).unshift(call);
     this.#advance(lane);
   }
 

@@ -19,6 +19,8 @@ export interface Question {
   readonly signals: string;
   /** Distinguishes lookups of the same visitor that may not share an answer. */
   readonly variant: string;
+  /** When the consent was given by which the visitor is asked about, by the clock of the calls. @default now */
+  readonly consentedAtMs?: number | undefined;
 }
 
 /** How lookups and events are sent: by GET unless the URL would be too long, or always as forms. */

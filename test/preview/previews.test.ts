@@ -127,6 +127,14 @@ describe('a link', () => {
     expect(await statusAt({ Host: 'shop.example', 'X-Forwarded-Host': 'evil.example' })).toBe(200);
   });
 
+  it('for another host warns of nothing in production', async () => {
+    jest.replaceProperty(process, 'env', { ...process.env, NODE_ENV: 'production' });
+    const { app, aam } = await previewSite();
+    const link = aam.previewUrl('http://shop.example/', { segments: ['golfFans'] });
+    expect((await request(app).get(`/?aam_preview=${tokenIn(link)}`)).status).toBe(200);
+    expect(warned.mock.calls).toEqual([]);
+  });
+
   it('and its cookie are for one host: neither is valid at another', async () => {
     const { begin, app } = await previewSite();
     const cookie = await begin();
@@ -261,6 +269,29 @@ describe('a preview', () => {
   });
   const PAGE_JSON = { status: PAGE.status, names: PAGE.names, ids: PAGE.ids, destinations: {} };
 
+  it('of HTTPS is ended by deleting its cookie, and no other', async () => {
+    const { app } = await previewSite();
+    const { headers } = await request(app).get('/?aam_preview=off').set('Cookie', '__Host-aam_preview=1.a.b');
+    expect(headers['set-cookie']).toEqual(['__Host-aam_preview=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure']);
+    expect((await request(app).get('/?aam_preview=off')).headers['set-cookie']).toBeUndefined();
+  });
+
+  it('goes on without a segment whose name has been taken out of the options, and shows a value as it is', async () => {
+    const cookie = await (await previewSite()).begin({ segments: ['golfFans', 'highValue', { value: 'vip' }] });
+    const locals: unknown[] = [];
+    const { app } = await previewSite({ segments: { highValue: HIGH_VALUE } as never }, (each) =>
+      each.use('/shop', (_req, res, next) => {
+        const { segments, endUrl } = res.locals.aamPreview as ActivePreview;
+        locals.push(segments, endUrl);
+        next();
+      }),
+    );
+    const { body } = await request(app).get('/').set('Cookie', cookie);
+    expect([body.status, body.names]).toEqual(['preview', ['highValue']]);
+    await request(app).get('/shop/page').set('Cookie', cookie);
+    expect(locals).toEqual([['golfFans', 'highValue', 'vip'], '/shop/page?aam_preview=off']);
+  });
+
   it('is left for another one by another link', async () => {
     const { aam, begin, open, app } = await previewSite();
     const first = await begin();
@@ -333,6 +364,7 @@ describe('a preview', () => {
     });
     const { remainingMs, expiresAtMs } = shown as unknown as ActivePreview;
     expect(remainingMs).toBeGreaterThan(HOUR_MS - 60_000);
+    expect(remainingMs).toBeLessThanOrEqual(HOUR_MS);
     expect(expiresAtMs - remainingMs).toBeLessThanOrEqual(Date.now());
   });
 
@@ -554,6 +586,8 @@ describe('previewUrl() refuses', () => {
     ['a script', 'javascript:alert(1)'],
     ['nothing', undefined],
     ['a user and a password', 'https://user:hunter2hunter2@shop.example/'],
+    ['a user', 'https://hunter2@shop.example/'],
+    ['a password', 'https://:hunter2@shop.example/'],
   ])('%s as a URL, without repeating it', (_what, url) => {
     expect(() => aam.previewUrl(url as string)).toThrow(
       expect.objectContaining({

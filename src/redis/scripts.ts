@@ -8,6 +8,9 @@
  *     w  the last withdrawal       k  what for                   a<question>  an answer
  *                                  m  that somebody waits
  *
+ * The last argument of each is repeated in its reply: a client that has lost count of its replies must not hand over that about
+ * another visitor.
+ *
  * An answer is `<version> <stamp> <stored at> <ttl> <text>`. Times are those of the engine, in milliseconds.
  */
 import { MAX_QUESTIONS, MAX_TEXT_LENGTH, WIRE_VERSION } from '../shared-tier/shared-store';
@@ -195,13 +198,16 @@ export type ScriptName = 'read' | 'take' | 'end' | 'invalidate' | 'refill' | 'be
 
 /** The source of each script. @param version as {@link WIRE_VERSION} */
 export function scriptsOf(version: string = WIRE_VERSION): Readonly<Record<ScriptName, string>> {
-  const whole = (...parts: string[]) => parts.join('').replaceAll('VERSION', version).trim();
+  const whole = (...parts: string[]) => {
+    const body = parts.join('').replaceAll('VERSION', version).trim();
+    return `local function run()\n${body}\nend\nreturn { ARGV[#ARGV], run() }`;
+  };
   return {
     read: whole(PRELUDE, READ),
     take: whole(PRELUDE, WRITING, TAKE),
     end: whole(PRELUDE, WRITING, END),
     invalidate: whole(PRELUDE, WRITING, INVALIDATE),
     refill: whole(PRELUDE, WRITING, REFILL),
-    beat: BEAT.trim(),
+    beat: whole(BEAT),
   };
 }

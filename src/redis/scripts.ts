@@ -71,6 +71,8 @@ return { text(now), text(number(found[1])), text(event), value('a' .. ARGV[1]), 
 const TAKE = `
 local token, lock, what, question = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local ago, limit, channel, message = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local calls = redis.call('TYPE', KEYS[2]).ok
+if calls ~= 'list' and calls ~= 'none' then redis.call('DEL', KEYS[2]) end
 local found = redis.call('HMGET', key, 'w', 'l', 'u', 'k', 'p', 'x')
 local held = found[2] and number(found[3]) > now
 local isOwn = held and found[2] == token
@@ -184,6 +186,8 @@ return 1
 
 /** Only what is missing is written: where memory is short, the rest goes on. */
 const BEAT = `
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'string' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
 local name = redis.call('GET', KEYS[1])
 if not name then
   name = ARGV[1]

@@ -101,6 +101,8 @@ describeWithRedis('redisStore()', () => {
       'a state with times out of all proportion',
       ['HSET', `aam:1:{${KEY}}`, 's', 'inf', 'f', '1e300', 'w', 'inf', 'p', `${'9'.repeat(400)} x`],
     ],
+    ['a text in the place of the calls', ['SET', `aam:1:{${KEY}}:calls`, 'garbage']],
+    ['a list in the place of the name of its memory', ['RPUSH', 'aam:1:memory', 'garbage']],
     ['a list of calls of no format', ['RPUSH', `aam:1:{${KEY}}:calls`, ...Array<string>(30).fill('garbage')]],
   ])('reads a miss where there is %s, and goes on from there', async (_what, command) => {
     const store = await open();
@@ -108,6 +110,7 @@ describeWithRedis('redisStore()', () => {
     expect((await store.read(KEY, '')).answer).toBeUndefined();
     expect(await learn(store, 'text')).toBe('stored');
     expect((await store.read(KEY, '')).answer?.text).toBe('text');
+    expect(await store.beat('channel', 'beat')).toMatch(/^[\w-]{12}$/);
   });
 
   it('uses no reply of a client that is out of step with its connection', async () => {

@@ -145,9 +145,14 @@ export class AnswerResolver {
     const variant = this.#keys.variantOf(visitor, tcString !== undefined);
     const known = this.#known(key, variant, visitor);
     const freshness = known === undefined ? 'expired' : this.#cache.freshness(known, nowMs);
-    const question = { key, variant, visitor, tcString, consentedAtMs: nowMs };
     const shared = this.#shared;
-    // What is certain and fresh costs the same with a fleet.
+    const isFresh = known !== undefined && freshness === 'fresh';
+    // Nearly every page, which costs the same with a fleet.
+    const isCertain =
+      shared === undefined || (isFresh && shared.isCertain(known, nowMs) && !shared.hasEvent(key, nowMs));
+    if (isFresh && isCertain && this.#loader.imminentEventOf(key, variant) === undefined)
+      return fromCache(known, nowMs);
+    const question = { key, variant, visitor, tcString, consentedAtMs: nowMs };
     if (shared === undefined) return this.#answer(question, known, freshness, asker, nowMs);
     return this.#answerInFleet(shared, question, known, freshness, asker, nowMs);
   }

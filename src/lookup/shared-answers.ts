@@ -123,7 +123,7 @@ export class SharedAnswers {
     if (others.length === 0) return;
     const { keepMs } = this.#tier;
     for (const key of others) {
-      this.#tier.read(key, LINK).then((reading) => {
+      this.#tier.readLink(key, LINK).then((reading) => {
         if (reading === undefined || reading.answer !== undefined) return;
         // Not invalidated by what came before: it says nothing.
         const storedAtMs = Math.max(reading.nowMs, reading.invalidatedAtMs + this.#tier.lockMs + 1);
@@ -137,7 +137,7 @@ export class SharedAnswers {
     const askedAt = this.#generations.now;
     const [own, ...linked] = await Promise.all([
       this.#tier.read(key, variant),
-      ...others.map((other) => this.#tier.read(other, LINK)),
+      ...others.map((other) => this.#tier.readLink(other, LINK)),
     ]);
     if (own === undefined || linked.includes(undefined)) return false;
     // Somebody here knows better since.
@@ -214,7 +214,8 @@ export class SharedAnswers {
         this.#cache.forget(key);
         return;
       case 'event-began':
-        this.#eventBegan(key, this.#tier.lockMs);
+        // Who reads the store learns it there.
+        if (this.#cache.has(key)) this.#eventBegan(key, this.#tier.lockMs);
         return;
       case 'ended':
         this.#events.delete(key);
@@ -222,7 +223,6 @@ export class SharedAnswers {
   }
 
   #eventBegan(key: string, forMs: number): void {
-    if (!this.#cache.has(key) && this.#events.size >= MAX_EVENTS) return;
     this.#events.delete(key);
     this.#events.set(key, this.#nowMs() + forMs);
     dropOldest(this.#events, MAX_EVENTS);

@@ -171,14 +171,19 @@ export class SharedTier {
 
   /** What is known about a visitor; `undefined` if that cannot be said now. */
   async read(key: string, question: string): Promise<StoreReading | undefined> {
-    if (!this.isUp) return undefined;
-    this.#sendWaiting(key);
-    const reading = await this.#guarded.run((store) => store.read(key, question));
+    const reading = await this.readLink(key, question);
     if (reading !== undefined) {
       const isHit = reading.answer !== undefined || reading.final !== undefined;
       this.#counts[isHit ? 'hits' : 'misses']++;
     }
     return reading;
+  }
+
+  /** {@link read} of what is no visitor who views a page, which is not counted. */
+  async readLink(key: string, question: string): Promise<StoreReading | undefined> {
+    if (!this.isUp) return undefined;
+    this.#sendWaiting(key);
+    return this.#guarded.run((store) => store.read(key, question));
   }
 
   /**
@@ -245,7 +250,7 @@ export class SharedTier {
     this.#cancelTick?.();
     this.#provenUntilMs = Number.NEGATIVE_INFINITY;
     this.#changeStatus();
-    await this.#subscription?.close().catch(() => {});
+    await endQuietly(this.#subscription);
   }
 
   #start(): void {
@@ -266,19 +271,22 @@ export class SharedTier {
   }
 
   #subscribe(): void {
-    this.#subscription?.close().catch(() => {});
+    endQuietly(this.#subscription);
+    this.#subscription = undefined;
     this.#listeningSinceMs = this.#clock.nowMs();
     const { store, channel } = this.#config;
-    const subscription = store.subscribe([channel, this.#self], {
-      message: (text) => this.#received(text),
-      listening: () => {
-        if (this.#isClosed || (this.#subscription !== subscription && this.#subscription !== undefined)) return;
-        this.#listeningSinceMs = this.#clock.nowMs();
-        if (this.#guarded.isUp) this.#beat();
-      },
-      lost: () => this.#lost(),
-    });
-    this.#subscription = subscription;
+    try {
+      this.#subscription = store.subscribe([channel, this.#self], {
+        message: (text) => this.#received(text),
+        listening: () => {
+          this.#listeningSinceMs = this.#clock.nowMs();
+          if (!this.#isClosed && this.#guarded.isUp) this.#beat();
+        },
+        lost: () => this.#lost(),
+      });
+    } catch {
+      // A store may be anybody's. It is tried again when nothing has been heard for a while.
+    }
   }
 
   #received(text: string): void {
@@ -397,4 +405,11 @@ export class SharedTier {
     const isNew = this.#status === 'connecting' && this.#clock.nowMs() - this.#createdAtMs < MAX_CONNECTING_MS;
     return isNew ? 'connecting' : 'failing';
   }
+}
+
+/** Whatever the store does. */
+async function endQuietly(subscription: StoreSubscription | undefined): Promise<void> {
+  try {
+    await subscription?.close();
+  } catch {}
 }

@@ -72,7 +72,7 @@ const FAULTS: readonly Fault[] = [
   {
     title: 'behind a network that delays',
     begin: (_, proxy) => {
-      proxy.delayMs = 80;
+      proxy.delayMs = 250;
     },
     end: (_, proxy) => {
       proxy.delayMs = 0;
@@ -98,6 +98,8 @@ describeWithRedis('a fleet under load whose Redis is', () => {
   let fleet: FleetProcess[] = [];
   const wrong: unknown[] = [];
   const refused = new Set<number>();
+  /** A refusal may be told once more after an outage, and be later then than that they have agreed again. */
+  const everRefused = new Set<number>();
   let load: Promise<void> | undefined;
   let isLoading = true;
 
@@ -108,16 +110,19 @@ describeWithRedis('a fleet under load whose Redis is', () => {
     for (let n = 0; n < VISITORS; n += 2) simulator.visitor(ecidOf(n)).in(GOLF);
     const cache = { ttlMs: 300, staleWhileRevalidateMs: 300, staleIfErrorMs: 2_000 };
     const dcs = { ...simulator.dcs, timeoutMs: 500, maxCallsPerMinute: 10_000 };
-    const options = { redisPort: proxy.port, aam: { cache, dcs, maxWaitMs: MAX_WAIT_MS } };
+    // Longer than the default, for a machine that does other things as well.
+    const options = { redisPort: proxy.port, timeoutMs: 100, aam: { cache, dcs, maxWaitMs: MAX_WAIT_MS } };
     fleet = await Promise.all([FleetProcess.start(options), FleetProcess.start(options)]);
     const draw = drawsOf(7);
     const visit = async () => {
       const n = draw(VISITORS);
       const process = fleet[draw(2)] as FleetProcess;
       if (draw(20) === 0) refused.add(n);
+      if (refused.has(n)) everRefused.add(n);
       const isRefused = refused.has(n);
       const view = await process.view(ecidOf(n), isRefused ? cookieOf(ecidOf(n), 9, 'global') : undefined);
-      const isRight = isRefused || refused.has(n) || view.names.includes('golfFans') === (n % 2 === 0);
+      const isRight =
+        isRefused || (everRefused.has(n) && !view.isKnown) || view.names.includes('golfFans') === (n % 2 === 0);
       if (view.httpStatus !== 200 || !(isRight || view.status === 'unknown')) wrong.push([n, view]);
       if (isRefused && view.status !== 'excluded') wrong.push([n, view]);
     };

@@ -11,6 +11,7 @@ import type { ProcessOptions } from './fleet-process';
 export interface View {
   readonly httpStatus: number;
   readonly status: string;
+  readonly isKnown: boolean;
   readonly reason?: string;
   readonly ids: readonly string[];
   readonly names: readonly string[];

@@ -31,7 +31,7 @@ describeWithRedis('four processes on one Redis', () => {
           // Tests run on busy machines: what is asserted is not about speed.
           timeoutMs: 1_000,
           ...each,
-          aam: { ...each.aam, dcs: { ...simulator.dcs, ...each.aam?.dcs } },
+          aam: { maxWaitMs: 10_000, ...each.aam, dcs: { ...simulator.dcs, ...each.aam?.dcs } },
         }),
       ),
     );

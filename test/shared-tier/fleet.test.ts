@@ -354,16 +354,18 @@ describe('a fleet whose store fails', () => {
   });
 
   it('checks what it remembers if the store may not have got it', async () => {
-    // A short life of the lock, which nobody gives back.
-    const fleet = await fleetOf(2, { dcs: { timeoutMs: 200 } });
-    const { a, b } = fleet;
+    const fleet = await fleetOf(2, { dcs: { timeoutMs: 20_000 } });
+    const { a, b, storeClock } = fleet;
+    const received = a.aam.stats().shared?.invalidations.received;
     const { end } = a.line;
     a.line.end = () => Promise.reject(new Error('lost on the way'));
     await a.view();
     await until(() => a.aam.stats().shared?.failures.other === 1);
     a.line.end = end;
-    // Nothing is published, since nobody knows that there is something to forget.
+    // The lock that nobody gave back is over, so nothing is published: nobody knows that there is something to forget.
+    storeClock.aheadMs = 50_000;
     await b.view(OPTED_OUT);
+    expect(a.aam.stats().shared?.invalidations.received).toBe(received);
     fleet.simulator.visitor(ECID).in(HIGH_VALUE);
     await settled();
     expect(await a.view()).toMatchObject({ status: 'fresh', names: ['golfFans', 'highValue'] });

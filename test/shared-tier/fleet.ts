@@ -74,6 +74,8 @@ export interface Member extends Site {
 
 export interface Fleet {
   readonly store: MemoryStore;
+  /** For time that passes in the store alone. */
+  readonly storeClock: { aheadMs: number };
   readonly simulator: Site['simulator'];
   readonly members: readonly Member[];
   /** Calls to the DCS so far. */
@@ -86,8 +88,9 @@ export async function createFleet(
   options: Partial<AamSegmentsOptions<'golfFans' | 'highValue'>> = {},
   timeoutMs?: number,
 ): Promise<Fleet> {
+  const storeClock = { aheadMs: 0 };
   // By the clock that tests set forward.
-  const store = createMemoryStore(() => performance.now());
+  const store = createMemoryStore(() => performance.now() + storeClock.aheadMs);
   const members: Member[] = [];
   for (let n = 0; n < size; n++) {
     const line = new Line(store, timeoutMs);
@@ -101,7 +104,7 @@ export async function createFleet(
     members.push({ ...site, line });
   }
   const { simulator } = members[0] as Member;
-  const fleet = { store, simulator, members, calls: () => simulator.requests.length };
+  const fleet = { store, storeClock, simulator, members, calls: () => simulator.requests.length };
   // A process joins when it is first asked for something.
   for (const { aam } of members) aam.forget({ ecid: '0'.repeat(38) });
   await until(() => members.every(({ aam }) => aam.stats().shared?.status === 'ready'));

@@ -83,6 +83,7 @@ class RedisStore implements SharedStore {
   readonly #keyPrefix: string;
   readonly #version: string;
   readonly #scripts: ReadonlyMap<ScriptName, Script>;
+  #commands = 0;
 
   constructor(connection: Connection, prefix: string, timeoutMs: number, version: string) {
     this.timeoutMs = timeoutMs;
@@ -198,13 +199,14 @@ class RedisStore implements SharedStore {
 
   async #run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     const { source, sha } = this.#scripts.get(name) as Script;
-    const rest = [String(keys.length), ...keys, ...args.map(String)];
+    const nonce = `${++this.#commands}`;
+    const rest = [String(keys.length), ...keys, ...args.map(String), nonce];
     try {
-      return await this.#connection.send(['EVALSHA', sha, ...rest]);
+      return replyTo(nonce, await this.#connection.send(['EVALSHA', sha, ...rest]));
     } catch (error) {
       // The engine does not have it yet, or not any more.
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return this.#connection.send(['EVAL', source, ...rest]);
+      return replyTo(nonce, await this.#connection.send(['EVAL', source, ...rest]));
     }
   }
 
@@ -258,6 +260,12 @@ function numberOf(given: unknown): number {
 
 function textOf(given: unknown): string {
   return typeof given === 'string' ? given.slice(0, 100) : '';
+}
+
+/** A client may be out of step with its connection, and every reply that to the command before. Then nothing of it can be used. */
+function replyTo(nonce: string, reply: unknown): unknown {
+  if (Array.isArray(reply) && reply[0] === nonce) return reply[1];
+  throw new Error('The client has given the reply to another command.');
 }
 
 function listOf(given: unknown, length: number): readonly unknown[] {

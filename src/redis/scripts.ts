@@ -8,6 +8,9 @@
  *     w  the last withdrawal       k  what for                   a<question>  an answer
  *                                  m  that somebody waits
  *
+ * The last argument of each is repeated in its reply: a client that has lost count of its replies must not hand over that about
+ * another visitor.
+ *
  * An answer is `<version> <stamp> <stored at> <ttl> <text>`. Times are those of the engine, in milliseconds.
  */
 import { MAX_QUESTIONS, MAX_TEXT_LENGTH, WIRE_VERSION } from '../shared-tier/shared-store';
@@ -68,6 +71,8 @@ return { text(now), text(number(found[1])), text(event), value('a' .. ARGV[1]), 
 const TAKE = `
 local token, lock, what, question = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local ago, limit, channel, message = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local calls = redis.call('TYPE', KEYS[2]).ok
+if calls ~= 'list' and calls ~= 'none' then redis.call('DEL', KEYS[2]) end
 local found = redis.call('HMGET', key, 'w', 'l', 'u', 'k', 'p', 'x')
 local held = found[2] and number(found[3]) > now
 local isOwn = held and found[2] == token
@@ -181,6 +186,8 @@ return 1
 
 /** Only what is missing is written: where memory is short, the rest goes on. */
 const BEAT = `
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'string' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
 local name = redis.call('GET', KEYS[1])
 if not name then
   name = ARGV[1]
@@ -195,13 +202,16 @@ export type ScriptName = 'read' | 'take' | 'end' | 'invalidate' | 'refill' | 'be
 
 /** The source of each script. @param version as {@link WIRE_VERSION} */
 export function scriptsOf(version: string = WIRE_VERSION): Readonly<Record<ScriptName, string>> {
-  const whole = (...parts: string[]) => parts.join('').replaceAll('VERSION', version).trim();
+  const whole = (...parts: string[]) => {
+    const body = parts.join('').replaceAll('VERSION', version).trim();
+    return `local function run()\n${body}\nend\nreturn { ARGV[#ARGV], run() }`;
+  };
   return {
     read: whole(PRELUDE, READ),
     take: whole(PRELUDE, WRITING, TAKE),
     end: whole(PRELUDE, WRITING, END),
     invalidate: whole(PRELUDE, WRITING, INVALIDATE),
     refill: whole(PRELUDE, WRITING, REFILL),
-    beat: BEAT.trim(),
+    beat: whole(BEAT),
   };
 }

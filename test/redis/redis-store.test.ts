@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { createClient, createCluster } from 'redis';
+import type { NodeRedisClient } from '../../src/redis/redis-clients';
 import { createRedisStore, redisStore } from '../../src/redis/redis-store';
 import type { SharedStore } from '../../src/shared-tier/shared-store';
 import { sharedStoreChecks } from '../../src/testing/shared-store-checks';
@@ -100,6 +101,8 @@ describeWithRedis('redisStore()', () => {
       'a state with times out of all proportion',
       ['HSET', `aam:1:{${KEY}}`, 's', 'inf', 'f', '1e300', 'w', 'inf', 'p', `${'9'.repeat(400)} x`],
     ],
+    ['a text in the place of the calls', ['SET', `aam:1:{${KEY}}:calls`, 'garbage']],
+    ['a list in the place of the name of its memory', ['RPUSH', 'aam:1:memory', 'garbage']],
     ['a list of calls of no format', ['RPUSH', `aam:1:{${KEY}}:calls`, ...Array<string>(30).fill('garbage')]],
   ])('reads a miss where there is %s, and goes on from there', async (_what, command) => {
     const store = await open();
@@ -107,6 +110,30 @@ describeWithRedis('redisStore()', () => {
     expect((await store.read(KEY, '')).answer).toBeUndefined();
     expect(await learn(store, 'text')).toBe('stored');
     expect((await store.read(KEY, '')).answer?.text).toBe('text');
+    expect(await store.beat('channel', 'beat')).toMatch(/^[\w-]{12}$/);
+  });
+
+  it('uses no reply of a client that is out of step with its connection', async () => {
+    const client = await connect('redis 6');
+    await learn(redisStore(client, { timeoutMs: 1_000 }), 'of another visitor', 'another-visitor');
+    let before: unknown = null;
+    const late = new Proxy(client as NodeRedisClient, {
+      get(target, name) {
+        if (name !== 'sendCommand') return Reflect.get(target, name, target);
+        return async (args: string[]) => {
+          const reply = before;
+          before = await target.sendCommand(args);
+          return reply;
+        };
+      },
+    });
+    const store = redisStore(late, { timeoutMs: 1_000 });
+    for (let n = 0; n < 3; n++) {
+      for (const key of ['another-visitor', KEY]) {
+        const error = await store.read(key, '').catch((why: unknown) => why);
+        expect(store.failureOf?.(error)).toBe('disconnected');
+      }
+    }
   });
 
   it('keeps what two versions write apart', async () => {

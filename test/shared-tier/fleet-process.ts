@@ -90,7 +90,7 @@ app.get('/stats', (_req, res) => {
   delays.reset();
   const cpuMs = (user + system) / 1_000;
   const maxWaitMs = Math.max(0, ...waits.splice(0));
-  res.json({ ...aam.stats(), warnings, maxWaitMs, maxDelayMs, rss, sockets, cpuMs });
+  res.json({ redisIsReady: redis?.isReady, ...aam.stats(), warnings, maxWaitMs, maxDelayMs, rss, sockets, cpuMs });
 });
 app.post('/forget/:ecid', (req, res) => {
   aam.forget({ ecid: req.params.ecid });

@@ -83,7 +83,7 @@ export class FleetProcess {
       if ((await this.stats()).shared?.status === 'ready') return;
       await sleep(25);
     }
-    throw new Error('The process does not get ready.');
+    throw new Error(`The process does not get ready: ${JSON.stringify(await this.stats())}`);
   }
 
   stop(): void {

@@ -118,8 +118,10 @@ describe('a second tab of a visitor whose call is on its way', () => {
   });
 
   it('joins it when every connection is taken and the queue is full', async () => {
-    const { aam, simulator, view } = await createFlowSite({ dcs: { connections: 2, maxQueuedCalls: 2 } });
-    simulator.fault({ kind: 'latency', latencyMs: 200 }, { calls: 2 });
+    const dcs = { connections: 2, maxQueuedCalls: 2, timeoutMs: 10_000 };
+    const { aam, simulator, view } = await createFlowSite({ dcs, maxWaitMs: 10_000 });
+    // Long enough for the second tabs to come meanwhile, on a busy machine too.
+    simulator.fault({ kind: 'latency', latencyMs: 1_500 }, { calls: 2 });
     const first = [1, 2, 3, 4].map((n) => view(n));
     while (aam.stats().inFlight < 4) await new Promise(setImmediate);
     expect(await view(5)).toMatchObject({ reason: 'overloaded' });
